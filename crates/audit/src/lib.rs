@@ -1,0 +1,1 @@
+//! Records of every call: hash-chained, durable before effect and answer

@@ -1,0 +1,267 @@
+//! Every refusal is one type: a stable code, a text for the agent that leaks nothing, and a
+//! detail for the record.
+
+use std::{borrow::Cow, fmt};
+
+/// Why a call was refused: stable, documented, safe to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// No token came with the request.
+    TokenMissing,
+    /// The token's form, signature, issuer, audience or claims are not acceptable.
+    TokenInvalid,
+    /// The token was good once.
+    TokenExpired,
+    /// The token is good, but its scope does not cover this gateway.
+    ScopeInsufficient,
+    /// The `Origin` header names a site that may not use this gateway.
+    OriginForbidden,
+    /// The `Host` header names a host that this gateway is not.
+    HostForbidden,
+    /// The HTTP method does not exist here.
+    HttpMethod,
+    /// The client does not accept what an answer may be made of.
+    NotAcceptable,
+    /// The body is not JSON by its own declaration.
+    ContentType,
+    /// The body is over the limit.
+    BodyTooLarge,
+    /// The body did not arrive in time or broke off.
+    BodyIncomplete,
+    /// The body is not JSON.
+    JsonMalformed,
+    /// An object of the body has the same key twice.
+    JsonDuplicateKey,
+    /// The body is nested too deeply.
+    JsonTooDeep,
+    /// The body is JSON, but not one JSON-RPC message.
+    EnvelopeInvalid,
+    /// The body is an array of messages.
+    BatchUnsupported,
+    /// A member that the gateway must read is missing or of the wrong type.
+    ParamsInvalid,
+    /// Header and body name different things, or a required header is missing.
+    HeaderMismatch,
+    /// The protocol version is not one that this gateway serves.
+    VersionUnsupported,
+    /// The method does not exist or may not be used.
+    MethodUnknown,
+    /// There is no such upstream for this tenant.
+    UpstreamUnknown,
+    /// A legacy session is needed and none was named.
+    SessionMissing,
+    /// The legacy session is not, or no longer, one of this principal.
+    SessionUnknown,
+    /// The policy does not allow it.
+    PolicyDenied,
+    /// The policy could not be evaluated.
+    PolicyError,
+    /// The record could not be made durable.
+    AuditUnavailable,
+    /// The gateway is at a limit of its own.
+    Overloaded,
+    /// The gateway is shutting down.
+    Draining,
+    /// The upstream could not be reached or started.
+    UpstreamUnreachable,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream's answer is not one that the protocol allows.
+    UpstreamMalformed,
+    /// The upstream's answer is over the limit.
+    UpstreamTooLarge,
+    /// The upstream went away in the middle of the call.
+    UpstreamClosed,
+    /// A mistake of the gateway's own.
+    Internal,
+}
+
+/// Who has to act for the refusal to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The client, its token or its message.
+    Downstream,
+    /// The server behind the gateway.
+    Upstream,
+    /// The gateway or whoever runs it.
+    Internal,
+}
+
+impl Code {
+    /// Every code, for tables and documentation.
+    pub const ALL: [Self; 34] = [
+        Self::TokenMissing,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::ScopeInsufficient,
+        Self::OriginForbidden,
+        Self::HostForbidden,
+        Self::HttpMethod,
+        Self::NotAcceptable,
+        Self::ContentType,
+        Self::BodyTooLarge,
+        Self::BodyIncomplete,
+        Self::JsonMalformed,
+        Self::JsonDuplicateKey,
+        Self::JsonTooDeep,
+        Self::EnvelopeInvalid,
+        Self::BatchUnsupported,
+        Self::ParamsInvalid,
+        Self::HeaderMismatch,
+        Self::VersionUnsupported,
+        Self::MethodUnknown,
+        Self::UpstreamUnknown,
+        Self::SessionMissing,
+        Self::SessionUnknown,
+        Self::PolicyDenied,
+        Self::PolicyError,
+        Self::AuditUnavailable,
+        Self::Overloaded,
+        Self::Draining,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::UpstreamMalformed,
+        Self::UpstreamTooLarge,
+        Self::UpstreamClosed,
+        Self::Internal,
+    ];
+
+    /// The stable name, as it stands in answers, records and documentation.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "E_TOKEN_MISSING",
+            Self::TokenInvalid => "E_TOKEN_INVALID",
+            Self::TokenExpired => "E_TOKEN_EXPIRED",
+            Self::ScopeInsufficient => "E_SCOPE_INSUFFICIENT",
+            Self::OriginForbidden => "E_ORIGIN_FORBIDDEN",
+            Self::HostForbidden => "E_HOST_FORBIDDEN",
+            Self::HttpMethod => "E_HTTP_METHOD",
+            Self::NotAcceptable => "E_NOT_ACCEPTABLE",
+            Self::ContentType => "E_CONTENT_TYPE",
+            Self::BodyTooLarge => "E_BODY_TOO_LARGE",
+            Self::BodyIncomplete => "E_BODY_INCOMPLETE",
+            Self::JsonMalformed => "E_JSON_MALFORMED",
+            Self::JsonDuplicateKey => "E_JSON_DUPLICATE_KEY",
+            Self::JsonTooDeep => "E_JSON_TOO_DEEP",
+            Self::EnvelopeInvalid => "E_ENVELOPE_INVALID",
+            Self::BatchUnsupported => "E_BATCH_UNSUPPORTED",
+            Self::ParamsInvalid => "E_PARAMS_INVALID",
+            Self::HeaderMismatch => "E_HEADER_MISMATCH",
+            Self::VersionUnsupported => "E_VERSION_UNSUPPORTED",
+            Self::MethodUnknown => "E_METHOD_UNKNOWN",
+            Self::UpstreamUnknown => "E_UPSTREAM_UNKNOWN",
+            Self::SessionMissing => "E_SESSION_MISSING",
+            Self::SessionUnknown => "E_SESSION_UNKNOWN",
+            Self::PolicyDenied => "E_POLICY_DENIED",
+            Self::PolicyError => "E_POLICY_ERROR",
+            Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
+            Self::Overloaded => "E_OVERLOADED",
+            Self::Draining => "E_DRAINING",
+            Self::UpstreamUnreachable => "E_UPSTREAM_UNREACHABLE",
+            Self::UpstreamTimeout => "E_UPSTREAM_TIMEOUT",
+            Self::UpstreamMalformed => "E_UPSTREAM_MALFORMED",
+            Self::UpstreamTooLarge => "E_UPSTREAM_TOO_LARGE",
+            Self::UpstreamClosed => "E_UPSTREAM_CLOSED",
+            Self::Internal => "E_INTERNAL",
+        }
+    }
+
+    /// Who has to act.
+    #[must_use]
+    pub fn side(self) -> Side {
+        match self {
+            Self::PolicyError
+            | Self::AuditUnavailable
+            | Self::Overloaded
+            | Self::Draining
+            | Self::Internal => Side::Internal,
+            Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
+            | Self::UpstreamMalformed
+            | Self::UpstreamTooLarge
+            | Self::UpstreamClosed => Side::Upstream,
+            _ => Side::Downstream,
+        }
+    }
+
+    /// Whether the same request can succeed later without anybody changing anything.
+    #[must_use]
+    pub fn retryable(self) -> bool {
+        matches!(
+            self,
+            Self::AuditUnavailable
+                | Self::Overloaded
+                | Self::Draining
+                | Self::UpstreamUnreachable
+                | Self::UpstreamTimeout
+                | Self::UpstreamClosed
+        )
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One refusal on its way to the client and into the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The stable code.
+    pub code: Code,
+    /// What the client is told: lower case, no full stop, nothing about hidden things.
+    pub message: Cow<'static, str>,
+    /// What the client can do next.
+    pub help: Option<Cow<'static, str>>,
+    /// What only the record says.
+    pub detail: Option<String>,
+}
+
+impl Denial {
+    /// A refusal with its external text.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+            detail: None,
+        }
+    }
+
+    /// Adds the next step for the client.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds what only the record says.
+    #[must_use]
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Denial {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct() {
+        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

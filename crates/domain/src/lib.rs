@@ -1,0 +1,22 @@
+//! The words of the project as types: identifiers, principals, targets, denials, time.
+//!
+//! What it is: the vocabulary that every room shares, parsed at the edge and immutable after.
+//! What it is not: no I/O, no policy, no protocol. A value of these types says *what* was asked
+//! by *whom*; whether it may happen is decided in other rooms, whose proofs cannot be made here.
+//!
+//! Entry points: [`Principal`], [`Target`], [`Denial`], [`Clock`].
+
+mod clock;
+mod denial;
+mod id;
+mod principal;
+mod target;
+
+pub use clock::Clock;
+pub use denial::{Code, Denial, Side};
+pub use id::{
+    ActorId, CallId, InvalidId, PromptName, ResourceUri, RunId, SubjectId, TenantId, ToolName,
+    UpstreamId,
+};
+pub use principal::{Principal, RunSource};
+pub use target::{Action, Target};

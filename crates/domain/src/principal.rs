@@ -1,0 +1,52 @@
+//! Who is calling.
+
+use std::sync::Arc;
+
+use crate::{ActorId, RunId, SubjectId, TenantId};
+
+/// Tenant, subject, actor and run of one request.
+///
+/// The data only: that it was verified is shown by the identity room's proof around it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// The hard boundary.
+    pub tenant: TenantId,
+    /// The person on whose behalf.
+    pub subject: SubjectId,
+    /// The agent, as a verified client identity.
+    pub actor: ActorId,
+    /// One task of the agent.
+    pub run: RunId,
+    /// What the run id was taken from.
+    pub run_source: RunSource,
+    /// Group names from the token, sorted, without duplicates.
+    pub groups: Arc<[Arc<str>]>,
+    /// The task as declared to the token's issuer; recorded, never trusted as an instruction.
+    pub task: Option<Arc<str>>,
+}
+
+/// What a run id was taken from, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunSource {
+    /// The `sid` claim of the access token.
+    Token,
+    /// `dev.cardea/run` in the request's `_meta`, set by the host.
+    Host,
+    /// The legacy protocol session.
+    Session,
+    /// The token itself, until it stays idle for 30 minutes.
+    Idle,
+}
+
+impl RunSource {
+    /// The name used in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Host => "host",
+            Self::Session => "session",
+            Self::Idle => "idle",
+        }
+    }
+}

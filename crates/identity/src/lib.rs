@@ -1,0 +1,1 @@
+//! Tenants, principals and tokens: who is calling

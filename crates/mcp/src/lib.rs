@@ -1,0 +1,1 @@
+//! The protocol: JSON spans, envelope, versions, headers, server-sent events; no I/O

@@ -1,0 +1,1 @@
+//! Cedar: what a principal may do

@@ -1,0 +1,1 @@
+//! Hostile and good servers, identity provider and harness; for tests only
