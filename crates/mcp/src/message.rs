@@ -1,0 +1,289 @@
+//! One JSON-RPC message that keeps the bytes it arrived in.
+
+use std::{borrow::Cow, ops::Range};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::json::{self, JsonError, Level, Limits, Member};
+
+/// Why a text is not one JSON-RPC message.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MessageError {
+    /// The text is not UTF-8.
+    #[error("not valid UTF-8 at byte {0}")]
+    Utf8(usize),
+    /// The text is not JSON, or not safe JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The text is an array of messages (JSON-RPC batch, removed in 2025-06-18).
+    #[error("a batch of messages is not supported; send one message per request")]
+    Batch,
+    /// The text is JSON, but not a JSON-RPC 2.0 message.
+    #[error("not a JSON-RPC 2.0 message: {0}")]
+    Envelope(&'static str),
+}
+
+/// Which of the four shapes of JSON-RPC a message has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A method and an id.
+    Request,
+    /// A method without an id.
+    Notification,
+    /// A result and an id.
+    Result,
+    /// An error, with the id of its request where that could be read.
+    Error,
+}
+
+/// A checked message: text, shape and the spans of its envelope.
+#[derive(Debug, Clone)]
+pub struct Message {
+    text: Bytes,
+    kind: Kind,
+    members: Vec<Member>,
+    method: Option<Box<str>>,
+    id: Option<Range<usize>>,
+}
+
+impl Message {
+    /// Checks `text` and finds its envelope.
+    ///
+    /// # Errors
+    /// [`MessageError`]; nothing of a refused text is kept.
+    pub fn parse(text: Bytes, limits: &Limits) -> Result<Self, MessageError> {
+        let utf8 = std::str::from_utf8(&text).map_err(|e| MessageError::Utf8(e.valid_up_to()))?;
+        let members = json::check(utf8, limits)?;
+        if utf8.trim_start().starts_with('[') {
+            return Err(MessageError::Batch);
+        }
+        if !utf8.trim_start().starts_with('{') {
+            return Err(MessageError::Envelope("expected an object"));
+        }
+        let mut message = Self {
+            kind: Kind::Request,
+            method: None,
+            id: None,
+            members,
+            text,
+        };
+        message.classify()?;
+        Ok(message)
+    }
+
+    fn classify(&mut self) -> Result<(), MessageError> {
+        if self.top("jsonrpc").and_then(json::as_str).as_deref() != Some("2.0") {
+            return Err(MessageError::Envelope("`jsonrpc` must be \"2.0\""));
+        }
+        let id = self.span(Level::Top, "id");
+        if id.clone().is_some_and(|span| !is_id(self.slice(span))) {
+            return Err(MessageError::Envelope("`id` must be a string or a number"));
+        }
+        let id = id.filter(|span| self.slice(span.clone()) != "null");
+        let (method, result, error) = (self.top("method"), self.top("result"), self.top("error"));
+        let kind = match (method, result, error, &id) {
+            (Some(_), None, None, Some(_)) => Kind::Request,
+            (Some(_), None, None, None) if self.top("id").is_none() => Kind::Notification,
+            (Some(_), None, None, None) => {
+                return Err(MessageError::Envelope("a request's `id` must not be null"));
+            }
+            (None, Some(_), None, Some(_)) => Kind::Result,
+            (None, None, Some(_), _) => Kind::Error,
+            _ => {
+                return Err(MessageError::Envelope(
+                    "expected `method`, or an `id` with either `result` or `error`",
+                ));
+            }
+        };
+        let method = match method.map(json::as_str) {
+            Some(Some(method)) if !method.is_empty() => Some(method.into_owned().into_boxed_str()),
+            Some(_) => return Err(MessageError::Envelope("`method` must be a string")),
+            None => None,
+        };
+        if self
+            .top("params")
+            .is_some_and(|params| !params.starts_with(['{', '[']))
+        {
+            return Err(MessageError::Envelope("`params` must be an object"));
+        }
+        self.kind = kind;
+        self.method = method;
+        self.id = id;
+        Ok(())
+    }
+
+    /// The text as it arrived.
+    #[must_use]
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The shape.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The method; empty for results and errors.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.method.as_deref().unwrap_or_default()
+    }
+
+    /// The id, as it is spelt.
+    #[must_use]
+    pub fn id(&self) -> Option<Id<'_>> {
+        self.id.clone().map(|span| Id(self.slice(span)))
+    }
+
+    /// Where the id's text stands.
+    #[must_use]
+    pub fn id_span(&self) -> Option<Range<usize>> {
+        self.id.clone()
+    }
+
+    /// A member of the message itself, as raw JSON.
+    #[must_use]
+    pub fn top(&self, key: &str) -> Option<&str> {
+        self.span(Level::Top, key).map(|span| self.slice(span))
+    }
+
+    /// A member of `params`, `result` or `error`, as raw JSON.
+    #[must_use]
+    pub fn body(&self, key: &str) -> Option<&str> {
+        self.span(Level::Body, key).map(|span| self.slice(span))
+    }
+
+    /// A member of `_meta` in `params` or `result`, as raw JSON.
+    #[must_use]
+    pub fn meta(&self, key: &str) -> Option<&str> {
+        self.span(Level::Meta, key).map(|span| self.slice(span))
+    }
+
+    /// A string member of `params`, `result` or `error`.
+    #[must_use]
+    pub fn body_str(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.body(key).and_then(json::as_str)
+    }
+
+    /// A string member of `_meta`.
+    #[must_use]
+    pub fn meta_str(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.meta(key).and_then(json::as_str)
+    }
+
+    /// Where the value of `key` stands on `level`.
+    #[must_use]
+    pub fn span(&self, level: Level, key: &str) -> Option<Range<usize>> {
+        self.members
+            .iter()
+            .find(|m| m.level == level && self.key_is(m, key))
+            .map(|m| m.value.clone())
+    }
+
+    fn key_is(&self, member: &Member, key: &str) -> bool {
+        let spelt = self.slice(member.key.clone());
+        if member.key_escaped {
+            json::unescape(spelt).as_deref() == Some(key)
+        } else {
+            spelt == key
+        }
+    }
+
+    fn slice(&self, span: Range<usize>) -> &str {
+        self.text
+            .get(span)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// A JSON-RPC id as raw JSON: a string with its quotes, or a number.
+#[derive(Debug, Clone, Copy)]
+pub struct Id<'a>(pub &'a str);
+
+impl Id<'_> {
+    /// The id as raw JSON.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        self.0
+    }
+}
+
+impl PartialEq for Id<'_> {
+    /// Equal when spelt alike, or when both are strings with the same text.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+            || match (json::as_str(self.0), json::as_str(other.0)) {
+                (Some(a), Some(b)) => a == b,
+                _ => false,
+            }
+    }
+}
+
+fn is_id(raw: &str) -> bool {
+    raw.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) || raw == "null"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Message, MessageError> {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default())
+    }
+
+    #[test]
+    fn the_four_shapes_are_told_apart() {
+        for (text, kind) in [
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Kind::Request),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
+                Kind::Notification,
+            ),
+            (r#"{"jsonrpc":"2.0","id":"a","result":{}}"#, Kind::Result),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":""}}"#,
+                Kind::Error,
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap().kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_messages_are_refused() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            "7",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn escaped_spellings_read_the_same() {
+        let message = parse(
+            r#"{"jsonrpc":"2.0","id":1,"m\u0065thod":"tools\/call","params":{"n\u0061me":"t"}}"#,
+        )
+        .unwrap();
+        assert_eq!(message.method(), "tools/call");
+        assert_eq!(message.body_str("name").unwrap(), "t");
+    }
+
+    #[test]
+    fn ids_are_compared_by_meaning() {
+        assert!(Id("\"a\"") == Id("\"\\u0061\""));
+        assert!(Id("1") != Id("\"1\""));
+        assert!(Id("1") == Id("1"));
+    }
+}
