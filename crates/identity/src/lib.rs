@@ -1,1 +1,60 @@
-//! Tenants, principals and tokens: who is calling
+//! Who is calling: tokens, keys, tenants, principals.
+//!
+//! What it is: bearer JWTs of configured issuers (RFC 9068) are verified against keys found by
+//! discovery or configuration, and mapped to exactly one tenant, subject, actor and run. A
+//! verified token is remembered by its hash until it expires or its issuer's keys change.
+//! What it is not: no decisions about what the principal may do, no HTTP status codes.
+//!
+//! The data's path: token text -> [`Authenticator::verify`] -> [`Verified`], the proof that only
+//! this room makes -> [`Verified::principal`] with the run's hints.
+//!
+//! Keys are pinned to issuers by configuration: nothing in a token (`jku`, `jwk`, `x5u`) ever
+//! chooses where a key comes from.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed test is a panic"
+    )
+)]
+
+mod authenticator;
+mod claims;
+mod embedded;
+mod fetch;
+mod keys;
+mod verified;
+
+pub use authenticator::Authenticator;
+pub use claims::{ClaimPaths, TenantRule};
+pub use embedded::{EmbeddedIssuer, EmbeddedKeyError, MintRequest};
+pub use fetch::{FetchError, Fetcher};
+pub use keys::{KeySource, KeySourceError};
+pub use verified::{RunHints, Verified};
+
+use jsonwebtoken::Algorithm;
+
+/// What is configured of one issuer.
+#[derive(Debug, Clone)]
+pub struct IssuerSettings {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// Where its keys come from.
+    pub keys: KeySource,
+    /// The algorithms its tokens may be signed with; never `none`, never HMAC.
+    pub algorithms: Vec<Algorithm>,
+    /// Audiences accepted besides the resource that is asked for.
+    pub audiences: Vec<String>,
+    /// How the tenant follows from a token.
+    pub tenant: TenantRule,
+    /// Where the other claims are.
+    pub claims: ClaimPaths,
+    /// The `typ` that a token's header must have; `None` accepts any.
+    pub typ: Option<String>,
+    /// Scopes that a token must carry.
+    pub scopes: Vec<String>,
+}

@@ -1,1 +1,30 @@
-//! Cedar: what a principal may do
+//! Cedar: what a principal may do. The policy decision point.
+//!
+//! What it is: policy files are compiled once, validated strictly, and asked for each call.
+//! Default deny; `forbid` always wins; an evaluation error denies (Cedar itself skips a policy
+//! that errors, so a `forbid` that errors would not fire).
+//! What it is not: no grants, no argument conditions, no I/O: texts come in, decisions go out.
+//!
+//! The data's path: files -> [`Policies::compile`] (or every [`Finding`]) -> [`Policies::decide`]
+//! with a [`Question`] -> [`Permit`] or a denial. A [`Permit`] cannot be made anywhere else.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed test is a panic"
+    )
+)]
+
+mod compile;
+mod decide;
+mod entities;
+
+pub use compile::{Finding, KnownNames, PolicyFile};
+pub use decide::{Permit, Policies, Question};
+
+/// The schema that every policy is validated against, in Cedar's schema syntax.
+pub const SCHEMA: &str = include_str!("schema.cedarschema");

@@ -1,0 +1,266 @@
+//! From a token's text to a proof.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use cardea_domain::{Clock, Code, Denial};
+use jsonwebtoken::{Algorithm, Validation};
+use moka::sync::Cache;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    IssuerSettings, Verified,
+    claims::{Claims, expired, invalid},
+    keys::{IssuerKeys, Lookup},
+    verified::{IdleRun, Known},
+};
+
+/// Verifies tokens of the configured issuers.
+pub struct Authenticator {
+    issuers: Vec<Issuer>,
+    clock: Clock,
+    /// By the SHA-256 of the whole token, so that no token is kept.
+    remembered: Cache<[u8; 32], Arc<Known>>,
+}
+
+struct Issuer {
+    settings: IssuerSettings,
+    keys: IssuerKeys,
+}
+
+/// A verified token takes about 1 KB.
+const REMEMBERED_MAX: u64 = 20_000;
+
+/// Tokens with many groups reach some 8 KB; beyond this nobody means well.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    crit: Option<Value>,
+}
+
+impl Authenticator {
+    /// An authenticator for these issuers; keys are fetched when the first token needs them.
+    #[must_use]
+    pub fn new(issuers: Vec<IssuerSettings>, clock: Clock) -> Self {
+        let issuers = issuers
+            .into_iter()
+            .map(|settings| Issuer {
+                keys: IssuerKeys::new(
+                    settings.issuer.clone(),
+                    settings.keys.clone(),
+                    clock.clone(),
+                ),
+                settings,
+            })
+            .collect();
+        Self {
+            issuers,
+            clock,
+            remembered: Cache::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// Verifies a token: form, signature, issuer, times, claims. The audience is checked by
+    /// [`Verified::for_audience`], since it depends on what is asked for.
+    ///
+    /// # Errors
+    /// [`Code::TokenInvalid`] or [`Code::TokenExpired`]; the detail says why, for the record.
+    pub async fn verify(&self, token: &str) -> Result<Verified, Denial> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(invalid(format!("longer than {TOKEN_BYTES_MAX} bytes")));
+        }
+        let hash = sha256(token.as_bytes());
+        if let Some(known) = self.remembered.get(&hash) {
+            let issuer = self.issuers.get(known.issuer);
+            if let Some(issuer) = issuer {
+                issuer.keys.refresh_when_due().await;
+            }
+            if issuer.is_some_and(|i| i.keys.epoch() == known.keys_epoch) {
+                let now = self.clock.unix_s();
+                if now >= known.claims.expires_s {
+                    return Err(expired(now - known.claims.expires_s));
+                }
+                return Ok(Verified(known));
+            }
+        }
+        let known = Arc::new(self.verify_afresh(token, &hash).await?);
+        self.remembered.insert(hash, Arc::clone(&known));
+        Ok(Verified(known))
+    }
+
+    async fn verify_afresh(&self, token: &str, hash: &[u8; 32]) -> Result<Known, Denial> {
+        let (header, claims) = unverified(token)?;
+        let named = claims
+            .get("iss")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let Some((index, issuer)) = self
+            .issuers
+            .iter()
+            .enumerate()
+            .find(|(_, issuer)| issuer.settings.issuer == named)
+        else {
+            return Err(invalid(format!(
+                "unknown issuer `{}`",
+                named.escape_debug()
+            )));
+        };
+        let settings = &issuer.settings;
+        let algorithm = algorithm(&header, settings)?;
+        check_type(&header, settings)?;
+        let kid = header.kid.as_deref().ok_or_else(|| invalid("no `kid`"))?;
+        let (key, keys_epoch) = match issuer.keys.find(kid).await {
+            Lookup::Found(key, epoch) => (key, epoch),
+            Lookup::Unknown => {
+                return Err(invalid(format!("unknown `kid` `{}`", kid.escape_debug())));
+            }
+            Lookup::Unavailable => return Err(invalid("the issuer's keys cannot be had")),
+        };
+        if !key.allows(algorithm) {
+            return Err(invalid(format!("key `{kid}` is not for {algorithm:?}")));
+        }
+        let claims =
+            jsonwebtoken::decode::<Value>(token, &key.decoding, &signature_only(algorithm))
+                .map_err(|e| invalid(format!("signature: {e}")))?
+                .claims;
+        let now_s = self.clock.unix_s();
+        Ok(Known {
+            claims: Claims::read(&claims, &settings.tenant, &settings.claims, now_s)?,
+            issuer: index,
+            keys_epoch,
+            required_scopes: settings.scopes.clone(),
+            extra_audiences: settings.audiences.clone(),
+            short: hash.iter().take(8).map(|b| format!("{b:02x}")).collect(),
+            idle: IdleRun::default(),
+        })
+    }
+
+    /// Whether a token is asked for at all: an authenticator without issuers refuses everything.
+    #[must_use]
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|i| i.settings.issuer.as_str())
+    }
+
+    /// All scopes that any issuer's entry asks for, without duplicates.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<&str> {
+        let mut scopes: Vec<&str> = self
+            .issuers
+            .iter()
+            .flat_map(|i| i.settings.scopes.iter().map(String::as_str))
+            .collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes
+    }
+}
+
+/// The refusal of a request that carries no token.
+#[must_use]
+pub(crate) fn missing() -> Denial {
+    Denial::new(Code::TokenMissing, "an access token is needed")
+        .help("send `Authorization: Bearer <token>`; the challenge names where to get one")
+}
+
+impl Verified {
+    /// The token of an `Authorization` header's value.
+    ///
+    /// # Errors
+    /// [`Code::TokenMissing`] when there is none, [`Code::TokenInvalid`] when it is of another
+    /// scheme.
+    pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Denial> {
+        let value = authorization.ok_or_else(missing)?;
+        let text = std::str::from_utf8(value).map_err(|_| invalid("the header is not text"))?;
+        let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+        let token = token.trim_matches(' ');
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(invalid(format!("scheme `{}`", scheme.escape_debug())));
+        }
+        if token.is_empty() {
+            return Err(missing());
+        }
+        Ok(token)
+    }
+}
+
+/// Header and claims before anything is proven: used to find the key, and for nothing else.
+fn unverified(token: &str) -> Result<(Header, Value), Denial> {
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(invalid("not a signed JWT"));
+    };
+    let decode = |part: &str| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|_| invalid("not base64url"))
+    };
+    let header =
+        serde_json::from_slice(&decode(header)?).map_err(|e| invalid(format!("header: {e}")))?;
+    let claims =
+        serde_json::from_slice(&decode(claims)?).map_err(|e| invalid(format!("claims: {e}")))?;
+    Ok((header, claims))
+}
+
+fn algorithm(header: &Header, settings: &IssuerSettings) -> Result<Algorithm, Denial> {
+    if header.crit.is_some() {
+        return Err(invalid("`crit` names extensions that are not known here"));
+    }
+    header
+        .alg
+        .parse::<Algorithm>()
+        .ok()
+        .filter(|algorithm| settings.algorithms.contains(algorithm))
+        .ok_or_else(|| {
+            invalid(format!(
+                "algorithm `{}` is not allowed",
+                header.alg.escape_debug()
+            ))
+        })
+}
+
+fn check_type(header: &Header, settings: &IssuerSettings) -> Result<(), Denial> {
+    let Some(wanted) = &settings.typ else {
+        return Ok(());
+    };
+    let typ = header.typ.as_deref().unwrap_or_default();
+    let short = typ
+        .get(..12)
+        .filter(|p| p.eq_ignore_ascii_case("application/"))
+        .and_then(|_| typ.get(12..))
+        .unwrap_or(typ);
+    if short.eq_ignore_ascii_case(wanted) {
+        Ok(())
+    } else {
+        Err(invalid(format!(
+            "`typ` is `{}`, not `{wanted}`",
+            typ.escape_debug()
+        )))
+    }
+}
+
+/// The library checks the signature; times, issuer and audience are checked here, by one clock.
+fn signature_only(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! From claims to a tenant, a subject, an actor.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cardea_domain::{ActorId, Code, Denial, RunId, SubjectId, TenantId};
+use serde_json::Value;
+
+/// Where an issuer's tokens carry what; JSON Pointers (RFC 6901) into the claims.
+#[derive(Debug, Clone)]
+pub struct ClaimPaths {
+    /// The person.
+    pub subject: String,
+    /// The agent: the first pointer that leads to a string.
+    pub actor: Vec<String>,
+    /// Group names: an array of strings, or one string.
+    pub groups: Option<String>,
+}
+
+impl Default for ClaimPaths {
+    /// RFC 9068 and RFC 8693: `sub`; `act.sub`, else `client_id`, else `azp`.
+    fn default() -> Self {
+        Self {
+            subject: "/sub".into(),
+            actor: vec!["/act/sub".into(), "/client_id".into(), "/azp".into()],
+            groups: None,
+        }
+    }
+}
+
+/// How a token's tenant is found.
+#[derive(Debug, Clone)]
+pub enum TenantRule {
+    /// Every token of the issuer belongs to one tenant.
+    Fixed(TenantId),
+    /// A claim names the tenant.
+    Claim {
+        /// JSON Pointer to the claim.
+        pointer: String,
+        /// Claim values and their tenants; values that are not listed are refused.
+        tenants: BTreeMap<String, TenantId>,
+    },
+}
+
+/// The claims as far as the gateway uses them.
+#[derive(Debug, Clone)]
+pub(crate) struct Claims {
+    pub(crate) tenant: TenantId,
+    pub(crate) subject: SubjectId,
+    pub(crate) actor: ActorId,
+    pub(crate) groups: Arc<[Arc<str>]>,
+    pub(crate) session: Option<RunId>,
+    pub(crate) task: Option<Arc<str>>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) expires_s: u64,
+}
+
+/// Clocks of issuer and gateway may differ by this much when a token is brand new. Nothing is
+/// added to an expiry: a token ends when it says.
+const CLOCK_SKEW_S: u64 = 60;
+
+/// A declared task is context for people, not a document.
+const TASK_BYTES_MAX: usize = 2048;
+
+/// Group lists are capped by issuers at about 200 (`groups` overage); more is a mistake.
+const GROUPS_MAX: usize = 512;
+
+impl Claims {
+    /// Reads and checks the claims of a token whose signature is good.
+    pub(crate) fn read(
+        claims: &Value,
+        tenant: &TenantRule,
+        paths: &ClaimPaths,
+        now_s: u64,
+    ) -> Result<Self, Denial> {
+        let expires_s = seconds(claims, "exp").ok_or_else(|| invalid("`exp` is missing"))?;
+        if now_s >= expires_s {
+            return Err(expired(now_s - expires_s));
+        }
+        if seconds(claims, "nbf").is_some_and(|nbf| nbf > now_s + CLOCK_SKEW_S) {
+            return Err(invalid("`nbf` is in the future"));
+        }
+        if seconds(claims, "iat").is_some_and(|iat| iat > now_s + CLOCK_SKEW_S) {
+            return Err(invalid("`iat` is in the future"));
+        }
+        let subject = string(claims, &paths.subject)
+            .ok_or_else(|| invalid(format!("no string at `{}` (subject)", paths.subject)))?;
+        let actor = paths
+            .actor
+            .iter()
+            .find_map(|path| string(claims, path))
+            .ok_or_else(|| invalid(format!("no string at {} (actor)", paths.actor.join(", "))))?;
+        Ok(Self {
+            tenant: tenant_of(claims, tenant)?,
+            subject: SubjectId::parse(subject).map_err(invalid)?,
+            actor: ActorId::parse(actor).map_err(invalid)?,
+            groups: groups(claims, paths.groups.as_deref())?,
+            session: string(claims, "/sid")
+                .map(RunId::parse)
+                .transpose()
+                .map_err(invalid)?,
+            task: string(claims, "/task")
+                .filter(|task| task.len() <= TASK_BYTES_MAX)
+                .map(Arc::from),
+            audiences: strings(claims.get("aud")),
+            scopes: string(claims, "/scope")
+                .map(|s| s.split(' ').map(str::to_owned).collect())
+                .unwrap_or_default(),
+            expires_s,
+        })
+    }
+}
+
+fn tenant_of(claims: &Value, rule: &TenantRule) -> Result<TenantId, Denial> {
+    match rule {
+        TenantRule::Fixed(tenant) => Ok(tenant.clone()),
+        TenantRule::Claim { pointer, tenants } => {
+            let value = string(claims, pointer)
+                .ok_or_else(|| invalid(format!("no string at `{pointer}` (tenant)")))?;
+            tenants
+                .get(value)
+                .cloned()
+                .ok_or_else(|| invalid(format!("`{value}` at `{pointer}` is not a known tenant")))
+        }
+    }
+}
+
+fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial> {
+    let mut names = strings(path.and_then(|path| claims.pointer(path)));
+    if names.len() > GROUPS_MAX {
+        return Err(invalid(format!("more than {GROUPS_MAX} groups")));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names.into_iter().map(Arc::from).collect())
+}
+
+fn seconds(claims: &Value, name: &str) -> Option<u64> {
+    let value = claims.get(name)?;
+    // NumericDate may have a fraction (RFC 7519, section 2); rounding down ends a token early.
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|s| *s >= 0.0 && *s < 1e15)
+            .map(|s| s as u64)
+    })
+}
+
+fn string<'a>(claims: &'a Value, pointer: &str) -> Option<&'a str> {
+    claims.pointer(pointer).and_then(Value::as_str)
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => many
+            .iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The one external text for every token that is not acceptable; only the record says why.
+pub(crate) fn invalid(detail: impl std::fmt::Display) -> Denial {
+    Denial::new(Code::TokenInvalid, "the access token is not valid here")
+        .help("get a new access token for this resource")
+        .detail(detail)
+}
+
+pub(crate) fn expired(ago_s: u64) -> Denial {
+    Denial::new(Code::TokenExpired, "the access token has expired")
+        .help("get a new access token")
+        .detail(format!("expired {ago_s} s ago"))
+}

@@ -1,0 +1,225 @@
+use std::{borrow::Cow, sync::Arc};
+
+use cardea_domain::{
+    Action, ActorId, Code, Denial, Principal, RunId, RunSource, SubjectId, Target, TenantId,
+    ToolName, UpstreamId,
+};
+
+use super::*;
+use crate::{Permit, Question};
+
+fn known() -> KnownNames {
+    KnownNames {
+        tenants: vec!["acme".into(), "globex".into()],
+        upstreams: vec!["files".into(), "time".into()],
+    }
+}
+
+fn compile(text: &str) -> Result<Policies, Vec<Finding>> {
+    let file = PolicyFile {
+        name: "p.cedar".into(),
+        text: text.into(),
+    };
+    Policies::compile(&[file], &known(), 1)
+}
+
+fn principal(tenant: &str, subject: &str, actor: &str, groups: &[&str]) -> Principal {
+    Principal {
+        tenant: TenantId::parse(tenant).unwrap(),
+        subject: SubjectId::parse(subject).unwrap(),
+        actor: ActorId::parse(actor).unwrap(),
+        run: RunId::parse("r").unwrap(),
+        run_source: RunSource::Token,
+        groups: groups.iter().map(|g| Arc::from(*g)).collect(),
+        task: None,
+    }
+}
+
+fn call(
+    policies: &Policies,
+    who: &Principal,
+    upstream: &str,
+    tool: &str,
+) -> Result<Permit, Denial> {
+    policies.decide(Question::new(
+        who,
+        Action::CallTool,
+        &UpstreamId::parse(upstream).unwrap(),
+        Target::Tool(ToolName::parse(tool).unwrap()),
+        Cow::Borrowed("tools/call"),
+    ))
+}
+
+#[test]
+fn nothing_is_allowed_by_default() {
+    let policies = compile("").unwrap();
+    let denial = call(
+        &policies,
+        &principal("acme", "ada", "bot", &[]),
+        "files",
+        "read",
+    )
+    .unwrap_err();
+    assert_eq!(denial.code, Code::PolicyDenied);
+}
+
+#[test]
+fn each_scope_admits_exactly_its_own() {
+    let ada = principal("acme", "ada", "bot", &["ops"]);
+    let other_tenant = principal("globex", "ada", "bot", &["ops"]);
+    let other = principal("acme", "bob", "bot2", &["dev"]);
+    for scope in [
+        r#"principal in Cardea::Actor::"acme/bot""#,
+        r#"principal in Cardea::Subject::"acme/ada""#,
+        r#"principal in Cardea::Group::"acme/ops""#,
+    ] {
+        let policies = compile(&format!(
+            r#"permit({scope}, action == Cardea::Action::"tools/call", resource == Cardea::Tool::"files/read");"#
+        ))
+        .unwrap();
+        assert!(call(&policies, &ada, "files", "read").is_ok(), "{scope}");
+        assert!(call(&policies, &ada, "files", "write").is_err(), "{scope}");
+        assert!(call(&policies, &ada, "time", "read").is_err(), "{scope}");
+        assert!(call(&policies, &other, "files", "read").is_err(), "{scope}");
+        assert!(
+            call(&policies, &other_tenant, "files", "read").is_err(),
+            "{scope}"
+        );
+    }
+}
+
+#[test]
+fn forbid_wins_over_any_permit_and_is_named_in_the_detail() {
+    let policies = compile(
+        r#"permit(principal, action in Cardea::Action::"use", resource in Cardea::Upstream::"files");
+           @id("no-writes") forbid(principal, action, resource == Cardea::Tool::"files/write");"#,
+    )
+    .unwrap();
+    let ada = principal("acme", "ada", "bot", &[]);
+    let permit = call(&policies, &ada, "files", "read").unwrap();
+    assert_eq!(permit.policies(), [Arc::from("p.cedar#1")]);
+    let denial = call(&policies, &ada, "files", "write").unwrap_err();
+    assert_eq!(denial.detail.as_deref(), Some("forbidden by no-writes"));
+}
+
+#[test]
+fn a_policy_that_errors_denies_even_beside_a_permit() {
+    // Overflow passes validation and fails only when it is evaluated.
+    let policies = compile(
+        r#"permit(principal, action, resource);
+           forbid(principal, action, resource) when { 9223372036854775807 + 1 == 0 };"#,
+    )
+    .unwrap();
+    let ada = principal("acme", "ada", "bot", &[]);
+    for _ in 0..2 {
+        let denial = call(&policies, &ada, "files", "read").unwrap_err();
+        assert_eq!(denial.code, Code::PolicyError);
+    }
+}
+
+#[test]
+fn every_mistake_is_found_at_once_with_its_place() {
+    let text = r#"permit(principal in Cardea::Actor::"acmee/bot", action, resource);
+permit(principal, action == Cardea::Action::"tools/cal", resource);
+permit(principal, action, resource in Cardea::Upstream::"flies");
+permit(principal, action == Cardea::Action::"tools/call", resource) when { resource.nam == "x" };
+"#;
+    let findings = compile(text).unwrap_err();
+    let line = |f: &Finding| text[..f.span.clone().unwrap().start].lines().count().max(1);
+    let all: Vec<_> = findings.iter().map(|f| f.message.clone()).collect();
+    assert!(findings.len() >= 4, "{all:#?}");
+    let tenant = findings
+        .iter()
+        .find(|f| f.message.contains("unknown tenant"))
+        .unwrap();
+    assert_eq!(tenant.help.as_deref(), Some("did you mean `acme`?"));
+    assert_eq!(line(tenant), 1);
+    let upstream = findings
+        .iter()
+        .find(|f| f.message.contains("unknown upstream"))
+        .unwrap();
+    assert_eq!(upstream.help.as_deref(), Some("did you mean `files`?"));
+    assert!(all.iter().any(|m| m.contains("tools/cal")), "{all:#?}");
+    assert!(all.iter().any(|m| m.contains("nam")), "{all:#?}");
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    let findings = compile("permit(principal, action resource);").unwrap_err();
+    assert!(findings[0].span.is_some());
+}
+
+#[test]
+fn ids_used_twice_and_templates_are_refused() {
+    let twice = r#"@id("a") permit(principal, action, resource); @id("a") forbid(principal, action, resource);"#;
+    assert!(
+        compile(twice).unwrap_err()[0]
+            .message
+            .contains("used twice")
+    );
+    let template = "permit(principal == ?principal, action, resource);";
+    assert!(
+        compile(template)
+            .unwrap_err()
+            .iter()
+            .any(|f| f.message.contains("template"))
+    );
+}
+
+#[test]
+fn names_with_slashes_do_not_run_into_each_other() {
+    let policies =
+        compile(r#"permit(principal in Cardea::Subject::"acme/a", action, resource);"#).unwrap();
+    assert!(call(&policies, &principal("acme", "a", "b/c", &[]), "files", "x").is_ok());
+    assert!(call(&policies, &principal("acme", "a/b", "c", &[]), "files", "x").is_err());
+}
+
+#[test]
+fn the_group_read_holds_no_call() {
+    let policies =
+        compile(r#"permit(principal, action in Cardea::Action::"read", resource);"#).unwrap();
+    let ada = principal("acme", "ada", "bot", &[]);
+    assert!(call(&policies, &ada, "files", "read").is_err());
+    let connect = Question::new(
+        &ada,
+        Action::Connect,
+        &UpstreamId::parse("files").unwrap(),
+        Target::Upstream,
+        Cow::Borrowed("tools/list"),
+    );
+    assert!(policies.decide(connect).is_ok());
+}
+
+#[test]
+fn every_action_is_in_the_schema_with_the_groups_that_the_entities_say() {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+    let entities = schema.action_entities().unwrap();
+    let words = Vocabulary::new().unwrap();
+    let ada = principal("acme", "ada", "bot", &[]);
+    for action in Action::ALL {
+        let question = Question::new(
+            &ada,
+            action,
+            &UpstreamId::parse("files").unwrap(),
+            Target::Upstream,
+            Cow::Borrowed("m"),
+        );
+        let (_, asked) = words.ask(&question).unwrap();
+        let id: EntityUid = format!("Cardea::Action::\"{}\"", action.as_str())
+            .parse()
+            .unwrap();
+        let mut in_schema: Vec<_> = entities
+            .ancestors(&id)
+            .unwrap()
+            .map(ToString::to_string)
+            .collect();
+        let mut in_question: Vec<_> = asked
+            .ancestors(&id)
+            .unwrap()
+            .map(ToString::to_string)
+            .collect();
+        in_schema.sort();
+        in_question.sort();
+        assert_eq!(in_schema, in_question, "{id}");
+    }
+}

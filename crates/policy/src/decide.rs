@@ -1,0 +1,251 @@
+//! One question, one decision.
+
+use std::{borrow::Cow, sync::Arc};
+
+use cardea_domain::{
+    Action, ActorId, Code, Denial, Principal, SubjectId, Target, TenantId, UpstreamId,
+};
+use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
+use moka::sync::Cache;
+
+use crate::entities::Vocabulary;
+
+/// A compiled, strictly validated set of policies.
+///
+/// Deciding is a pure function of the set and the question: the question holds everything that a
+/// policy can read (the context has no clock and no counters), so answers are remembered.
+pub struct Policies {
+    set: PolicySet,
+    words: Vocabulary,
+    authorizer: Authorizer,
+    epoch: u64,
+    remembered: Cache<Question, Answer>,
+}
+
+/// Remembered answers; one is about 500 bytes.
+const REMEMBERED_MAX: u64 = 20_000;
+
+/// Everything that a decision depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    tenant: TenantId,
+    subject: SubjectId,
+    actor: ActorId,
+    groups: Arc<[Arc<str>]>,
+    action: Action,
+    upstream: UpstreamId,
+    target: Target,
+    method: Cow<'static, str>,
+}
+
+impl Question {
+    /// May `principal` do `action` (on the wire: `method`) to `target` of `upstream`?
+    #[must_use]
+    pub fn new(
+        principal: &Principal,
+        action: Action,
+        upstream: &UpstreamId,
+        target: Target,
+        method: Cow<'static, str>,
+    ) -> Self {
+        Self {
+            tenant: principal.tenant.clone(),
+            subject: principal.subject.clone(),
+            actor: principal.actor.clone(),
+            groups: Arc::clone(&principal.groups),
+            action,
+            upstream: upstream.clone(),
+            target,
+            method,
+        }
+    }
+
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    pub(crate) fn subject(&self) -> &SubjectId {
+        &self.subject
+    }
+
+    pub(crate) fn actor(&self) -> &ActorId {
+        &self.actor
+    }
+
+    pub(crate) fn groups(&self) -> &[Arc<str>] {
+        &self.groups
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn upstream(&self) -> &UpstreamId {
+        &self.upstream
+    }
+
+    /// To what of the upstream.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+}
+
+/// The proof that the policies allow one question; made by [`Policies::decide`] alone.
+#[derive(Debug, Clone)]
+#[must_use = "a permit is what an authorised call is built from"]
+pub struct Permit {
+    question: Question,
+    policies: Arc<[Arc<str>]>,
+    epoch: u64,
+}
+
+impl Permit {
+    /// What was allowed.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// The ids of the policies that allowed it.
+    #[must_use]
+    pub fn policies(&self) -> &[Arc<str>] {
+        &self.policies
+    }
+
+    /// The generation of the set that decided.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+#[derive(Clone)]
+enum Answer {
+    Allow(Arc<[Arc<str>]>),
+    Deny(Arc<[Arc<str>]>),
+    Error(Arc<str>),
+}
+
+impl Policies {
+    pub(crate) fn new(set: PolicySet, words: Vocabulary, epoch: u64) -> Self {
+        Self {
+            set,
+            words,
+            authorizer: Authorizer::new(),
+            epoch,
+            remembered: Cache::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// How many policies the set has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.policies().count()
+    }
+
+    /// Whether the set allows nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The generation of this set: every reload counts one up.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Decides a question.
+    ///
+    /// # Errors
+    /// A [`Denial`] with [`Code::PolicyDenied`] when no policy permits or one forbids, with
+    /// [`Code::PolicyError`] when a policy could not be evaluated. Both say the same to the
+    /// client, and the same for things that exist and things that do not.
+    pub fn decide(&self, question: Question) -> Result<Permit, Denial> {
+        let answer = match self.remembered.get(&question) {
+            Some(answer) => answer,
+            None => {
+                let answer = self.evaluate(&question);
+                self.remembered.insert(question.clone(), answer.clone());
+                answer
+            }
+        };
+        match answer {
+            Answer::Allow(policies) => Ok(Permit {
+                question,
+                policies,
+                epoch: self.epoch,
+            }),
+            Answer::Deny(policies) if policies.is_empty() => {
+                Err(refused(Code::PolicyDenied).detail("no policy permits it"))
+            }
+            Answer::Deny(policies) => {
+                Err(refused(Code::PolicyDenied)
+                    .detail(format!("forbidden by {}", policies.join(", "))))
+            }
+            Answer::Error(error) => Err(refused(Code::PolicyError).detail(error)),
+        }
+    }
+
+    /// Decides without remembering; the cost of a question that was never asked before.
+    ///
+    /// # Errors
+    /// As [`Policies::decide`].
+    pub fn decide_afresh(&self, question: &Question) -> Result<(), Denial> {
+        match self.evaluate(question) {
+            Answer::Allow(_) => Ok(()),
+            Answer::Deny(_) => Err(refused(Code::PolicyDenied)),
+            Answer::Error(error) => Err(refused(Code::PolicyError).detail(error)),
+        }
+    }
+
+    fn evaluate(&self, question: &Question) -> Answer {
+        let (request, entities) = match self.request(question) {
+            Ok(asked) => asked,
+            Err(error) => return Answer::Error(error.into()),
+        };
+        let response = self
+            .authorizer
+            .is_authorized(&request, &self.set, &entities);
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Answer::Error(error.to_string().into());
+        }
+        let mut reasons: Vec<Arc<str>> = response
+            .diagnostics()
+            .reason()
+            .map(|id| Arc::from(id.to_string()))
+            .collect();
+        reasons.sort();
+        match response.decision() {
+            Decision::Allow => Answer::Allow(reasons.into()),
+            Decision::Deny => Answer::Deny(reasons.into()),
+        }
+    }
+
+    fn request(&self, question: &Question) -> Result<(Request, Entities), String> {
+        self.words.ask(question)
+    }
+}
+
+fn refused(code: Code) -> Denial {
+    Denial::new(code, "not permitted, or it does not exist")
+        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
+}
+
+impl std::fmt::Debug for Policies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policies")
+            .field("len", &self.len())
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
