@@ -47,13 +47,11 @@ pub enum Code {
     VersionUnsupported,
     /// The method does not exist or may not be used.
     MethodUnknown,
-    /// There is no such upstream for this tenant.
-    UpstreamUnknown,
     /// A legacy session is needed and none was named.
     SessionMissing,
     /// The legacy session is not, or no longer, one of this principal.
     SessionUnknown,
-    /// The policy does not allow it.
+    /// The policy does not allow it, or it does not exist: the client cannot tell which.
     PolicyDenied,
     /// The policy could not be evaluated.
     PolicyError,
@@ -90,7 +88,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -111,7 +109,6 @@ impl Code {
         Self::HeaderMismatch,
         Self::VersionUnsupported,
         Self::MethodUnknown,
-        Self::UpstreamUnknown,
         Self::SessionMissing,
         Self::SessionUnknown,
         Self::PolicyDenied,
@@ -151,7 +148,6 @@ impl Code {
             Self::HeaderMismatch => "E_HEADER_MISMATCH",
             Self::VersionUnsupported => "E_VERSION_UNSUPPORTED",
             Self::MethodUnknown => "E_METHOD_UNKNOWN",
-            Self::UpstreamUnknown => "E_UPSTREAM_UNKNOWN",
             Self::SessionMissing => "E_SESSION_MISSING",
             Self::SessionUnknown => "E_SESSION_UNKNOWN",
             Self::PolicyDenied => "E_POLICY_DENIED",

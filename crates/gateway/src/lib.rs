@@ -1,1 +1,57 @@
-//! The data plane: listener, both protocol eras, the way of a call, upstreams
+//! The data plane: listener, both protocol eras, the way of a call, upstreams.
+//!
+//! What it is: the policy enforcement point. It composes the rooms and decides nothing itself.
+//! What it is not: no policy, no token rules, no registry rules, no configuration files.
+//!
+//! # The way of a call
+//! One direction, one type per station ([`way`]); a later type is made only from the one before
+//! it and the proof of the room that is responsible:
+//!
+//! ```text
+//! bytes -> Received -> Identified -> Resolved -> Validated -> Authorised -> Answered -> Filtered -> Recorded -> bytes
+//!          transport   identity      registry    gateway      policy+audit  upstream    policy      audit
+//! ```
+//!
+//! [`upstream::Upstream::send`] takes an `Authorised` and nothing else; the reply writer takes a
+//! `Recorded` or, on a stream, `Released` messages, and nothing else. So "forwarded without being
+//! authorised" and "released without being recorded" do not compile.
+//!
+//! # Threads
+//! One single-threaded runtime per worker, each with its own listener on the same address
+//! (`SO_REUSEPORT`) and its own upstream connections: a call stays on one core.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed test is a panic"
+    )
+)]
+
+mod admin;
+mod answer;
+mod body;
+mod edge;
+mod endpoint;
+mod facts;
+mod listener;
+mod metrics;
+mod protocol;
+mod refusal;
+mod relay;
+mod seal;
+mod trace;
+pub mod upstream;
+pub mod way;
+mod world;
+
+pub use edge::Edge;
+pub use listener::{ListenError, Listeners, Serving};
+pub use metrics::Metrics;
+pub use seal::{SealError, Sealer};
+pub use trace::{SpanData, SpanSink, TraceContext};
+pub use upstream::{Upstream, UpstreamError};
+pub use world::{Gateway, Limits, Parts, World};

@@ -1,0 +1,180 @@
+//! How the gateway is seen from outside: names, addresses, resource metadata.
+
+use cardea_domain::{Code, Denial};
+use http::{HeaderMap, header};
+use serde_json::json;
+
+/// The gateway's outside.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Scheme, host and port, without a trailing slash.
+    origin: String,
+    /// `Host` values, in lower case.
+    hosts: Vec<String>,
+    /// `Origin` values, in lower case.
+    origins: Vec<String>,
+    /// Authorization servers, as the resource metadata names them.
+    issuers: Vec<String>,
+    scopes: Vec<String>,
+    /// The public keys of the embedded issuer, where there is one.
+    jwks: Option<String>,
+}
+
+/// The path under which all upstreams are.
+pub(crate) const MCP_PATH: &str = "/mcp";
+/// RFC 9728, section 3.
+pub(crate) const RESOURCE_METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
+/// Where the embedded issuer's keys are.
+pub(crate) const JWKS_PATH: &str = "/.well-known/jwks.json";
+
+impl Edge {
+    /// An outside at `origin` (`https://host[:port]`), answering to `hosts` and `origins` too.
+    #[must_use]
+    pub fn new(
+        origin: &str,
+        hosts: impl IntoIterator<Item = String>,
+        origins: impl IntoIterator<Item = String>,
+        issuers: Vec<String>,
+        scopes: Vec<String>,
+        jwks: Option<String>,
+    ) -> Self {
+        let origin = origin.trim_end_matches('/').to_owned();
+        let own_host = origin.split("://").nth(1).unwrap_or_default().to_lowercase();
+        let own_origin = origin.to_lowercase();
+        Self {
+            hosts: std::iter::once(own_host)
+                .chain(hosts.into_iter().map(|h| h.to_lowercase()))
+                .collect(),
+            origins: std::iter::once(own_origin)
+                .chain(origins.into_iter().map(|o| o.to_lowercase()))
+                .collect(),
+            origin,
+            issuers,
+            scopes,
+            jwks,
+        }
+    }
+
+    /// The resource identifier of the gateway as a whole (RFC 8707): good for every upstream.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        format!("{}{MCP_PATH}", self.origin)
+    }
+
+    /// The resource identifier of one upstream.
+    #[must_use]
+    pub fn upstream_resource(&self, upstream: &str) -> String {
+        format!("{}{MCP_PATH}/{upstream}", self.origin)
+    }
+
+    pub(crate) fn jwks(&self) -> Option<&str> {
+        self.jwks.as_deref()
+    }
+
+    /// The metadata of the resource at `path` (RFC 9728), which starts with [`MCP_PATH`].
+    ///
+    /// The same for names that exist and names that do not: it tells nothing about upstreams.
+    pub(crate) fn metadata(&self, path: &str) -> String {
+        let mut document = json!({
+            "resource": format!("{}{path}", self.origin),
+            "authorization_servers": self.issuers,
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Cardea MCP gateway",
+        });
+        if let (false, Some(document)) = (self.scopes.is_empty(), document.as_object_mut()) {
+            document.insert("scopes_supported".into(), json!(self.scopes));
+        }
+        document.to_string()
+    }
+
+    /// The `WWW-Authenticate` value of a refusal (RFC 6750 section 3, RFC 9728 section 5.1).
+    pub(crate) fn challenge(&self, code: Code, path: &str) -> String {
+        let metadata = format!("{}{RESOURCE_METADATA_PATH}{path}", self.origin);
+        let error = match code {
+            Code::TokenMissing => "",
+            Code::ScopeInsufficient => "error=\"insufficient_scope\", ",
+            _ => "error=\"invalid_token\", ",
+        };
+        let scope = if self.scopes.is_empty() {
+            String::new()
+        } else {
+            format!(", scope=\"{}\"", self.scopes.join(" "))
+        };
+        format!("Bearer {error}resource_metadata=\"{metadata}\"{scope}")
+    }
+
+    /// Refuses requests that a foreign web page made a browser send (DNS rebinding).
+    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denial> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.as_bytes(),
+            _ => &[],
+        };
+        if !self.hosts.iter().any(|h| h.as_bytes().eq_ignore_ascii_case(host)) {
+            return Err(Denial::new(Code::HostForbidden, "this is not the host that the request names")
+                .help("use the public address, or add the name to `allowed_hosts`")
+                .detail(format!("host `{}`", host.escape_ascii())));
+        }
+        for origin in headers.get_all(header::ORIGIN) {
+            let known = self
+                .origins
+                .iter()
+                .any(|o| o.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
+            if !known {
+                return Err(Denial::new(Code::OriginForbidden, "this origin may not use the gateway")
+                    .help("add the origin to `allowed_origins` if it is yours")
+                    .detail(format!("origin `{}`", origin.as_bytes().escape_ascii())));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge() -> Edge {
+        Edge::new(
+            "https://gw.example.com:8443",
+            ["localhost:1".into()],
+            ["https://app.example.com".into()],
+            vec!["https://id.example.com".into()],
+            vec!["mcp".into()],
+            None,
+        )
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (k, v) in pairs {
+            map.append(*k, v.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn foreign_hosts_and_origins_are_refused() {
+        let edge = edge();
+        assert!(edge.check_origin(&headers(&[("host", "GW.example.com:8443")])).is_ok());
+        assert!(edge.check_origin(&headers(&[("host", "localhost:1"), ("origin", "https://app.example.com")])).is_ok());
+        for bad in [
+            &[][..],
+            &[("host", "evil.example")],
+            &[("host", "gw.example.com")],
+            &[("host", "gw.example.com:8443"), ("host", "evil.example")],
+            &[("host", "gw.example.com:8443"), ("origin", "null")],
+            &[("host", "gw.example.com:8443"), ("origin", "https://evil.example")],
+        ] {
+            assert!(edge.check_origin(&headers(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn challenges_name_the_metadata_and_the_scopes() {
+        assert_eq!(
+            edge().challenge(Code::TokenExpired, "/mcp/files"),
+            "Bearer error=\"invalid_token\", resource_metadata=\"https://gw.example.com:8443/.well-known/oauth-protected-resource/mcp/files\", scope=\"mcp\""
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! What one request sees: an immutable world, and the few things that outlive it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use cardea_audit::Ledger;
+use cardea_domain::{Clock, UpstreamId};
+use cardea_identity::Authenticator;
+use cardea_policy::Policies;
+use cardea_registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Edge, Metrics, Sealer, SpanSink, Upstream};
+
+/// Bounds on what a peer can make the gateway hold or wait for.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A request's body: the SDKs' own bound is 4 MiB.
+    pub body_bytes_max: usize,
+    /// Nested arrays and objects in a message.
+    pub json_depth_max: usize,
+    /// Header lines of a request.
+    pub header_count_max: usize,
+    /// All header bytes of a request; at least 8 KiB.
+    pub header_bytes_max: usize,
+    /// From the connection's opening or the last answer to the end of the next head.
+    pub header_timeout: Duration,
+    /// From the head's end to the body's end.
+    pub body_timeout: Duration,
+    /// Open connections over all workers.
+    pub connections_max: usize,
+    /// Open streams of one principal.
+    pub streams_per_principal_max: usize,
+    /// One message of an upstream.
+    pub answer_bytes_max: usize,
+    /// A call from its start to its final answer, whatever its progress.
+    pub call_timeout: Duration,
+    /// A stream on which the upstream says nothing.
+    pub stream_idle_timeout: Duration,
+    /// Connecting to an upstream, its TLS handshake included.
+    pub connect_timeout: Duration,
+    /// Child processes of one upstream.
+    pub sessions_stdio_max: usize,
+    /// A child process that nobody uses.
+    pub session_idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 4 << 20,
+            json_depth_max: 64,
+            header_count_max: 64,
+            header_bytes_max: 32 << 10,
+            header_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            connections_max: 10_000,
+            streams_per_principal_max: 64,
+            answer_bytes_max: 16 << 20,
+            call_timeout: Duration::from_secs(300),
+            stream_idle_timeout: Duration::from_secs(1800),
+            connect_timeout: Duration::from_secs(5),
+            sessions_stdio_max: 64,
+            session_idle_timeout: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// Everything that a decision is made from; replaced as a whole when the configuration changes.
+pub struct World {
+    /// The upstreams that exist.
+    pub registry: Registry,
+    /// Their connections, by id; one for each entry of the registry.
+    pub upstreams: HashMap<UpstreamId, Arc<Upstream>>,
+    /// What may be done.
+    pub policies: Policies,
+    /// Whose tokens are good.
+    pub authenticator: Arc<Authenticator>,
+    /// How the gateway is seen from outside.
+    pub edge: Edge,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What a [`Gateway`] is made of.
+pub struct Parts {
+    /// The first world.
+    pub world: World,
+    /// Where every call is recorded.
+    pub ledger: Ledger,
+    /// Seals session ids and stream positions.
+    pub sealer: Sealer,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Time.
+    pub clock: Clock,
+    /// Where spans go; `None` traces nothing and passes contexts through.
+    pub spans: Option<Arc<dyn SpanSink>>,
+}
+
+/// The gateway, shared by all workers.
+pub struct Gateway {
+    world: ArcSwap<World>,
+    pub(crate) ledger: Ledger,
+    pub(crate) sealer: Sealer,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) spans: Option<Arc<dyn SpanSink>>,
+    /// Cancelled when the gateway begins to shut down: long streams end, calls go on.
+    pub(crate) draining: CancellationToken,
+    ready: AtomicBool,
+}
+
+impl Gateway {
+    /// A gateway that is not listening yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            world: ArcSwap::from_pointee(parts.world),
+            ledger: parts.ledger,
+            sealer: parts.sealer,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            spans: parts.spans,
+            draining: CancellationToken::new(),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// The world as it is now; load it once per request.
+    #[must_use]
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Puts a new world in place. Calls under way finish in the old one; child processes and
+    /// connections of upstreams that are gone or changed end when their last call does.
+    pub fn replace(&self, world: World) {
+        let old = self.world.swap(Arc::new(world));
+        let new = self.world.load();
+        for (id, upstream) in &old.upstreams {
+            let kept = new.upstreams.get(id).is_some_and(|u| Arc::ptr_eq(u, upstream));
+            if !kept {
+                upstream.retire();
+            }
+        }
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether calls can be served: listening, not draining, and the log can be written.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+            && !self.draining.is_cancelled()
+            && self.ledger.health().is_ok()
+    }
+}

@@ -1,0 +1,424 @@
+//! The gateway's binary as a child process, with a configuration folder of its own.
+//!
+//! [`Setup`] gathers the configuration, [`Gateway`] is the running child: it is killed, and its folder removed, when
+//! the value is dropped.
+
+use std::{
+    env, fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
+
+/// The tenant that every [`Setup`] begins with.
+pub const TENANT: &str = "demo";
+
+/// Names the binary to start instead of the workspace's debug build.
+const BINARY_VARIABLE: &str = "CARDEA_BIN";
+
+/// The child's output, in its folder.
+const LOG_NAME: &str = "gateway.log";
+
+/// A debug build on a busy machine starts well within this.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Between two looks at whether the gateway is ready.
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// Minting a token touches one key file.
+const TOKEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// The configuration of a gateway to be started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    binary: Option<PathBuf>,
+    config: Map<String, Value>,
+    policies: Vec<String>,
+}
+
+impl Setup {
+    /// One tenant ([`TENANT`]), the embedded issuer, no upstream, and no policy: nothing is allowed.
+    #[must_use]
+    pub fn new() -> Self {
+        let config = json!({
+            "state_dir": "state",
+            "tenants": { TENANT: {} },
+            "issuers": [{ "embedded": true }],
+            "allowed_hosts": [],
+            "upstreams": {},
+            "policies": ["policies"],
+        });
+        let Value::Object(config) = config else {
+            unreachable!("the literal is an object")
+        };
+        Self {
+            binary: None,
+            config,
+            policies: Vec::new(),
+        }
+    }
+
+    /// Starts this binary instead of the one [`binary`] finds.
+    #[must_use]
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
+    /// Adds a tenant.
+    #[must_use]
+    pub fn tenant(mut self, id: &str) -> Self {
+        self.config["tenants"][id] = json!({});
+        self
+    }
+
+    /// Accepts `authority`, a host or `host:port`, as the `Host` of a request.
+    #[must_use]
+    pub fn allowed_host(mut self, authority: &str) -> Self {
+        self.config["allowed_hosts"]
+            .as_array_mut()
+            .expect("`new` makes it an array")
+            .push(authority.into());
+        self
+    }
+
+    /// Adds an upstream of [`TENANT`] that is reached at `url`.
+    #[must_use]
+    pub fn http_upstream(self, id: &str, url: &str) -> Self {
+        self.upstream(id, json!({ "tenants": [TENANT], "http": { "url": url } }))
+    }
+
+    /// Adds an upstream of [`TENANT`] that the gateway starts itself, by an absolute path.
+    #[must_use]
+    pub fn stdio_upstream(self, id: &str, command: &Path, args: &[&str]) -> Self {
+        self.upstream(
+            id,
+            json!({ "tenants": [TENANT], "stdio": { "command": command, "args": args } }),
+        )
+    }
+
+    /// Adds an upstream with a configuration of any shape.
+    #[must_use]
+    pub fn upstream(mut self, id: &str, config: Value) -> Self {
+        self.config["upstreams"][id] = config;
+        self
+    }
+
+    /// Adds a file of Cedar policies.
+    #[must_use]
+    pub fn policy(mut self, cedar: &str) -> Self {
+        self.policies.push(cedar.to_owned());
+        self
+    }
+
+    /// Sets a member of the configuration that has no method here.
+    #[must_use]
+    pub fn set(mut self, member: &str, value: Value) -> Self {
+        self.config.insert(member.to_owned(), value);
+        self
+    }
+
+    /// Writes the folder, starts the binary on two free ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When the binary is not there, ends by itself or is not ready in time; the error ends with its log.
+    pub async fn start(self) -> anyhow::Result<Gateway> {
+        let [listen, admin] = free_addresses()?;
+        let folder = tempfile::tempdir()?;
+        let binary = self.binary.clone().map_or_else(binary, Ok)?;
+        let config = self.write(folder.path(), listen, admin)?;
+        let log = fs::File::create(folder.path().join(LOG_NAME))?;
+        let child = Command::new(&binary)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", binary.display()))?;
+        let mut gateway = Gateway {
+            child: OwnedChild(child),
+            folder,
+            binary,
+            config,
+            listen,
+            admin,
+        };
+        gateway.wait_until_ready().await?;
+        Ok(gateway)
+    }
+
+    fn write(
+        mut self,
+        folder: &Path,
+        listen: SocketAddr,
+        admin: SocketAddr,
+    ) -> anyhow::Result<PathBuf> {
+        for (member, value) in [
+            ("listen", listen.to_string()),
+            ("admin_listen", admin.to_string()),
+            ("public_url", format!("http://{listen}")),
+        ] {
+            self.config.entry(member).or_insert(value.into());
+        }
+        let policies = folder.join("policies");
+        fs::create_dir(&policies)?;
+        for (index, policy) in self.policies.iter().enumerate() {
+            fs::write(policies.join(format!("{index}.cedar")), policy)?;
+        }
+        // JSON is YAML.
+        let config = folder.join("cardea.yaml");
+        fs::write(&config, serde_json::to_string_pretty(&self.config)?)?;
+        Ok(config)
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Who a token is for.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenFor<'a> {
+    /// The tenant's id.
+    pub tenant: &'a str,
+    /// The person.
+    pub subject: &'a str,
+    /// The agent.
+    pub actor: &'a str,
+    /// What the person asked the agent to do.
+    pub task: Option<&'a str>,
+    /// How long it lives, such as `10m`.
+    pub ttl: Option<&'a str>,
+}
+
+/// A gateway that was ready when it was made.
+#[derive(Debug)]
+pub struct Gateway {
+    // Declared before the folder, so that the child is gone when the folder goes.
+    child: OwnedChild,
+    folder: TempDir,
+    binary: PathBuf,
+    config: PathBuf,
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Gateway {
+    /// The endpoint of `upstream`, such as `http://127.0.0.1:40123/mcp/suite`.
+    #[must_use]
+    pub fn url(&self, upstream: &str) -> String {
+        format!("http://{}/mcp/{upstream}", self.listen)
+    }
+
+    /// Where agents connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where metrics and health are.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The folder of the configuration, the policies (`policies/`) and the state (`state/`).
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The process id of the child.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// The file that the gateway's standard output and error go to.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join(LOG_NAME)
+    }
+
+    /// What the gateway has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Mints a token by `cardea token`.
+    ///
+    /// # Errors
+    /// When the command fails, takes too long or prints something else than one word.
+    pub async fn token(&self, request: TokenFor<'_>) -> anyhow::Result<String> {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command
+            .arg("token")
+            .arg("--config")
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command.args([
+            "--tenant",
+            request.tenant,
+            "--subject",
+            request.subject,
+            "--actor",
+            request.actor,
+        ]);
+        for (flag, value) in [("--task", request.task), ("--ttl", request.ttl)] {
+            if let Some(value) = value {
+                command.args([flag, value]);
+            }
+        }
+        let output = tokio::time::timeout(TOKEN_WITHIN, command.output())
+            .await
+            .context("`cardea token` hangs")??;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "`cardea token` failed with {}: {complaint}",
+            output.status
+        );
+        let token = String::from_utf8(output.stdout)?.trim().to_owned();
+        ensure!(
+            !token.is_empty() && !token.contains(char::is_whitespace),
+            "`cardea token` printed no token"
+        );
+        Ok(token)
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.0.try_wait()? {
+                bail!("the gateway ended with {status}:\n{}", self.log());
+            }
+            if matches!(status_of(self.admin, "/readyz").await, Ok(StatusCode::OK)) {
+                return Ok(());
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+        bail!(
+            "the gateway is not ready after {} s:\n{}",
+            READY_WITHIN.as_secs(),
+            self.log()
+        )
+    }
+}
+
+/// A child that does not outlive this value.
+#[derive(Debug)]
+struct OwnedChild(Child);
+
+impl Drop for OwnedChild {
+    fn drop(&mut self) {
+        // It may have ended by itself; then both fail, which is fine.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The binary under test: `CARDEA_BIN`, or the workspace's debug build.
+///
+/// # Errors
+/// When there is no such file.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    let binary = match env::var_os(BINARY_VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/cardea"),
+    };
+    binary.canonicalize().with_context(|| {
+        format!(
+            "`{}` is not there; build it by `cargo build -p cardea` or set {BINARY_VARIABLE}",
+            binary.display()
+        )
+    })
+}
+
+/// Two addresses that were free a moment ago; both ports are held until both are known, so they differ.
+fn free_addresses() -> anyhow::Result<[SocketAddr; 2]> {
+    let listeners = [
+        TcpListener::bind(("127.0.0.1", 0))?,
+        TcpListener::bind(("127.0.0.1", 0))?,
+    ];
+    Ok([listeners[0].local_addr()?, listeners[1].local_addr()?])
+}
+
+async fn status_of(address: SocketAddr, path: &str) -> anyhow::Result<StatusCode> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let request = Request::get(path)
+        .header(header::HOST, address.to_string())
+        .body(Empty::<Bytes>::new())?;
+    let response = tokio::time::timeout(READY_POLL * 20, sender.send_request(request)).await??;
+    Ok(response.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_setup_names_its_addresses_and_keeps_what_was_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let [listen, admin] = free_addresses().unwrap();
+        let setup = Setup::new()
+            .tenant("other")
+            .allowed_host("localhost:1")
+            .http_upstream("suite", "http://127.0.0.1:2/mcp")
+            .policy("permit(principal, action, resource);")
+            .set("public_url", "http://elsewhere".into());
+
+        let file = setup.write(folder.path(), listen, admin).unwrap();
+
+        let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!(written["listen"], json!(listen.to_string()));
+        assert_eq!(written["admin_listen"], json!(admin.to_string()));
+        assert_eq!(written["public_url"], json!("http://elsewhere"));
+        assert_eq!(written["tenants"], json!({ "demo": {}, "other": {} }));
+        assert_eq!(written["allowed_hosts"], json!(["localhost:1"]));
+        assert_eq!(
+            written["upstreams"]["suite"],
+            json!({ "tenants": ["demo"], "http": { "url": "http://127.0.0.1:2/mcp" } })
+        );
+        let policy = fs::read_to_string(folder.path().join("policies/0.cedar")).unwrap();
+        assert_eq!(policy, "permit(principal, action, resource);");
+    }
+
+    #[tokio::test]
+    async fn gateway_that_ends_by_itself_is_an_error() {
+        let error = Setup::new()
+            .binary(Path::new("/bin/false"))
+            .start()
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the gateway ended with exit status: 1"),
+            "{error:#}"
+        );
+    }
+}
