@@ -39,7 +39,11 @@ impl Edge {
         jwks: Option<String>,
     ) -> Self {
         let origin = origin.trim_end_matches('/').to_owned();
-        let own_host = origin.split("://").nth(1).unwrap_or_default().to_lowercase();
+        let own_host = origin
+            .split("://")
+            .nth(1)
+            .unwrap_or_default()
+            .to_lowercase();
         let own_origin = origin.to_lowercase();
         Self {
             hosts: std::iter::once(own_host)
@@ -110,10 +114,13 @@ impl Edge {
             (Some(host), None) => host.as_bytes(),
             _ => &[],
         };
-        if !self.hosts.iter().any(|h| h.as_bytes().eq_ignore_ascii_case(host)) {
-            return Err(Denial::new(Code::HostForbidden, "this is not the host that the request names")
-                .help("use the public address, or add the name to `allowed_hosts`")
-                .detail(format!("host `{}`", host.escape_ascii())));
+        if !self.hosts.iter().any(|known| names(known, host)) {
+            return Err(Denial::new(
+                Code::HostForbidden,
+                "this is not the host that the request names",
+            )
+            .help("use the public address, or add the name to `allowed_hosts`")
+            .detail(format!("host `{}`", host.escape_ascii())));
         }
         for origin in headers.get_all(header::ORIGIN) {
             let known = self
@@ -121,12 +128,32 @@ impl Edge {
                 .iter()
                 .any(|o| o.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
             if !known {
-                return Err(Denial::new(Code::OriginForbidden, "this origin may not use the gateway")
-                    .help("add the origin to `allowed_origins` if it is yours")
-                    .detail(format!("origin `{}`", origin.as_bytes().escape_ascii())));
+                return Err(Denial::new(
+                    Code::OriginForbidden,
+                    "this origin may not use the gateway",
+                )
+                .help("add the origin to `allowed_origins` if it is yours")
+                .detail(format!("origin `{}`", origin.as_bytes().escape_ascii())));
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a `Host` value names a known host; one that is known without a port is so at any.
+fn names(known: &str, host: &[u8]) -> bool {
+    if known.as_bytes().eq_ignore_ascii_case(host) {
+        return true;
+    }
+    let Ok(text) = std::str::from_utf8(host) else {
+        return false;
+    };
+    let has_port = known.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    match text.rsplit_once(':') {
+        Some((name, port)) if !has_port && port.bytes().all(|b| b.is_ascii_digit()) => {
+            known.eq_ignore_ascii_case(name)
+        }
+        _ => false,
     }
 }
 
@@ -137,7 +164,7 @@ mod tests {
     fn edge() -> Edge {
         Edge::new(
             "https://gw.example.com:8443",
-            ["localhost:1".into()],
+            ["localhost:1".into(), "any.example".into(), "[::1]".into()],
             ["https://app.example.com".into()],
             vec!["https://id.example.com".into()],
             vec!["mcp".into()],
@@ -156,15 +183,32 @@ mod tests {
     #[test]
     fn foreign_hosts_and_origins_are_refused() {
         let edge = edge();
-        assert!(edge.check_origin(&headers(&[("host", "GW.example.com:8443")])).is_ok());
-        assert!(edge.check_origin(&headers(&[("host", "localhost:1"), ("origin", "https://app.example.com")])).is_ok());
+        assert!(
+            edge.check_origin(&headers(&[("host", "GW.example.com:8443")]))
+                .is_ok()
+        );
+        assert!(
+            edge.check_origin(&headers(&[
+                ("host", "localhost:1"),
+                ("origin", "https://app.example.com")
+            ]))
+            .is_ok()
+        );
+        for host in ["any.example", "any.example:9", "[::1]", "[::1]:80"] {
+            assert!(edge.check_origin(&headers(&[("host", host)])).is_ok(), "{host}");
+        }
         for bad in [
             &[][..],
             &[("host", "evil.example")],
             &[("host", "gw.example.com")],
+            &[("host", "any.example:80x")],
+            &[("host", "any.example.evil:80")],
             &[("host", "gw.example.com:8443"), ("host", "evil.example")],
             &[("host", "gw.example.com:8443"), ("origin", "null")],
-            &[("host", "gw.example.com:8443"), ("origin", "https://evil.example")],
+            &[
+                ("host", "gw.example.com:8443"),
+                ("origin", "https://evil.example"),
+            ],
         ] {
             assert!(edge.check_origin(&headers(bad)).is_err(), "{bad:?}");
         }

@@ -95,7 +95,10 @@ mod tests {
             for era in [Era::Legacy, Era::Modern] {
                 let rpc = wire(code, era).rpc;
                 let standard = matches!(rpc, -32700 | -32603..=-32600 | -32020 | -32022 | -32000);
-                assert!(standard || !(-32768..=-32000).contains(&rpc), "{code} {rpc}");
+                assert!(
+                    standard || !(-32768..=-32000).contains(&rpc),
+                    "{code} {rpc}"
+                );
             }
         }
     }

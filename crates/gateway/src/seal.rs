@@ -147,7 +147,10 @@ mod tests {
         let open = |who: &Principal, at: &UpstreamId, purpose, text: &str| {
             sealer.open(purpose, who, at, text)
         };
-        assert_eq!(open(&ada, &files, Purpose::Session, &sealed).as_deref(), Some("up-1"));
+        assert_eq!(
+            open(&ada, &files, Purpose::Session, &sealed).as_deref(),
+            Some("up-1")
+        );
         for other in [
             principal("globex", "ada", "bot"),
             principal("acme", "bob", "bot"),
@@ -173,7 +176,15 @@ mod tests {
             .unwrap();
         let again = Sealer::new(&[7; 32]).unwrap();
         let other = Sealer::new(&[8; 32]).unwrap();
-        assert!(again.open(Purpose::Session, &ada, &files, &sealed).is_some());
-        assert!(other.open(Purpose::Session, &ada, &files, &sealed).is_none());
+        assert!(
+            again
+                .open(Purpose::Session, &ada, &files, &sealed)
+                .is_some()
+        );
+        assert!(
+            other
+                .open(Purpose::Session, &ada, &files, &sealed)
+                .is_none()
+        );
     }
 }

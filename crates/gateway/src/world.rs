@@ -17,7 +17,7 @@ use cardea_policy::Policies;
 use cardea_registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Edge, Metrics, Sealer, SpanSink, Upstream};
+use crate::{Edge, Metrics, Sealer, SpanSink, Upstream, relay::Streams};
 
 /// Bounds on what a peer can make the gateway hold or wait for.
 #[derive(Debug, Clone)]
@@ -115,6 +115,7 @@ pub struct Gateway {
     pub(crate) spans: Option<Arc<dyn SpanSink>>,
     /// Cancelled when the gateway begins to shut down: long streams end, calls go on.
     pub(crate) draining: CancellationToken,
+    pub(crate) streams: Streams,
     ready: AtomicBool,
 }
 
@@ -130,6 +131,7 @@ impl Gateway {
             clock: parts.clock,
             spans: parts.spans,
             draining: CancellationToken::new(),
+            streams: Streams::default(),
             ready: AtomicBool::new(false),
         })
     }
@@ -146,11 +148,19 @@ impl Gateway {
         let old = self.world.swap(Arc::new(world));
         let new = self.world.load();
         for (id, upstream) in &old.upstreams {
-            let kept = new.upstreams.get(id).is_some_and(|u| Arc::ptr_eq(u, upstream));
+            let kept = new
+                .upstreams
+                .get(id)
+                .is_some_and(|u| Arc::ptr_eq(u, upstream));
             if !kept {
                 upstream.retire();
             }
         }
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, accepted: bool) {
+        self.metrics.reloaded(accepted);
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {
@@ -163,5 +173,11 @@ impl Gateway {
         self.ready.load(Ordering::Acquire)
             && !self.draining.is_cancelled()
             && self.ledger.health().is_ok()
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
     }
 }

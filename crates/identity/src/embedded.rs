@@ -1,9 +1,7 @@
 //! The gateway's own development key: tokens without an identity provider.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +17,8 @@ use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::key_file::{self, KeyFileError};
+
 /// An ES256 key in the state folder, and the tokens it signs.
 pub struct EmbeddedIssuer {
     issuer: String,
@@ -31,15 +31,8 @@ pub struct EmbeddedIssuer {
 #[derive(Debug, Error)]
 pub enum EmbeddedKeyError {
     /// The file system refused.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     /// The file is not a P-256 key in PKCS#8.
     #[error("{0} is not a signing key; move it away and a new one is made (old tokens end)")]
     NotAKey(PathBuf),
@@ -71,18 +64,12 @@ impl EmbeddedIssuer {
     /// # Errors
     /// [`EmbeddedKeyError`] when the folder is not writable or the file is not a key.
     pub fn open(issuer: &str, state_dir: &Path) -> Result<Self, EmbeddedKeyError> {
-        let folder = state_dir.join("keys");
-        let path = folder.join("embedded-es256.pk8");
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(failed("create", &folder))?;
-        let pkcs8 = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path)?,
-            Err(error) => return Err(failed("read", &path)(error)),
-        };
+        let path = state_dir.join("keys").join("embedded-es256.pk8");
+        let pkcs8 = key_file::read_or_make(&path, || {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                .map(|key| key.as_ref().to_vec())
+                .map_err(io::Error::other)
+        })?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8)
             .map_err(|_| EmbeddedKeyError::NotAKey(path.clone()))?;
         let point = pair.public_key().as_ref();
@@ -138,39 +125,5 @@ impl EmbeddedIssuer {
         };
         jsonwebtoken::encode(&header, &claims, &self.signing)
             .map_err(|e| EmbeddedKeyError::Crypto(e.to_string()))
-    }
-}
-
-/// Makes a key. Of two processes that try at once, both use the one that was linked first.
-fn create(path: &Path) -> Result<Vec<u8>, EmbeddedKeyError> {
-    let pkcs8 =
-        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-            .map_err(|e| EmbeddedKeyError::Crypto(e.to_string()))?;
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .map_err(failed("create", &draft))?;
-    file.write_all(pkcs8.as_ref())
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", &draft))?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft).map_err(failed("remove", &draft))?;
-    match linked {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed("create", path)(error)),
-    }
-    fs::read(path).map_err(failed("read", path))
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmbeddedKeyError {
-    let path = path.to_owned();
-    move |source| EmbeddedKeyError::Io {
-        action,
-        path,
-        source,
     }
 }

@@ -26,6 +26,7 @@ mod authenticator;
 mod claims;
 mod embedded;
 mod fetch;
+pub mod key_file;
 mod keys;
 mod verified;
 
@@ -36,7 +37,8 @@ pub use fetch::{FetchError, Fetcher};
 pub use keys::{KeySource, KeySourceError};
 pub use verified::{RunHints, Verified};
 
-use jsonwebtoken::Algorithm;
+/// Signature algorithms, by their JOSE names.
+pub use jsonwebtoken::Algorithm;
 
 /// What is configured of one issuer.
 #[derive(Debug, Clone)]

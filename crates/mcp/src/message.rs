@@ -203,10 +203,10 @@ impl Message {
 #[derive(Debug, Clone, Copy)]
 pub struct Id<'a>(pub &'a str);
 
-impl Id<'_> {
+impl<'a> Id<'a> {
     /// The id as raw JSON.
     #[must_use]
-    pub fn raw(&self) -> &str {
+    pub fn raw(self) -> &'a str {
         self.0
     }
 }

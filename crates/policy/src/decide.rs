@@ -121,6 +121,12 @@ impl Permit {
         &self.policies
     }
 
+    /// The same, shared.
+    #[must_use]
+    pub fn policies_shared(&self) -> Arc<[Arc<str>]> {
+        Arc::clone(&self.policies)
+    }
+
     /// The generation of the set that decided.
     #[must_use]
     pub fn epoch(&self) -> u64 {

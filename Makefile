@@ -1,0 +1,40 @@
+# The one door to everything that is done with this repository, for people and for CI. `make help` lists it.
+# Each target installs what it needs; nothing asks questions.
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## The quickstart: the gateway with three MCP servers behind it, a client configuration and a token
+	@tools/run.sh
+
+.PHONY: test
+test: ## All tests: the workspace's, the MCP conformance suite, real clients against the quickstart
+	@tools/test.sh
+
+.PHONY: lint
+lint: ## Formatting, clippy and the dependency rules
+	@tools/lint.sh
+
+.PHONY: bench
+bench: ## What one hop costs, compared within one run (bench/README.md)
+	@bench/run.sh
+
+.PHONY: eval-conformance
+eval-conformance: ## The official MCP conformance suite through the gateway
+	@tools/eval-conformance.sh
+
+.PHONY: eval-quickstart
+eval-quickstart: ## Real MCP clients against the quickstart
+	@tools/eval-quickstart.sh
+
+.PHONY: eval-kill
+eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
+	@tools/eval-kill.sh
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for a minute
+	@tools/fuzz.sh

@@ -1,0 +1,174 @@
+//! The files that nginx and the gateway are started with, written anew for each run.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+
+/// The addresses of a gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GatewayPorts {
+    /// Where clients connect.
+    pub(crate) clients: u16,
+    /// Where health and metrics are served.
+    pub(crate) admin: u16,
+}
+
+/// nginx as a plain reverse proxy: one worker, connections kept alive on both sides, no log of calls, no security.
+pub(crate) fn write_nginx_conf(dir: &Path, port: u16, upstream_port: u16) -> Result<()> {
+    // Buffers hold a whole result, so that nginx, too, writes an answer at once and nothing to disk.
+    let conf = format!(
+        "daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log nginx-error.log warn;
+
+events {{
+    worker_connections 4096;
+}}
+
+http {{
+    access_log off;
+    tcp_nodelay on;
+    keepalive_timeout 600s;
+    keepalive_requests 1000000000;
+    client_body_buffer_size 128k;
+    client_body_temp_path client-body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    scgi_temp_path scgi;
+    uwsgi_temp_path uwsgi;
+
+    upstream echo {{
+        server 127.0.0.1:{upstream_port};
+        keepalive 512;
+        keepalive_requests 1000000000;
+        keepalive_timeout 600s;
+    }}
+
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+
+        location / {{
+            proxy_pass http://echo;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_buffer_size 16k;
+            proxy_buffers 16 16k;
+            proxy_max_temp_file_size 0;
+        }}
+    }}
+}}
+"
+    );
+    Ok(fs::write(dir.join("nginx.conf"), conf)?)
+}
+
+/// The gateway's configuration and its policies: a tenant, an issuer, an upstream, one worker.
+pub(crate) fn write_gateway_config(
+    dir: &Path,
+    ports: GatewayPorts,
+    upstream_port: u16,
+) -> Result<()> {
+    let GatewayPorts { clients, admin } = ports;
+    let config = format!(
+        "listen: 127.0.0.1:{clients}
+public_url: http://127.0.0.1:{clients}
+admin_listen: 127.0.0.1:{admin}
+workers: 1
+state_dir: state
+tenants: {{ bench: {{}} }}
+issuers:
+  - embedded: true
+upstreams:
+  echo:
+    tenants: [bench]
+    http: {{ url: \"http://127.0.0.1:{upstream_port}/mcp\" }}
+policies: [policies]
+"
+    );
+    fs::create_dir_all(dir.join("policies"))?;
+    fs::write(dir.join("policies/bench.cedar"), policies())?;
+    Ok(fs::write(dir.join("cardea.yaml"), config)?)
+}
+
+/// Twenty policies: the one that permits the measured calls among those for other actors and other tools.
+fn policies() -> String {
+    let measured = format!("{}\n", permit_upstream("bench-agent"));
+    let own_tools = [
+        ("mail-agent", "send"),
+        ("mail-agent", "list"),
+        ("build-agent", "start"),
+        ("build-agent", "status"),
+        ("report-agent", "render"),
+        ("report-agent", "echo"),
+        ("search-agent", "search"),
+        ("search-agent", "echo"),
+        ("stock-agent", "count"),
+        ("stock-agent", "reserve"),
+    ];
+    let permits = own_tools
+        .iter()
+        .map(|(actor, tool)| permit_tool(actor, tool));
+    let forbidden = [
+        ("bench-agent", "delete"),
+        ("bench-agent", "transfer"),
+        ("mail-agent", "transfer"),
+        ("build-agent", "delete"),
+        ("report-agent", "send"),
+        ("search-agent", "delete"),
+        ("stock-agent", "transfer"),
+    ];
+    let forbids = forbidden
+        .iter()
+        .map(|(actor, tool)| forbid_tool(actor, tool));
+    let for_all = [
+        permit_upstream("audit-agent"),
+        forbid_upstream("suspended-agent"),
+    ];
+    measured
+        + &permits
+            .chain(forbids)
+            .chain(for_all)
+            .collect::<Vec<_>>()
+            .join("\n")
+}
+
+fn permit_upstream(actor: &str) -> String {
+    format!(
+        "permit(principal in Cardea::Actor::\"bench/{actor}\", action in Cardea::Action::\"use\", resource in Cardea::Upstream::\"echo\");\n"
+    )
+}
+
+fn forbid_upstream(actor: &str) -> String {
+    format!(
+        "forbid(principal in Cardea::Actor::\"bench/{actor}\", action, resource in Cardea::Upstream::\"echo\");\n"
+    )
+}
+
+fn permit_tool(actor: &str, tool: &str) -> String {
+    format!(
+        "permit(principal in Cardea::Actor::\"bench/{actor}\", action == Cardea::Action::\"tools/call\", resource == Cardea::Tool::\"echo/{tool}\");\n"
+    )
+}
+
+fn forbid_tool(actor: &str, tool: &str) -> String {
+    format!(
+        "forbid(principal in Cardea::Actor::\"bench/{actor}\", action == Cardea::Action::\"tools/call\", resource == Cardea::Tool::\"echo/{tool}\");\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policies;
+
+    #[test]
+    fn there_are_twenty_policies_and_one_permits_the_measured_actor() {
+        let text = policies();
+        assert_eq!(text.matches(';').count(), 20);
+        assert_eq!(
+            text.matches("permit(principal in Cardea::Actor::\"bench/bench-agent\"")
+                .count(),
+            1
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line, as it is typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// A zero-trust gateway for the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "cardea", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    Serve(ConfigArgs),
+    /// Report every mistake in the configuration and the policies.
+    Check(ConfigArgs),
+    /// Print a short-lived access token signed with the embedded key, for development.
+    Token(TokenArgs),
+    /// Verify or read the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "cardea.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The tenant.
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// The person on whose behalf.
+    #[arg(long)]
+    pub(crate) subject: String,
+    /// The agent.
+    #[arg(long)]
+    pub(crate) actor: String,
+    /// What the person asked for, recorded with each call.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) task: Option<String>,
+    /// How long the token is good for: `90s`, `10m`, `2h`; at most 24h.
+    #[arg(long, default_value = "10m", value_parser = ttl)]
+    pub(crate) ttl: Duration,
+    /// Good for this upstream alone; without it for all.
+    #[arg(long, value_name = "ID")]
+    pub(crate) upstream: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check every record's hash, chain and number.
+    Verify(ConfigArgs),
+    /// Print records, the newest last.
+    Tail(TailArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// How many records.
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+    pub(crate) lines: usize,
+    /// Go on as records are written.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Whole records as JSON instead of one readable line each.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The reference page in Markdown instead.
+    #[arg(long)]
+    pub(crate) reference: bool,
+}
+
+/// A development token outlives no working day.
+const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a duration such as `90s`, `10m` or `2h`");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    let ttl = Duration::from_secs(seconds.ok_or_else(wrong)?);
+    if ttl.is_zero() || ttl > TTL_MAX {
+        return Err("the duration must be from 1s to 24h".into());
+    }
+    Ok(ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_bounded_and_need_a_unit() {
+        assert_eq!(ttl("10m"), Ok(Duration::from_secs(600)));
+        for bad in ["", "10", "m", "0s", "25h", "1d", "-1s", "99999999999999999999s", "ä"] {
+            assert!(ttl(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,29 @@
+//! One module per command.
+
+mod audit;
+mod check;
+mod schema;
+mod serve;
+mod token;
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use cardea_config::Config;
+
+use crate::cli::{Cli, Command};
+
+pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
+    match typed.command {
+        Command::Serve(args) => serve::run(&args.config),
+        Command::Check(args) => check::run(&args.config),
+        Command::Token(args) => token::run(&args),
+        Command::Audit(command) => audit::run(&command),
+        Command::Schema(args) => schema::run(&args),
+    }
+}
+
+/// The configuration, or all its mistakes as one error.
+fn load(path: &Path) -> anyhow::Result<Config> {
+    cardea_config::load(path).map_err(|mistakes| anyhow!("{}", mistakes.to_string().trim_end()))
+}

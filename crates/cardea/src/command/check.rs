@@ -1,0 +1,40 @@
+//! `cardea check`: every mistake in the configuration and the policies, at once.
+
+use std::{io::Write as _, path::Path};
+
+use anyhow::anyhow;
+use cardea_config::diagnostic::Diagnostics;
+
+use crate::policies;
+
+pub(super) fn run(path: &Path) -> anyhow::Result<()> {
+    let config = match cardea_config::load(path) {
+        Ok(config) => config,
+        Err(mistakes) => return refuse(&mistakes),
+    };
+    let mut found = config.warnings.clone();
+    let policies = match policies::compile(&config, 0) {
+        Ok(policies) => policies,
+        Err(mistakes) => {
+            found.extend(mistakes);
+            return refuse(&found);
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    write!(out, "{found}")?;
+    writeln!(
+        out,
+        "ok: {} tenants, {} issuers, {} upstreams, {} policies",
+        config.tenants.len(),
+        config.issuers.len(),
+        config.upstreams.len(),
+        policies.len(),
+    )?;
+    Ok(())
+}
+
+fn refuse(mistakes: &Diagnostics) -> anyhow::Result<()> {
+    let count = mistakes.errors().count();
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    Err(anyhow!("{mistakes}{count} {noun} found"))
+}

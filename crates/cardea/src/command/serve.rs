@@ -1,0 +1,97 @@
+//! `cardea serve`: wires the rooms together, listens, reloads, drains.
+
+use std::{io::Write as _, path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use cardea_audit::{Ledger, LedgerOptions};
+use cardea_config::{ArgumentsInAudit, Config};
+use cardea_domain::Clock;
+use cardea_gateway::{Gateway, Listeners, Metrics, Parts};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    reload::{Reloader, Watch},
+    telemetry, wiring,
+};
+
+pub(super) fn run(path: &Path) -> anyhow::Result<()> {
+    let config = super::load(path)?;
+    let _logs = telemetry::logs(&config.telemetry);
+    for warning in config.warnings.iter() {
+        tracing::warn!("{}", warning.to_string().trim_end());
+    }
+    // One thread for signals, reloads and export; calls have their own (see the gateway).
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let built = wiring::build(&config, &clock, 1, None)?;
+    let ledger = Ledger::open(ledger_options(&config, &clock))?;
+    let spans = telemetry::spans(&config.telemetry)?;
+    let gateway = Gateway::new(Parts {
+        world: built.world,
+        ledger: ledger.clone(),
+        sealer: wiring::sealer(&config.state_dir)?,
+        metrics: Metrics::default(),
+        clock: clock.clone(),
+        spans: spans.clone().map(|s| s as Arc<dyn cardea_gateway::SpanSink>),
+    });
+    let serving = Listeners::bind(config.listen, config.admin_listen, config.workers)?
+        .serve(&gateway)
+        .context("the gateway cannot start")?;
+    announce(&config, &serving);
+    let mut watch = Watch::begin(&config);
+    let drain_timeout = config.limits.drain_timeout;
+    let mut reloader = Reloader::new(Arc::clone(&gateway), config, built.kept, clock);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reloader.reload(&mut watch),
+            () = watch.changed() => reloader.reload(&mut watch),
+        }
+    }
+    tracing::info!(within_ms = drain_timeout.as_millis(), "draining");
+    tokio::task::spawn_blocking(move || serving.drain(drain_timeout)).await?;
+    ledger.close();
+    if let Some(spans) = spans {
+        spans.shutdown();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn ledger_options(config: &Config, clock: &Clock) -> LedgerOptions {
+    let arguments_bytes_max = match config.audit.arguments {
+        ArgumentsInAudit::Full => {
+            usize::try_from(config.audit.arguments_bytes_max).unwrap_or(usize::MAX)
+        }
+        ArgumentsInAudit::Digest => 0,
+    };
+    LedgerOptions {
+        rotate_bytes: config.audit.rotate_bytes,
+        arguments_bytes_max,
+        clock: clock.clone(),
+        ..LedgerOptions::new(config.audit.dir.clone())
+    }
+}
+
+fn announce(config: &Config, serving: &cardea_gateway::Serving) {
+    tracing::info!(
+        listen = %serving.address().map(|a| a.to_string()).unwrap_or_default(),
+        admin = %serving.admin_address().map(|a| a.to_string()).unwrap_or_default(),
+        workers = config.workers,
+        upstreams = config.upstreams.len(),
+        "serving at {}/mcp/{{upstream}}",
+        config.public_origin(),
+    );
+    // Programs that start the gateway wait for this line or for /readyz.
+    let _ = std::io::stdout().flush();
+}

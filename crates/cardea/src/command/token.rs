@@ -1,0 +1,52 @@
+//! `cardea token`: a token for development, and nothing else on standard output.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use cardea_config::Issuer;
+use cardea_domain::{ActorId, Clock, SubjectId, TenantId, UpstreamId};
+use cardea_identity::{EmbeddedIssuer, MintRequest};
+
+use crate::{cli::TokenArgs, wiring};
+
+pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
+    let config = super::load(&args.config.config)?;
+    let tenant = TenantId::parse(&args.tenant)?;
+    let tenants = config.issuers.iter().find_map(|issuer| match issuer {
+        Issuer::Embedded(embedded) => Some(&embedded.tenants),
+        Issuer::External(_) => None,
+    });
+    let Some(tenants) = tenants else {
+        bail!("the configuration has no embedded issuer; add `- embedded: true` to `issuers`");
+    };
+    if !tenants.contains(&tenant) {
+        let known: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
+        bail!("the embedded issuer signs for no tenant `{tenant}`; it signs for: {}", known.join(", "));
+    }
+    let edge = wiring::edge(&config, None);
+    let audience = match &args.upstream {
+        Some(upstream) => {
+            let upstream = UpstreamId::parse(upstream)?;
+            if !config.upstreams.contains_key(&upstream) {
+                bail!("the configuration has no upstream `{upstream}`");
+            }
+            edge.upstream_resource(upstream.as_str())
+        }
+        None => edge.resource(),
+    };
+    let issuer = EmbeddedIssuer::open(&config.public_origin(), &config.state_dir)
+        .context("the embedded key cannot be used")?;
+    let token = issuer.mint(
+        &MintRequest {
+            tenant,
+            subject: SubjectId::parse(&args.subject)?,
+            actor: ActorId::parse(&args.actor)?,
+            task: args.task.clone(),
+            audience,
+            ttl_s: args.ttl.as_secs(),
+        },
+        &Clock::system(),
+    )?;
+    writeln!(std::io::stdout(), "{token}")?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! New configuration and policies in place of the old, while calls go on.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use cardea_config::Config;
+use cardea_domain::Clock;
+use cardea_gateway::Gateway;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+use crate::wiring::{self, Kept};
+
+/// Loads and puts in place, or refuses and leaves the old.
+pub(crate) struct Reloader {
+    gateway: Arc<Gateway>,
+    config: Config,
+    kept: Kept,
+    clock: Clock,
+    epoch: u64,
+}
+
+impl Reloader {
+    /// A reloader for a gateway that runs with this configuration.
+    pub(crate) fn new(gateway: Arc<Gateway>, config: Config, kept: Kept, clock: Clock) -> Self {
+        Self {
+            gateway,
+            config,
+            kept,
+            clock,
+            epoch: 1,
+        }
+    }
+
+    /// Reads the files again. A mistake anywhere refuses the whole, and the old one stays.
+    pub(crate) fn reload(&mut self, watch: &mut Watch) {
+        let accepted = match self.try_reload() {
+            Ok(()) => {
+                watch.follow(&self.config);
+                tracing::info!(epoch = self.epoch, "the new configuration is in place");
+                true
+            }
+            Err(error) => {
+                tracing::error!("the new configuration is refused, the old one stays\n{error:#}");
+                false
+            }
+        };
+        self.gateway.reloaded(accepted);
+    }
+
+    fn try_reload(&mut self) -> anyhow::Result<()> {
+        let config = cardea_config::load(&self.config.file)
+            .map_err(|mistakes| anyhow::anyhow!("{}", mistakes.to_string().trim_end()))?;
+        let epoch = self.epoch + 1;
+        let built = wiring::build(&config, &self.clock, epoch, Some(&self.kept))?;
+        for name in fixed(&self.config, &config) {
+            tracing::warn!("a change of `{name}` needs a restart; the old value stays");
+        }
+        self.gateway.replace(built.world);
+        (self.kept, self.config, self.epoch) = (built.kept, config, epoch);
+        Ok(())
+    }
+}
+
+/// What changed and is bound to the process: sockets, threads, the log.
+fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("listen", old.listen != new.listen),
+        ("admin_listen", old.admin_listen != new.admin_listen),
+        ("workers", old.workers != new.workers),
+        ("state_dir", old.state_dir != new.state_dir),
+        ("audit", old.audit != new.audit),
+        ("telemetry", old.telemetry != new.telemetry),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}
+
+/// Tells when a file of the configuration changed.
+pub(crate) struct Watch {
+    changes: mpsc::Receiver<()>,
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+}
+
+/// Editors write a file in several steps; this long after the last one it is read.
+const SETTLE: Duration = Duration::from_millis(150);
+
+impl Watch {
+    /// Watches the configuration file and the policies. Where the system cannot watch, SIGHUP
+    /// still reloads.
+    pub(crate) fn begin(config: &Config) -> Self {
+        // One waiting note is enough: it says "look again", not what changed.
+        let (note, changes) = mpsc::channel(1);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = note.try_send(());
+            }
+        });
+        let watcher = watcher
+            .inspect_err(|error| {
+                tracing::warn!(%error, "files are not watched; send SIGHUP to reload");
+            })
+            .ok();
+        let mut watch = Self {
+            changes,
+            watcher,
+            folders: BTreeSet::new(),
+        };
+        watch.follow(config);
+        watch
+    }
+
+    /// Watches the folders that the configuration names now.
+    pub(crate) fn follow(&mut self, config: &Config) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        // Folders, since editors replace a file by renaming another one over it.
+        let wanted: BTreeSet<PathBuf> = std::iter::once(config.file.as_path())
+            .chain(config.policies.roots.iter().map(PathBuf::as_path))
+            .filter_map(folder_of)
+            .collect();
+        for gone in self.folders.difference(&wanted) {
+            let _ = watcher.unwatch(gone);
+        }
+        for new in wanted.difference(&self.folders) {
+            if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %new.display(), %error, "the folder is not watched");
+            }
+        }
+        self.folders = wanted;
+    }
+
+    /// Returns when something changed and has settled.
+    pub(crate) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            // Nothing is watched: wait for a signal instead.
+            std::future::pending::<()>().await;
+        }
+        while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok_and(|n| n.is_some()) {}
+    }
+}
+
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        Some(path.to_owned())
+    } else {
+        path.parent().map(Path::to_owned)
+    }
+}

@@ -1,0 +1,405 @@
+//! From an upstream's reply to a reply of ours: what may be seen, recorded, then released.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Target, ToolName};
+use cardea_mcp::{
+    Era, Id, Kind, Limits as JsonLimits, Message, header,
+    list::{self, Item},
+    method::{self, List, Method},
+    reply,
+};
+use cardea_policy::Question;
+use cardea_registry::Known;
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+
+use crate::{
+    facts::Outcome,
+    refusal,
+    relay::Relay,
+    seal::Purpose,
+    upstream::{Reply, Upstream, malformed},
+    way::{Ask, Authorised, Recorded},
+    world::{Gateway, World},
+};
+
+/// Carries an authorised call out and gives the reply that may leave.
+pub(crate) async fn answer(
+    gateway: &Arc<Gateway>,
+    world: &Arc<World>,
+    upstream: &Arc<Upstream>,
+    mut call: Authorised,
+) -> Recorded {
+    match upstream.send(gateway, world, &mut call).await {
+        Ok(Reply::Whole {
+            status,
+            session,
+            text,
+        }) => whole(gateway, world, call, status, session, text).await,
+        Ok(Reply::Stream { session, source }) => {
+            let sealed = seal_session(gateway, &call, session.as_deref());
+            let mut recorded = Relay::begin(gateway, world, upstream, call, source).await;
+            set_session(&mut recorded, sealed);
+            recorded
+        }
+        Ok(Reply::Empty { status }) => empty(call, status).await,
+        Err(denial) => failed(call, denial).await,
+    }
+}
+
+/// What one answer may look like to its caller.
+pub(crate) struct Lens<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) principal: &'a Principal,
+    pub(crate) known: &'a Known,
+    pub(crate) era: Era,
+}
+
+/// An answer reduced to what its caller may see.
+#[derive(Debug)]
+pub(crate) struct Filtered {
+    pub(crate) text: Bytes,
+    pub(crate) outcome: Outcome,
+}
+
+impl Lens<'_> {
+    /// Checks an answer and takes out what the caller may not see.
+    ///
+    /// # Errors
+    /// A denial when it is no answer to `awaited`, or asks for what is not permitted.
+    pub(crate) fn answer(
+        &self,
+        method: Option<&'static Method>,
+        awaited: &str,
+        message: &Message,
+    ) -> Result<Filtered, Denial> {
+        match (message.kind(), message.id()) {
+            (Kind::Result | Kind::Error, Some(id)) if id == Id(awaited) => {}
+            (Kind::Error, None) => {}
+            (Kind::Result | Kind::Error, id) => {
+                let id = id
+                    .map_or("null", Id::raw)
+                    .escape_debug()
+                    .to_string();
+                return Err(malformed(format!("an answer to {id}, not to {awaited}")));
+            }
+            (Kind::Request | Kind::Notification, _) => {
+                return Err(malformed("a request in place of an answer"));
+            }
+        }
+        if message.kind() == Kind::Error {
+            return Ok(error(message));
+        }
+        let kind = message.body_str("resultType");
+        if self.era == Era::Modern && kind.as_deref() == Some("input_required") {
+            self.check_input_requests(message)?;
+        }
+        let mut outcome = Outcome {
+            word: match kind.as_deref() {
+                Some("input_required") => "input_required",
+                Some("task") => "task",
+                _ => "result",
+            },
+            is_error: message.body("isError") == Some("true"),
+            ..Outcome::default()
+        };
+        let text = match method.and_then(|m| m.list) {
+            Some(list) => {
+                let filtered = self.filter(list, message)?;
+                outcome.hidden = filtered.hidden;
+                Bytes::from(filtered.text)
+            }
+            None => match list::make_private(message) {
+                Some(text) => Bytes::from(text),
+                None => message.text().clone(),
+            },
+        };
+        outcome.bytes = text.len();
+        Ok(Filtered { text, outcome })
+    }
+
+    /// Only items that the caller could use right now are shown.
+    fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
+        let definitions =
+            (list == List::Tools && self.era == Era::Modern).then(|| self.known.definitions());
+        list::filter(message, list, |item| {
+            let Some((action, target, method)) = wanted(list, &item) else {
+                return false;
+            };
+            if let Some(definitions) = &definitions
+                && let Err(error) = definitions.learn(item.name, item.raw)
+            {
+                tracing::warn!(upstream = %self.known.id(), tool = item.name, %error, "tool left out");
+                return false;
+            }
+            self.permits(action, target, method)
+        })
+        .ok_or_else(|| malformed(format!("no usable `{}` in the result", list.member())))
+    }
+
+    fn permits(&self, action: Action, target: Target, method: &'static str) -> bool {
+        let question = Question::new(
+            self.principal,
+            action,
+            self.known.id(),
+            target,
+            method.into(),
+        );
+        self.world.policies.decide(question).is_ok()
+    }
+
+    /// What the server asks of the client is checked like a call (2026-07-28, MRTR).
+    fn check_input_requests(&self, message: &Message) -> Result<(), Denial> {
+        #[derive(Deserialize)]
+        struct InputRequest {
+            method: String,
+        }
+        let Some(raw) = message.body("inputRequests") else {
+            return Ok(());
+        };
+        let requests: BTreeMap<String, InputRequest> =
+            serde_json::from_str(raw).map_err(|e| malformed(format!("`inputRequests`: {e}")))?;
+        for request in requests.values() {
+            self.server_may(&request.method)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the server may ask this of the caller's client.
+    pub(crate) fn server_may(&self, method: &str) -> Result<(), Denial> {
+        let shown: String = method.chars().take(64).collect();
+        let refused = |detail: String| {
+            Denial::new(
+                Code::PolicyDenied,
+                format!(
+                    "the server asked the client for `{}`, which is not permitted",
+                    shown.escape_debug()
+                ),
+            )
+            .help("ask whoever runs the gateway for a policy that permits it")
+            .detail(detail)
+        };
+        let Some(action) = method::server_request(method) else {
+            return Err(refused("not a request that servers may make".into()));
+        };
+        let question = Question::new(
+            self.principal,
+            action,
+            self.known.id(),
+            Target::Upstream,
+            shown.clone().into(),
+        );
+        match self.world.policies.decide(question) {
+            Ok(_permit) => Ok(()),
+            Err(denial) => Err(refused(denial.detail.unwrap_or_default())),
+        }
+    }
+}
+
+fn error(message: &Message) -> Filtered {
+    let text = message.text().clone();
+    Filtered {
+        outcome: Outcome {
+            word: "error",
+            bytes: text.len(),
+            rpc_code: message.body("code").and_then(|c| c.parse().ok()),
+            ..Outcome::default()
+        },
+        text,
+    }
+}
+
+/// What a caller needs to be permitted to see an item.
+fn wanted(list: List, item: &Item<'_>) -> Option<(Action, Target, &'static str)> {
+    Some(match list {
+        List::Tools => (
+            Action::CallTool,
+            Target::Tool(ToolName::parse(item.name).ok()?),
+            "tools/call",
+        ),
+        List::Resources => (
+            Action::ReadResource,
+            Target::Resource(ResourceUri::parse(item.name).ok()?),
+            "resources/read",
+        ),
+        List::Templates => (
+            Action::ReadResource,
+            Target::Template(ResourceUri::parse(item.name).ok()?),
+            "resources/read",
+        ),
+        List::Prompts => (
+            Action::GetPrompt,
+            Target::Prompt(PromptName::parse(item.name).ok()?),
+            "prompts/get",
+        ),
+    })
+}
+
+async fn whole(
+    gateway: &Gateway,
+    world: &World,
+    call: Authorised,
+    status: StatusCode,
+    session: Option<String>,
+    text: Bytes,
+) -> Recorded {
+    let Some(awaited) = awaited(&call) else {
+        return if status.is_success() {
+            empty(call, status).await
+        } else {
+            refused_upstream(call, status, Some(text)).await
+        };
+    };
+    let json = JsonLimits {
+        depth_max: ANSWER_DEPTH_MAX,
+    };
+    let message = match Message::parse(text, &json) {
+        Ok(message) => message,
+        Err(_) if status.is_client_error() => return refused_upstream(call, status, None).await,
+        Err(error) => return failed(call, malformed(error)).await,
+    };
+    let lens = Lens {
+        world,
+        principal: call.principal(),
+        known: call.known(),
+        era: call.dialect().era,
+    };
+    let filtered = match lens.answer(call.method(), &awaited, &message) {
+        Ok(filtered) => filtered,
+        Err(denial) => return failed(call, denial).await,
+    };
+    let sealed = seal_session(gateway, &call, session.as_deref());
+    let outcome = Outcome {
+        status: status.as_u16(),
+        ..filtered.outcome
+    };
+    match close(call, outcome).await {
+        Ok((receipt, _)) => {
+            let mut recorded = Recorded::whole(&receipt, status, filtered.text);
+            set_session(&mut recorded, sealed);
+            recorded
+        }
+        Err(unrecordable) => unrecordable,
+    }
+}
+
+/// Results of servers nest deeper than requests; the bound is for the stack alone.
+pub(crate) const ANSWER_DEPTH_MAX: usize = 256;
+
+/// The raw id that an answer must carry; `None` when no answer is due.
+pub(crate) fn awaited(call: &Authorised) -> Option<String> {
+    match call.ask() {
+        Ask::Message(message) if message.kind() == Kind::Request => {
+            message.id().map(|id| id.raw().to_owned())
+        }
+        _ => None,
+    }
+}
+
+async fn empty(call: Authorised, status: StatusCode) -> Recorded {
+    let due = awaited(&call).is_some();
+    if !status.is_success() {
+        return refused_upstream(call, status, None).await;
+    }
+    if due {
+        return failed(
+            call,
+            malformed(format!("status {status} without an answer")),
+        )
+        .await;
+    }
+    let status = match call.ask() {
+        Ask::Message(_) => StatusCode::ACCEPTED,
+        Ask::Stream | Ask::End => status,
+    };
+    let outcome = Outcome {
+        word: "accepted",
+        status: status.as_u16(),
+        ..Outcome::default()
+    };
+    match close(call, outcome).await {
+        Ok((receipt, _)) => Recorded::empty(&receipt, status),
+        Err(unrecordable) => unrecordable,
+    }
+}
+
+/// The server said no by status. The status is handed on: clients choose the protocol's era and
+/// begin sessions anew by it.
+async fn refused_upstream(call: Authorised, status: StatusCode, text: Option<Bytes>) -> Recorded {
+    if !status.is_client_error() {
+        return failed(call, malformed(format!("status {status}"))).await;
+    }
+    let bare = matches!(call.ask(), Ask::Stream | Ask::End);
+    let json = JsonLimits {
+        depth_max: ANSWER_DEPTH_MAX,
+    };
+    let theirs = text
+        .filter(|text| Message::parse(text.clone(), &json).is_ok_and(|m| m.kind() == Kind::Error));
+    let text = theirs.unwrap_or_else(|| {
+        let message = format!("the server answered with status {}", status.as_u16());
+        let id = awaited(&call);
+        let era = call.dialect().era;
+        reply::error(id.as_deref(), era, reply::code::BAD_GATEWAY, &message, None).into()
+    });
+    let outcome = Outcome {
+        word: "error",
+        status: status.as_u16(),
+        bytes: text.len(),
+        ..Outcome::default()
+    };
+    match close(call, outcome).await {
+        Ok((receipt, _)) if bare => Recorded::empty(&receipt, status),
+        Ok((receipt, _)) => Recorded::whole(&receipt, status, text),
+        Err(unrecordable) => unrecordable,
+    }
+}
+
+/// Ends a call that its upstream did not answer as it should.
+pub(crate) async fn failed(call: Authorised, denial: Denial) -> Recorded {
+    let era = call.dialect().era;
+    let id = awaited(&call);
+    let status = refusal::wire(denial.code, era).status;
+    let text = Bytes::from(refusal::text(&denial, era, id.as_deref(), call.call().id()));
+    let outcome = Outcome {
+        word: "failed",
+        status: status.as_u16(),
+        bytes: text.len(),
+        denial: Some(denial),
+        ..Outcome::default()
+    };
+    match close(call, outcome).await {
+        Ok((receipt, _)) => Recorded::whole(&receipt, status, text),
+        Err(unrecordable) => unrecordable,
+    }
+}
+
+async fn close(
+    call: Authorised,
+    outcome: Outcome,
+) -> Result<(cardea_audit::Receipt, Outcome), Recorded> {
+    let era = call.dialect().era;
+    let id = awaited(&call);
+    match call.into_call().close(&outcome).await {
+        Ok(receipt) => Ok((receipt, outcome)),
+        Err(denial) => Err(Recorded::unrecordable(&denial, era, id.as_deref())),
+    }
+}
+
+/// The session that an `initialize` opened, sealed for its principal.
+fn seal_session(gateway: &Gateway, call: &Authorised, session: Option<&str>) -> Option<String> {
+    let session = session.filter(|_| call.method().is_some_and(|m| m.name == "initialize"))?;
+    gateway.sealer.seal(
+        Purpose::Session,
+        call.principal(),
+        call.known().id(),
+        session,
+    )
+}
+
+fn set_session(recorded: &mut Recorded, sealed: Option<String>) {
+    if let Some(value) = sealed.and_then(|s| HeaderValue::from_str(&s).ok()) {
+        recorded.header(header::SESSION_ID, value);
+    }
+}

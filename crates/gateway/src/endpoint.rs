@@ -1,0 +1,185 @@
+//! One request: where it goes, and the refusals on its way.
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use cardea_domain::{Code, Denial};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use crate::{
+    admin,
+    answer::answer,
+    body::ReplyBody,
+    edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
+    facts::Facts,
+    refusal,
+    way::{Authorised, Identified, Received, Recorded, Refused, Resolved, Validated},
+    world::{Gateway, World},
+};
+
+/// Serves one request on the public listener.
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    worker: usize,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    let path = request.uri().path();
+    if let Some(upstream) = upstream_of(path) {
+        let upstream = upstream.to_owned();
+        return mcp(gateway, worker, peer, &upstream, request).await;
+    }
+    let world = gateway.world();
+    if request.method() != Method::GET {
+        return admin::plain(StatusCode::NOT_FOUND, "not found\n");
+    }
+    if let Some(resource) = path.strip_prefix(RESOURCE_METADATA_PATH) {
+        if resource.is_empty() || resource == MCP_PATH || upstream_of(resource).is_some() {
+            let resource = if resource.is_empty() {
+                MCP_PATH
+            } else {
+                resource
+            };
+            return admin::json(world.edge.metadata(resource));
+        }
+    }
+    match path {
+        JWKS_PATH => match world.edge.jwks() {
+            Some(jwks) => admin::json(jwks.to_owned()),
+            None => admin::plain(StatusCode::NOT_FOUND, "not found\n"),
+        },
+        "/healthz" | "/readyz" => admin::health(gateway, path),
+        _ => admin::plain(
+            StatusCode::NOT_FOUND,
+            "not found; MCP endpoints are at /mcp/{upstream}\n",
+        ),
+    }
+}
+
+/// The upstream's name in `/mcp/{upstream}`; whether there is one is not decided here.
+fn upstream_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(MCP_PATH)?.strip_prefix('/')?;
+    let name = name.strip_suffix('/').unwrap_or(name);
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+async fn mcp(
+    gateway: &Arc<Gateway>,
+    worker: usize,
+    peer: IpAddr,
+    upstream: &str,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    // One load: the whole call sees one world.
+    let world = gateway.world();
+    let facts = Facts::new(peer, request.method(), gateway.clock.unix_ms());
+    let recorded = match way(gateway, &world, worker, upstream, request, facts).await {
+        Ok(call) => match world.upstreams.get(call.known().id()) {
+            Some(connection) => answer(gateway, &world, connection, call).await,
+            None => {
+                let denial = Denial::new(Code::Internal, "the upstream has no connection");
+                crate::answer::failed(call, denial).await
+            }
+        },
+        Err(refused) => refuse(gateway, &world, upstream, *refused).await,
+    };
+    recorded.into_response()
+}
+
+/// The way of a call up to the upstream's door.
+async fn way(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    worker: usize,
+    upstream: &str,
+    request: Request<Incoming>,
+    facts: Facts,
+) -> Result<Authorised, Box<Refused>> {
+    if gateway.draining.is_cancelled() {
+        let denial = Denial::new(Code::Draining, "the gateway is shutting down")
+            .help("try again; another instance may answer");
+        return Err(Refused::new(denial, facts));
+    }
+    let (head, body) = request.into_parts();
+    let received = Received::check(world, head, body, facts, worker)?;
+    let identified = Identified::by_token(received, world, upstream).await?;
+    let now_ms = gateway.clock.unix_ms();
+    let mut resolved = Resolved::find(identified, world, upstream, now_ms).await?;
+    gateway.continue_trace(&mut resolved);
+    let validated = Validated::check(resolved, &gateway.sealer)?;
+    Authorised::decide(validated, gateway, world).await
+}
+
+/// Records a refusal and makes it a reply.
+async fn refuse(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    upstream: &str,
+    refused: Refused,
+) -> Recorded {
+    let Refused { denial, facts } = refused;
+    gateway.metrics.refused(denial.code.as_str());
+    let (era, id) = (facts.era(), facts.id.as_deref());
+    let receipt = match gateway.ledger.append(&facts.refusal(&denial)) {
+        Ok(pending) => pending.durable().await,
+        Err(unavailable) => Err(unavailable),
+    };
+    gateway.trace_refusal(&facts, &denial);
+    let receipt = match receipt {
+        Ok(receipt) => receipt,
+        Err(unavailable) => return Recorded::unrecordable(&unavailable.into(), era, id),
+    };
+    let mut status = refusal::wire(denial.code, era).status;
+    if status == StatusCode::OK && id.is_none() {
+        // Without an id there is no JSON-RPC answer: the status has to say it.
+        status = StatusCode::FORBIDDEN;
+    }
+    let text = Bytes::from(refusal::text(&denial, era, id, &facts.call));
+    let mut recorded = Recorded::whole(&receipt, status, text);
+    match status {
+        StatusCode::UNAUTHORIZED => challenge(&mut recorded, world, &denial, upstream),
+        StatusCode::FORBIDDEN if denial.code == Code::ScopeInsufficient => {
+            challenge(&mut recorded, world, &denial, upstream);
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            recorded.header(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"))
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            recorded.header(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    if denial.code == Code::BodyTooLarge || denial.code == Code::BodyIncomplete {
+        // The rest of the body is not read.
+        recorded.header(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    recorded
+}
+
+fn challenge(recorded: &mut Recorded, world: &World, denial: &Denial, upstream: &str) {
+    let path = format!("{MCP_PATH}/{upstream}");
+    let challenge = world.edge.challenge(denial.code, &path);
+    // The path is a client's text: what does not fit a header gets the whole gateway's metadata.
+    let value = HeaderValue::from_str(&challenge)
+        .ok()
+        .filter(|_| !upstream.contains('"'))
+        .or_else(|| HeaderValue::from_str(&world.edge.challenge(denial.code, MCP_PATH)).ok());
+    if let Some(value) = value {
+        recorded.header(header::WWW_AUTHENTICATE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_segment_names_an_upstream() {
+        assert_eq!(upstream_of("/mcp/files"), Some("files"));
+        assert_eq!(upstream_of("/mcp/files/"), Some("files"));
+        for path in ["/mcp", "/mcp/", "/mcp/a/b", "/mcpx/a", "/x/mcp/a", "/mcp//"] {
+            assert_eq!(upstream_of(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Workers: one thread, one runtime, one listener each; and the end of them all.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::{admin, endpoint, world::Gateway};
+
+/// The gateway cannot listen.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A worker could not be started.
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+}
+
+/// Bound sockets, before anything is served.
+#[derive(Debug)]
+pub struct Listeners {
+    public: Vec<std::net::TcpListener>,
+    admin: Option<std::net::TcpListener>,
+}
+
+/// Running workers.
+#[derive(Debug)]
+pub struct Serving {
+    gateway: Arc<Gateway>,
+    threads: Vec<thread::JoinHandle<()>>,
+    public: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    /// Cancelled when waiting is over.
+    killed: CancellationToken,
+}
+
+/// Child processes get their own grace (input closed, SIGTERM) before they are killed.
+const CHILDREN_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Connections that the kernel holds for a worker that is busy.
+const BACKLOG: i32 = 1024;
+
+impl Listeners {
+    /// Binds the public address once per worker, and the administrators' address.
+    ///
+    /// # Errors
+    /// [`ListenError::Bind`].
+    pub fn bind(
+        public: SocketAddr,
+        admin: Option<SocketAddr>,
+        workers: usize,
+    ) -> Result<Self, ListenError> {
+        let mut sockets = Vec::new();
+        let mut address = public;
+        for _ in 0..workers.max(1) {
+            let socket = bind(address, Share::BetweenWorkers)?;
+            // With port 0 the first worker's port is the one for all.
+            address = socket.local_addr().unwrap_or(address);
+            sockets.push(socket);
+        }
+        let admin = admin.map(|a| bind(a, Share::No)).transpose()?;
+        Ok(Self {
+            public: sockets,
+            admin,
+        })
+    }
+
+    /// Starts a worker per socket.
+    ///
+    /// # Errors
+    /// [`ListenError::Worker`] when a thread or runtime cannot be made.
+    pub fn serve(self, gateway: &Arc<Gateway>) -> Result<Serving, ListenError> {
+        let killed = CancellationToken::new();
+        let mut serving = Serving {
+            gateway: Arc::clone(gateway),
+            threads: Vec::new(),
+            public: self.public.first().and_then(|s| s.local_addr().ok()),
+            admin: self.admin.as_ref().and_then(|s| s.local_addr().ok()),
+            killed: killed.clone(),
+        };
+        let mut admin = self.admin;
+        for (index, public) in self.public.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(ListenError::Worker)?;
+            let worker = Worker {
+                gateway: Arc::clone(gateway),
+                index,
+                killed: killed.clone(),
+            };
+            let admin = admin.take();
+            let thread = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || runtime.block_on(worker.run(public, admin)))
+                .map_err(ListenError::Worker)?;
+            serving.threads.push(thread);
+        }
+        gateway.set_ready(true);
+        Ok(serving)
+    }
+}
+
+impl Serving {
+    /// The public address.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.public
+    }
+
+    /// The administrators' address.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Stops accepting, lets calls under way finish for at most `within`, ends everything.
+    /// Blocks until all workers have ended.
+    pub fn drain(self, within: Duration) {
+        self.gateway.set_ready(false);
+        self.gateway.draining.cancel();
+        let killed = self.killed.clone();
+        let (done, over) = std::sync::mpsc::sync_channel::<()>(1);
+        let timer = thread::spawn(move || {
+            if over.recv_timeout(within) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                killed.cancel();
+            }
+        });
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker ended with a panic");
+            }
+        }
+        drop(done);
+        let _ = timer.join();
+    }
+}
+
+enum Share {
+    BetweenWorkers,
+    No,
+}
+
+fn bind(address: SocketAddr, share: Share) -> Result<std::net::TcpListener, ListenError> {
+    let failed = |source| ListenError::Bind { address, source };
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )
+    .map_err(failed)?;
+    socket.set_reuse_address(true).map_err(failed)?;
+    if matches!(share, Share::BetweenWorkers) {
+        socket.set_reuse_port(true).map_err(failed)?;
+    }
+    socket.set_nonblocking(true).map_err(failed)?;
+    socket.bind(&address.into()).map_err(failed)?;
+    socket.listen(BACKLOG).map_err(failed)?;
+    Ok(socket.into())
+}
+
+#[derive(Clone)]
+struct Worker {
+    gateway: Arc<Gateway>,
+    index: usize,
+    killed: CancellationToken,
+}
+
+impl Worker {
+    async fn run(self, public: std::net::TcpListener, admin: Option<std::net::TcpListener>) {
+        let graceful = GracefulShutdown::new();
+        let mut admin_task = None;
+        if let Some(admin) = admin {
+            match TcpListener::from_std(admin) {
+                Ok(listener) => {
+                    admin_task = Some(tokio::spawn(serve_admin(
+                        Arc::clone(&self.gateway),
+                        listener,
+                    )));
+                }
+                Err(error) => tracing::error!(%error, "the administrators' listener failed"),
+            }
+        }
+        match TcpListener::from_std(public) {
+            Ok(listener) => self.accept(listener, &graceful).await,
+            Err(error) => tracing::error!(%error, "a listener failed"),
+        }
+        tokio::select! {
+            () = graceful.shutdown() => {}
+            () = self.killed.cancelled() => {
+                tracing::warn!("calls were still under way when the drain time was over");
+            }
+        }
+        let world = self.gateway.world();
+        for upstream in world.upstreams.values() {
+            upstream.retire();
+        }
+        let ended = async {
+            for upstream in world.upstreams.values() {
+                upstream.ended().await;
+            }
+        };
+        if tokio::time::timeout(CHILDREN_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("some server processes had to be killed");
+        }
+        if let Some(task) = admin_task {
+            task.abort();
+        }
+    }
+
+    async fn accept(&self, listener: TcpListener, graceful: &GracefulShutdown) {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.connection(stream, peer.ip(), graceful),
+                    Err(error) => {
+                        // Out of descriptors, usually: give others time to close theirs.
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                () = self.gateway.draining.cancelled() => return,
+            }
+        }
+    }
+
+    fn connection(&self, stream: TcpStream, peer: IpAddr, graceful: &GracefulShutdown) {
+        let world = self.gateway.world();
+        let limits = &world.limits;
+        if self.gateway.metrics.connections() >= limits.connections_max {
+            tracing::warn!(
+                max = limits.connections_max,
+                "too many connections; one was closed"
+            );
+            return;
+        }
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let (gateway, index) = (Arc::clone(&self.gateway), self.index);
+        let counted = Connection::open(&self.gateway);
+        let service = service_fn(move |request| {
+            let gateway = Arc::clone(&gateway);
+            async move { Ok::<_, Infallible>(endpoint::serve(&gateway, index, peer, request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(limits.header_count_max)
+            .max_buf_size(limits.header_bytes_max.max(8192))
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let _counted = counted;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+}
+
+/// Counts one connection while it lives.
+struct Connection(Arc<Gateway>);
+
+impl Connection {
+    fn open(gateway: &Arc<Gateway>) -> Self {
+        gateway.metrics.connection_opened();
+        Self(Arc::clone(gateway))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.metrics.connection_closed();
+    }
+}
+
+/// A scrape or a health check takes milliseconds; whoever takes longer is cut off.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+async fn serve_admin(gateway: Arc<Gateway>, listener: TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let gateway = Arc::clone(&gateway);
+        let service = service_fn(move |request| {
+            let gateway = Arc::clone(&gateway);
+            async move { Ok::<_, Infallible>(admin::serve(&gateway, &request)) }
+        });
+        tokio::spawn(tokio::time::timeout(
+            ADMIN_TIMEOUT,
+            http1::Builder::new()
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service),
+        ));
+    }
+}

@@ -1,0 +1,316 @@
+//! An upstream that the gateway starts: newline-delimited JSON-RPC on its standard streams.
+//!
+//! Processes are never shared between principals: a legacy session has its own, and a modern
+//! principal has its own. So what one caller makes a server keep in memory, no other can reach.
+
+mod process;
+mod routes;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use cardea_domain::{ActorId, Code, Denial, SubjectId, TenantId, UpstreamId};
+use cardea_mcp::{Era, Kind, Message};
+use cardea_registry::StdioServer;
+use http::StatusCode;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use self::process::Process;
+pub(crate) use self::routes::{Routed, Ticket};
+use super::{Reply, Source, closed, unreachable};
+use crate::{
+    way::{Ask, Authorised, Session, check_mirrored, unknown_session},
+    world::{Gateway, Limits, World},
+};
+
+/// All processes of one stdio upstream.
+#[derive(Debug)]
+pub(super) struct StdioUpstream {
+    id: UpstreamId,
+    server: StdioServer,
+    answer_bytes_max: usize,
+    processes_max: usize,
+    idle_timeout: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Legacy: by the session id that the gateway gave.
+    sessions: HashMap<String, Arc<Process>>,
+    /// Modern: by principal.
+    principals: HashMap<Owner, Arc<Process>>,
+    /// Learnt from the first probe; a server does not change its era while it is configured.
+    era: Option<Era>,
+    backoff: Backoff,
+    retired: bool,
+}
+
+type Owner = (TenantId, SubjectId, ActorId);
+
+/// How long to wait before a server that crashed is started again.
+#[derive(Debug, Default)]
+struct Backoff {
+    crashes: u32,
+    not_before: Option<Instant>,
+}
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A process that ran this long had a good start: the next crash begins from the first step.
+const RAN_WELL: Duration = Duration::from_secs(60);
+/// Waited for within a call; for longer the call is refused.
+const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(1);
+
+impl StdioUpstream {
+    pub(super) fn new(id: UpstreamId, server: StdioServer, limits: &Limits) -> Self {
+        Self {
+            id,
+            server,
+            answer_bytes_max: limits.answer_bytes_max,
+            processes_max: limits.sessions_stdio_max,
+            idle_timeout: limits.session_idle_timeout,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+        world: &Arc<World>,
+        call: &Authorised,
+    ) -> Result<Reply, Denial> {
+        let _ = (gateway, world);
+        match call.ask() {
+            Ask::Message(message) if message.kind() == Kind::Request => {
+                self.request(call, message).await
+            }
+            Ask::Message(message) => {
+                self.process(call).await?.pass_on(message).await?;
+                Ok(Reply::Empty {
+                    status: StatusCode::ACCEPTED,
+                })
+            }
+            Ask::Stream => {
+                let process = self.session(call)?;
+                let (ticket, messages) = process.listen();
+                Ok(Reply::Stream {
+                    session: None,
+                    source: Source::Stdio {
+                        first: None,
+                        messages,
+                        _ticket: ticket,
+                    },
+                })
+            }
+            Ask::End => {
+                let process = self.session(call)?;
+                process.stop();
+                self.state
+                    .lock()
+                    .sessions
+                    .retain(|_, p| !Arc::ptr_eq(p, &process));
+                Ok(Reply::Empty {
+                    status: StatusCode::OK,
+                })
+            }
+        }
+    }
+
+    pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
+        self.session(call)?.write(text).await
+    }
+
+    /// Stops all processes; no new ones are started.
+    pub(super) fn retire(&self) {
+        let mut state = self.state.lock();
+        state.retired = true;
+        for process in state.sessions.values().chain(state.principals.values()) {
+            process.stop();
+        }
+    }
+
+    /// Returns when no process is left.
+    pub(super) async fn ended(&self) {
+        let processes: Vec<Arc<Process>> = {
+            let state = self.state.lock();
+            state
+                .sessions
+                .values()
+                .chain(state.principals.values())
+                .cloned()
+                .collect()
+        };
+        for process in processes {
+            process.ended().await;
+        }
+    }
+
+    async fn request(
+        self: &Arc<Self>,
+        call: &Authorised,
+        message: &Message,
+    ) -> Result<Reply, Denial> {
+        let opens = call.method().is_some_and(|m| m.name == "initialize");
+        let (process, session) = if opens {
+            let id = Uuid::new_v4().to_string();
+            let process = self.start().await?;
+            self.state
+                .lock()
+                .sessions
+                .insert(id.clone(), Arc::clone(&process));
+            (process, Some(id))
+        } else {
+            (self.process(call).await?, None)
+        };
+        if call.dialect().era == Era::Modern && message.method() == "tools/call" {
+            process.learn(call.known()).await?;
+            check_mirrored(call.known(), call.headers(), message)?;
+        }
+        let (ticket, mut messages) = process.request(message, call.dialect().era).await?;
+        let Some(first) = messages.recv().await else {
+            return Err(closed(process.last_words()));
+        };
+        if first.is_answer {
+            return Ok(Reply::Whole {
+                status: StatusCode::OK,
+                session,
+                text: first.text,
+            });
+        }
+        Ok(Reply::Stream {
+            session,
+            source: Source::Stdio {
+                first: Some(first),
+                messages,
+                _ticket: ticket,
+            },
+        })
+    }
+
+    async fn process(self: &Arc<Self>, call: &Authorised) -> Result<Arc<Process>, Denial> {
+        match call.dialect().era {
+            Era::Legacy => self.session(call),
+            Era::Modern => self.of_principal(call).await,
+        }
+    }
+
+    fn session(&self, call: &Authorised) -> Result<Arc<Process>, Denial> {
+        let Session::Named(id) = call.session() else {
+            return Err(Denial::new(Code::SessionMissing, "no session is named")
+                .help("send `initialize` first, and the session's id with each message after it"));
+        };
+        let state = self.state.lock();
+        let process = state.sessions.get(id).filter(|p| !p.is_over());
+        process.cloned().ok_or_else(unknown_session)
+    }
+
+    async fn of_principal(self: &Arc<Self>, call: &Authorised) -> Result<Arc<Process>, Denial> {
+        let principal = call.principal();
+        let owner = (
+            principal.tenant.clone(),
+            principal.subject.clone(),
+            principal.actor.clone(),
+        );
+        {
+            let state = self.state.lock();
+            if state.era == Some(Era::Legacy) {
+                return Err(earlier_version());
+            }
+            if let Some(process) = state.principals.get(&owner).filter(|p| !p.is_over()) {
+                return Ok(Arc::clone(process));
+            }
+        }
+        let process = self.start().await?;
+        let era = process.probe().await?;
+        let mut state = self.state.lock();
+        state.era = Some(era);
+        if era == Era::Legacy {
+            process.stop();
+            return Err(earlier_version());
+        }
+        // Two first calls at once start two processes; the second finds the first one's here.
+        match state.principals.get(&owner).filter(|p| !p.is_over()) {
+            Some(first) => {
+                process.stop();
+                Ok(Arc::clone(first))
+            }
+            None => {
+                state.principals.insert(owner, Arc::clone(&process));
+                Ok(process)
+            }
+        }
+    }
+
+    /// Starts a process, unless there are too many or the last ones crashed a moment ago.
+    async fn start(self: &Arc<Self>) -> Result<Arc<Process>, Denial> {
+        let wait = {
+            let mut state = self.state.lock();
+            if state.retired {
+                return Err(unreachable("the upstream is no longer configured"));
+            }
+            state.sessions.retain(|_, p| !p.is_over());
+            state.principals.retain(|_, p| !p.is_over());
+            if state.sessions.len() + state.principals.len() >= self.processes_max {
+                return Err(Denial::new(
+                    Code::Overloaded,
+                    format!("the server already runs {} times", self.processes_max),
+                )
+                .help("end a session that is not needed, or try again later"));
+            }
+            state
+                .backoff
+                .not_before
+                .map(|at| at.saturating_duration_since(Instant::now()))
+                .unwrap_or_default()
+        };
+        if wait > BACKOFF_WAIT_MAX {
+            return Err(unreachable(format!(
+                "it crashed; started again in {} ms",
+                wait.as_millis()
+            )));
+        }
+        tokio::time::sleep(wait).await;
+        let upstream = Arc::downgrade(self);
+        let on_exit = move |ran: Duration, wanted: bool| {
+            if let Some(upstream) = upstream.upgrade() {
+                upstream.exited(ran, wanted);
+            }
+        };
+        Process::start(
+            &self.id,
+            &self.server,
+            self.answer_bytes_max,
+            self.idle_timeout,
+            on_exit,
+        )
+        .inspect_err(|_| self.exited(Duration::ZERO, false))
+    }
+
+    fn exited(&self, ran: Duration, wanted: bool) {
+        if wanted {
+            return;
+        }
+        let mut state = self.state.lock();
+        if ran >= RAN_WELL {
+            state.backoff.crashes = 0;
+        }
+        let step = BACKOFF_FIRST.saturating_mul(1 << state.backoff.crashes.min(16));
+        state.backoff.crashes = state.backoff.crashes.saturating_add(1);
+        state.backoff.not_before = Some(Instant::now() + step.min(BACKOFF_MAX));
+    }
+}
+
+/// The answer by which a client of both eras falls back to the handshake.
+fn earlier_version() -> Denial {
+    Denial::new(
+        Code::SessionMissing,
+        "the server speaks an earlier version of the protocol",
+    )
+    .help("send `initialize`")
+}

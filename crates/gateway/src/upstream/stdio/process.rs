@@ -1,0 +1,427 @@
+//! One child process: started clean, fed, read, and ended with all that it started.
+
+use std::{
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use cardea_domain::{Denial, UpstreamId};
+use cardea_mcp::{Era, Kind, Limits as JsonLimits, Message, Version, meta, method::List, reply};
+use cardea_registry::{Known, StdioServer};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdin, Command},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::routes::{Route, Routed, Routes, Ticket};
+use crate::{
+    answer::ANSWER_DEPTH_MAX,
+    upstream::{closed, malformed, unreachable},
+};
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Process {
+    upstream: UpstreamId,
+    input: mpsc::Sender<Bytes>,
+    routes: Mutex<Routes>,
+    used: Mutex<Instant>,
+    last_words: Mutex<String>,
+    learnt: Mutex<bool>,
+    stop: CancellationToken,
+    over: CancellationToken,
+}
+
+/// Lines under way to a process that does not read.
+const INPUT_LINES_MAX: usize = 256;
+/// A server that knows `server/discover` answers at once; one that starts slowly gets its time.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between the closing of its input, SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often an idle process is looked at.
+const IDLE_CHECK: Duration = Duration::from_secs(5);
+/// Of what a server says on stderr, kept for the error when it dies.
+const LAST_WORDS_MAX: usize = 2048;
+/// Pages of `tools/list` read to learn a server's tools.
+const PAGES_MAX: usize = 100;
+
+impl Process {
+    /// Starts the server with a clean environment in a process group of its own.
+    pub(super) fn start(
+        upstream: &UpstreamId,
+        server: &StdioServer,
+        line_bytes_max: usize,
+        idle_timeout: Duration,
+        on_exit: impl FnOnce(Duration, bool) + Send + 'static,
+    ) -> Result<Arc<Self>, Denial> {
+        let mut command = Command::new(&server.command);
+        command
+            .args(&server.args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(server.env.iter().map(|(k, v)| (k, v)))
+            .current_dir(&server.cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .map_err(|e| unreachable(format!("cannot start `{}`: {e}", server.command)))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(unreachable("the process has no standard streams"));
+        };
+        let (input, lines) = mpsc::channel(INPUT_LINES_MAX);
+        let process = Arc::new(Self {
+            upstream: upstream.clone(),
+            input,
+            routes: Mutex::default(),
+            used: Mutex::new(Instant::now()),
+            last_words: Mutex::default(),
+            learnt: Mutex::new(false),
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+        });
+        // All four end with the process; the last one waits for it.
+        tokio::spawn(feed(stdin, lines, process.stop.clone()));
+        tokio::spawn(Arc::clone(&process).read(stdout, line_bytes_max));
+        tokio::spawn(Arc::clone(&process).hear(stderr));
+        tokio::spawn(Arc::clone(&process).attend(child, idle_timeout, on_exit));
+        Ok(process)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || self.over.is_cancelled()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) async fn ended(&self) {
+        self.over.cancelled().await;
+    }
+
+    pub(super) fn last_words(&self) -> String {
+        format!("stderr: {}", self.last_words.lock().escape_debug())
+    }
+
+    /// Sends a request and registers who waits for its messages.
+    pub(super) async fn request(
+        self: &Arc<Self>,
+        message: &Message,
+        era: Era,
+    ) -> Result<(Ticket, mpsc::Receiver<Routed>), Denial> {
+        *self.used.lock() = Instant::now();
+        let registered = self.routes.lock().register(message);
+        let (number, text, messages) = registered.ok_or_else(|| closed("the process has ended"))?;
+        let ticket = Ticket {
+            process: Arc::clone(self),
+            number,
+            era,
+        };
+        self.write(text).await?;
+        Ok((ticket, messages))
+    }
+
+    /// Sends a client's notification or response, if it is about something under way.
+    pub(super) async fn pass_on(&self, message: &Message) -> Result<(), Denial> {
+        *self.used.lock() = Instant::now();
+        let text = self.routes.lock().inbound(message);
+        match text {
+            Some(text) => self.write(text).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Registers the session's own stream.
+    pub(super) fn listen(self: &Arc<Self>) -> (Ticket, mpsc::Receiver<Routed>) {
+        let (number, messages) = self.routes.lock().listen();
+        let ticket = Ticket {
+            process: Arc::clone(self),
+            number,
+            era: Era::Legacy,
+        };
+        (ticket, messages)
+    }
+
+    pub(super) fn forget(&self, number: u64) -> bool {
+        self.routes.lock().forget(number)
+    }
+
+    /// Tells the process that nobody waits for a request any more.
+    pub(super) fn cancel(&self, number: u64) {
+        let text = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": {"requestId": number, "reason": "the client went away"}});
+        // With a full channel the process does not read anyway.
+        let _ = self.input.try_send(text.to_string().into());
+    }
+
+    /// Writes one message; line ends within it are white space and become blanks.
+    pub(super) async fn write(&self, text: Bytes) -> Result<(), Denial> {
+        let text = if memchr::memchr2(b'\n', b'\r', &text).is_some() {
+            let blank = |b: &u8| if matches!(b, b'\n' | b'\r') { b' ' } else { *b };
+            text.iter().map(blank).collect()
+        } else {
+            text
+        };
+        self.input
+            .send(text)
+            .await
+            .map_err(|_| closed(self.last_words()))
+    }
+
+    /// Finds out whether the server is of the modern era.
+    ///
+    /// # Source
+    /// MCP 2026-07-28, basic/transports/stdio, Backward Compatibility.
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<Era, Denial> {
+        let answer = match self.ask("server/discover", json!({})).await {
+            Ok(answer) => answer,
+            Err(_) if !self.over.is_cancelled() => return Ok(Era::Legacy),
+            Err(denial) => return Err(denial),
+        };
+        if answer.kind() == Kind::Result {
+            return Ok(Era::Modern);
+        }
+        let code = answer.body("code").and_then(|c| c.parse::<i64>().ok());
+        Ok(match code {
+            Some(reply::code::UNSUPPORTED_VERSION | -32021 | reply::code::HEADER_MISMATCH) => {
+                Era::Modern
+            }
+            _ => Era::Legacy,
+        })
+    }
+
+    /// Learns the tools' mirrored arguments once, since over stdio only the gateway checks them.
+    pub(super) async fn learn(self: &Arc<Self>, known: &Known) -> Result<(), Denial> {
+        if *self.learnt.lock() {
+            return Ok(());
+        }
+        let definitions = known.definitions();
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let params = match &cursor {
+                Some(cursor) => json!({ "cursor": cursor }),
+                None => json!({}),
+            };
+            let answer = self.ask("tools/list", params).await?;
+            let Some(tools) = answer.body(List::Tools.member()) else {
+                break;
+            };
+            let tools: Vec<Value> = serde_json::from_str(tools).map_err(malformed)?;
+            for tool in &tools {
+                if let Some(name) = tool.get("name").and_then(Value::as_str) {
+                    // An invalid tool is left out of lists; it has nothing to check.
+                    let _ = definitions.learn(name, &tool.to_string());
+                }
+            }
+            cursor = answer.body_str("nextCursor").map(|c| c.into_owned());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        *self.learnt.lock() = true;
+        Ok(())
+    }
+
+    /// A modern request of the gateway's own.
+    async fn ask(self: &Arc<Self>, method: &str, mut params: Value) -> Result<Message, Denial> {
+        let about = json!({
+            meta::PROTOCOL_VERSION: Version::V2026_07_28.as_str(),
+            meta::CLIENT_CAPABILITIES: {},
+            meta::CLIENT_INFO: {"name": "cardea", "version": env!("CARGO_PKG_VERSION")},
+        });
+        if let Some(params) = params.as_object_mut() {
+            params.insert("_meta".into(), about);
+        }
+        let text = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": params});
+        let message = parse(text.to_string().into()).map_err(malformed)?;
+        let (_ticket, mut messages) = self.request(&message, Era::Modern).await?;
+        let answer = tokio::time::timeout(PROBE_TIMEOUT, async {
+            while let Some(routed) = messages.recv().await {
+                if routed.is_answer {
+                    return Some(routed.text);
+                }
+            }
+            None
+        })
+        .await
+        .map_err(|_| unreachable("the server does not answer"))?
+        .ok_or_else(|| closed(self.last_words()))?;
+        parse(answer).map_err(malformed)
+    }
+
+    async fn read(self: Arc<Self>, stdout: impl AsyncRead + Unpin, line_bytes_max: usize) {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let bound = line_bytes_max as u64 + 1;
+            match (&mut stdout).take(bound).read_until(b'\n', &mut line).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) if line.len() > line_bytes_max => {
+                    tracing::warn!(upstream = %self.upstream, line_bytes_max, "a line is too long; the server is stopped");
+                    break;
+                }
+                Ok(_) => self.line(&line).await,
+            }
+        }
+        self.routes.lock().end();
+        self.stop.cancel();
+    }
+
+    async fn line(&self, line: &[u8]) {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        let message = match parse(Bytes::copy_from_slice(line)) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(upstream = %self.upstream, %error, "a line on stdout is not a message");
+                return;
+            }
+        };
+        let route = self.routes.lock().outbound(&message);
+        match route {
+            // A waiter that went away takes nothing: that is no failure of the process.
+            Route::To(waiter, routed) => drop(waiter.send(routed).await),
+            Route::Unanswerable => {
+                let id = message.id().map(|id| id.raw().to_owned());
+                let refusal = reply::error(
+                    id.as_deref(),
+                    Era::Legacy,
+                    reply::code::INTERNAL,
+                    "no client is there to answer",
+                    None,
+                );
+                let _ = self.input.try_send(refusal.into());
+            }
+            Route::Nowhere(why) => {
+                tracing::debug!(upstream = %self.upstream, why, "a message was dropped");
+            }
+        }
+    }
+
+    async fn hear(self: Arc<Self>, stderr: impl AsyncRead + Unpin) {
+        let mut stderr = BufReader::new(stderr);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match (&mut stderr)
+                .take(LAST_WORDS_MAX as u64)
+                .read_until(b'\n', &mut line)
+                .await
+            {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {
+                    let text = String::from_utf8_lossy(&line);
+                    let text = text.trim_end();
+                    tracing::debug!(upstream = %self.upstream, stderr = text);
+                    let mut words = self.last_words.lock();
+                    if words.len() + text.len() > LAST_WORDS_MAX {
+                        words.clear();
+                    }
+                    words.push_str(text);
+                    words.push(' ');
+                }
+            }
+        }
+    }
+
+    /// Waits for the process to end, ends it when it is idle or no longer wanted.
+    async fn attend(
+        self: Arc<Self>,
+        mut child: Child,
+        idle_timeout: Duration,
+        on_exit: impl FnOnce(Duration, bool),
+    ) {
+        let started = Instant::now();
+        let mut check = tokio::time::interval(IDLE_CHECK);
+        let wanted = loop {
+            tokio::select! {
+                _ = child.wait() => break self.stop.is_cancelled() && !self.crashed(&mut child),
+                () = self.stop.cancelled() => {
+                    // A closed stdout stops a process too: that is a crash, unless asked for.
+                    break !self.crashed(&mut child);
+                }
+                _ = check.tick() => {
+                    if self.routes.lock().is_idle() && self.used.lock().elapsed() > idle_timeout {
+                        self.stop.cancel();
+                    }
+                }
+            }
+        };
+        self.routes.lock().end();
+        self.stop.cancel();
+        end(&mut child).await;
+        tracing::info!(upstream = %self.upstream, wanted, ran_ms = started.elapsed().as_millis(), "a server process ended");
+        on_exit(started.elapsed(), wanted);
+        self.over.cancel();
+    }
+
+    fn crashed(&self, child: &mut Child) -> bool {
+        matches!(child.try_wait(), Ok(Some(_)))
+    }
+}
+
+/// Writes lines until the process is no longer wanted; closing the input asks it to end.
+async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            line = lines.recv() => {
+                let Some(line) = line else { return };
+                let written = async {
+                    stdin.write_all(&line).await?;
+                    stdin.write_all(b"\n").await?;
+                    stdin.flush().await
+                };
+                if written.await.is_err() {
+                    return;
+                }
+            }
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Ends the process and its whole group: by its closed input, then SIGTERM, then SIGKILL.
+async fn end(child: &mut Child) {
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(rustix::process::Pid::from_raw);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        signal(group, rustix::process::Signal::TERM);
+        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+            signal(group, rustix::process::Signal::KILL);
+            let _ = child.wait().await;
+        }
+    }
+    // What the server started and left behind ends with it.
+    signal(group, rustix::process::Signal::KILL);
+}
+
+fn signal(group: Option<rustix::process::Pid>, signal: rustix::process::Signal) {
+    if let Some(group) = group {
+        // It may be gone already.
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+fn parse(text: Bytes) -> Result<Message, cardea_mcp::MessageError> {
+    let limits = JsonLimits {
+        depth_max: ANSWER_DEPTH_MAX,
+    };
+    Message::parse(text, &limits)
+}

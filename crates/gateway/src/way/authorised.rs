@@ -1,0 +1,149 @@
+//! Fifth station: a call that the policies permit and whose intent is on disk.
+
+use std::sync::Arc;
+
+use cardea_domain::{Action, Code, Denial, Principal};
+use cardea_mcp::method::{Effect, Method};
+use cardea_policy::Permit;
+use cardea_registry::Known;
+use http::HeaderMap;
+
+use super::{Ask, OpenCall, Refused, Session, Validated};
+use crate::{
+    protocol::{Dialect, unknown_method},
+    world::{Gateway, World},
+};
+
+/// The only thing that an upstream accepts.
+#[derive(Debug)]
+pub(crate) struct Authorised {
+    ask: Ask,
+    headers: HeaderMap,
+    principal: Principal,
+    known: Known,
+    dialect: Dialect,
+    method: Option<&'static Method>,
+    session: Session,
+    permits: Vec<Permit>,
+    call: OpenCall,
+    worker: usize,
+    expires_s: u64,
+}
+
+impl Authorised {
+    /// Asks the policies and, where the call may change something, records the intent.
+    pub(crate) async fn decide(
+        validated: Validated,
+        gateway: &Arc<Gateway>,
+        world: &World,
+    ) -> Result<Self, Box<Refused>> {
+        let Validated {
+            resolved,
+            dialect,
+            method,
+            effect,
+            session,
+            questions,
+        } = validated;
+        let mut facts = resolved.facts;
+        let mut permits = Vec::with_capacity(questions.len());
+        for question in questions {
+            match world.policies.decide(question) {
+                Ok(permit) => permits.push(permit),
+                Err(denial) => {
+                    let denial = match facts.action {
+                        Some(Action::Extension) => as_unknown(denial, &facts.method, dialect),
+                        _ => denial,
+                    };
+                    return Err(Refused::new(denial, facts));
+                }
+            }
+        }
+        // INVARIANT: every validated call asks at least one question; none means a mistake of
+        // ours, which denies like any doubt.
+        let Some(first) = permits.first() else {
+            let denial = Denial::new(Code::Internal, "the call could not be decided");
+            return Err(Refused::new(denial, facts));
+        };
+        facts.decided_by = first.policies_shared();
+        facts.epoch = Some(first.epoch());
+        let call = match effect {
+            Effect::None => OpenCall::that_only_tells(gateway, facts),
+            Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
+        };
+        Ok(Self {
+            ask: resolved.ask,
+            headers: resolved.head.headers,
+            principal: resolved.principal,
+            known: resolved.known,
+            dialect,
+            method,
+            session,
+            permits,
+            call,
+            worker: resolved.worker,
+            expires_s: resolved.expires_s,
+        })
+    }
+
+    pub(crate) fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// The client's headers; only those that the protocol defines go upstream.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The method of the protocol; `None` for extensions, responses and bare streams.
+    pub(crate) fn method(&self) -> Option<&'static Method> {
+        self.method
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    pub(crate) fn expires_s(&self) -> u64 {
+        self.expires_s
+    }
+
+    pub(crate) fn permits(&self) -> &[Permit] {
+        &self.permits
+    }
+
+    pub(crate) fn call(&self) -> &OpenCall {
+        &self.call
+    }
+
+    pub(crate) fn call_mut(&mut self) -> &mut OpenCall {
+        &mut self.call
+    }
+
+    pub(crate) fn into_call(self) -> OpenCall {
+        self.call
+    }
+}
+
+/// A method that the core does not define and the policies do not permit looks like one that
+/// does not exist.
+fn as_unknown(denial: Denial, method: &str, dialect: Dialect) -> Denial {
+    let detail = denial.detail.unwrap_or_default();
+    unknown_method(method, dialect.era).detail(detail)
+}

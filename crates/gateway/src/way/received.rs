@@ -1,0 +1,121 @@
+//! First station: a request that a well-behaved client of ours may have sent.
+
+use cardea_domain::{Code, Denial};
+use http::{HeaderMap, Method, header, request::Parts};
+use hyper::body::Incoming;
+
+use super::Refused;
+use crate::{facts::Facts, world::World};
+
+/// A request whose head is acceptable; its body is not read yet.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(super) head: Parts,
+    pub(super) body: Incoming,
+    pub(super) facts: Facts,
+    /// The worker that serves it, and whose upstream connections it uses.
+    pub(super) worker: usize,
+}
+
+impl Received {
+    /// Checks host, origin, method, media types and the announced length.
+    pub(crate) fn check(
+        world: &World,
+        head: Parts,
+        body: Incoming,
+        facts: Facts,
+        worker: usize,
+    ) -> Result<Self, Box<Refused>> {
+        match acceptable(world, &head) {
+            Ok(()) => Ok(Self {
+                head,
+                body,
+                facts,
+                worker,
+            }),
+            Err(denial) => Err(Refused::new(denial, facts)),
+        }
+    }
+}
+
+fn acceptable(world: &World, head: &Parts) -> Result<(), Denial> {
+    world.edge.check_origin(&head.headers)?;
+    if head.method == Method::POST {
+        accepts(&head.headers, &["application/json", "text/event-stream"])?;
+        content_type(&head.headers)?;
+        return length(&head.headers, world.limits.body_bytes_max);
+    }
+    if head.method == Method::GET {
+        return accepts(&head.headers, &["text/event-stream"]);
+    }
+    if head.method == Method::DELETE {
+        return Ok(());
+    }
+    Err(
+        Denial::new(Code::HttpMethod, "this HTTP method does not exist here")
+            .help("send messages by POST"),
+    )
+}
+
+/// Each of `kinds` must be covered by some `Accept` range.
+fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Denial> {
+    let ranges = || {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .map(|range| range.split(';').next().unwrap_or_default().trim())
+    };
+    for kind in kinds {
+        let (main, _) = kind.split_once('/').unwrap_or((kind, ""));
+        let covered = ranges().any(|range| {
+            range.eq_ignore_ascii_case(kind)
+                || range == "*/*"
+                || range
+                    .strip_suffix("/*")
+                    .is_some_and(|m| m.eq_ignore_ascii_case(main))
+        });
+        if !covered {
+            return Err(
+                Denial::new(Code::NotAcceptable, format!("an answer may be {kind}"))
+                    .help(format!("send `Accept: {}`", kinds.join(", "))),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn content_type(headers: &HeaderMap) -> Result<(), Denial> {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json")
+        && !headers.contains_key(header::CONTENT_ENCODING)
+    {
+        return Ok(());
+    }
+    Err(
+        Denial::new(Code::ContentType, "the body must be plain JSON")
+            .help("send `Content-Type: application/json` without a `Content-Encoding`"),
+    )
+}
+
+fn length(headers: &HeaderMap, max: usize) -> Result<(), Denial> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok())
+        .unwrap_or(0);
+    if announced > max as u64 {
+        return Err(too_large(max));
+    }
+    Ok(())
+}
+
+pub(super) fn too_large(max: usize) -> Denial {
+    Denial::new(Code::BodyTooLarge, format!("the body is over {max} bytes"))
+        .help("send less at once")
+}

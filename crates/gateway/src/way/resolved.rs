@@ -1,0 +1,192 @@
+//! Third station: a message of a principal to a known upstream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cardea_domain::{Code, Denial, Principal};
+use cardea_identity::RunHints;
+use cardea_mcp::{JsonError, Limits as JsonLimits, Message, MessageError, meta};
+use cardea_registry::Known;
+use http::{Method, request::Parts};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::{Identified, Refused, received::too_large};
+use crate::{facts::Facts, trace::TraceContext, world::World};
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// A message, by POST.
+    Message(Message),
+    /// The server's own stream, by GET (legacy).
+    Stream,
+    /// The end of a session, by DELETE (legacy).
+    End,
+}
+
+/// A checked message, its principal, and the upstream it is for.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(super) head: Parts,
+    pub(super) ask: Ask,
+    pub(super) principal: Principal,
+    pub(super) known: Known,
+    pub(super) facts: Facts,
+    pub(super) worker: usize,
+    pub(super) expires_s: u64,
+}
+
+impl Resolved {
+    /// Reads the body, names the principal and finds the upstream.
+    pub(crate) async fn find(
+        identified: Identified,
+        world: &World,
+        upstream: &str,
+        now_ms: u64,
+    ) -> Result<Self, Box<Refused>> {
+        let Identified { received, verified } = identified;
+        let (head, body, mut facts, worker) = (
+            received.head,
+            received.body,
+            received.facts,
+            received.worker,
+        );
+        // Known before the body is read, so that a refused body is recorded with its sender.
+        facts.principal = verified.principal(RunHints::default(), now_ms).ok();
+        let ask = match read(world, &head, body).await {
+            Ok(ask) => ask,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
+        let message = match &ask {
+            Ask::Message(message) => Some(message),
+            Ask::Stream | Ask::End => None,
+        };
+        if let Some(message) = message {
+            note(&mut facts, message);
+        }
+        facts.parent_span = None;
+        facts.trace = TraceContext::of(&head.headers, message);
+        let host = message.and_then(|m| m.meta_str(meta::RUN));
+        let session = head.headers.get(cardea_mcp::header::SESSION_ID);
+        let hints = RunHints {
+            host: host.as_deref(),
+            session: session.and_then(|s| s.to_str().ok()).map(short),
+        };
+        let principal = match verified.principal(hints, now_ms) {
+            Ok(principal) => principal,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
+        facts.principal = Some(principal.clone());
+        let Some(known) = world.registry.resolve(&principal.tenant, upstream) else {
+            return Err(Refused::new(unknown_upstream(upstream), facts));
+        };
+        facts.upstream = Some(known.id().clone());
+        Ok(Self {
+            expires_s: verified.expires_s(),
+            head,
+            ask,
+            principal,
+            known,
+            facts,
+            worker,
+        })
+    }
+}
+
+impl Resolved {
+    pub(crate) fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+}
+
+/// The same words as a refusal by policy: what a tenant may not see does not exist for it.
+fn unknown_upstream(name: &str) -> Denial {
+    let shown: String = name.chars().take(64).collect();
+    Denial::new(Code::PolicyDenied, "not permitted, or it does not exist")
+        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
+        .detail(format!(
+            "the tenant has no upstream `{}`",
+            shown.escape_debug()
+        ))
+}
+
+fn note(facts: &mut Facts, message: &Message) {
+    facts.method = match cardea_mcp::method::METHODS
+        .iter()
+        .find(|m| m.name == message.method())
+    {
+        Some(known) => known.name.into(),
+        None if message.method().is_empty() => "response".into(),
+        None => message
+            .method()
+            .chars()
+            .take(128)
+            .collect::<String>()
+            .into(),
+    };
+    facts.id = message.id().map(|id| id.raw().to_owned());
+    facts.model = message
+        .meta_str(meta::MODEL)
+        .map(|m| m.chars().take(128).collect());
+    let of = |raw: &str| message.text().slice_ref(raw.as_bytes());
+    facts.client = message
+        .meta(meta::CLIENT_INFO)
+        .or_else(|| message.body("clientInfo"))
+        .map(of);
+    facts.arguments = match message.method() {
+        "tools/call" | "prompts/get" => message.body("arguments"),
+        _ => message.top("params").or_else(|| message.top("result")),
+    }
+    .map(of);
+}
+
+/// Enough of a sealed session id to tell runs apart, and too little to use it.
+fn short(sealed: &str) -> &str {
+    sealed.get(..24).unwrap_or(sealed)
+}
+
+async fn read(world: &World, head: &Parts, body: Incoming) -> Result<Ask, Denial> {
+    if head.method == Method::GET {
+        return Ok(Ask::Stream);
+    }
+    if head.method == Method::DELETE {
+        return Ok(Ask::End);
+    }
+    let limits = &world.limits;
+    let text = collect(body, limits.body_bytes_max, limits.body_timeout).await?;
+    let json = JsonLimits {
+        depth_max: limits.json_depth_max,
+    };
+    Message::parse(text, &json)
+        .map(Ask::Message)
+        .map_err(refusal)
+}
+
+async fn collect(body: Incoming, max: usize, within: Duration) -> Result<Bytes, Denial> {
+    let whole = tokio::time::timeout(within, Limited::new(body, max).collect()).await;
+    match whole {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(max)),
+        Ok(Err(error)) => {
+            Err(Denial::new(Code::BodyIncomplete, "the body broke off").detail(error))
+        }
+        Err(_) => Err(
+            Denial::new(Code::BodyIncomplete, "the body did not arrive in time")
+                .help("send the whole body at once"),
+        ),
+    }
+}
+
+fn refusal(error: MessageError) -> Denial {
+    let code = match &error {
+        MessageError::Utf8(_) | MessageError::Json(JsonError::Malformed { .. }) => {
+            Code::JsonMalformed
+        }
+        MessageError::Json(JsonError::DuplicateKey { .. }) => Code::JsonDuplicateKey,
+        MessageError::Json(JsonError::TooDeep { .. }) => Code::JsonTooDeep,
+        MessageError::Batch => Code::BatchUnsupported,
+        MessageError::Envelope(_) => Code::EnvelopeInvalid,
+    };
+    Denial::new(code, error.to_string())
+}

@@ -1,0 +1,282 @@
+//! Fourth station: a message that is of its era, agrees with its headers and names its target.
+
+use cardea_domain::{Action, Code, Denial, PromptName, ResourceUri, Target, ToolName};
+use cardea_mcp::{
+    Era, Kind, Message, header,
+    method::{self, Effect, Method, Shape, TargetSource},
+    param_header,
+};
+use cardea_policy::Question;
+use cardea_registry::Known;
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::{Ask, Refused, Resolved};
+use crate::{
+    protocol::{Dialect, mismatch, unknown_method},
+    seal::{Purpose, Sealer},
+};
+
+/// The legacy session that a request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// None.
+    None,
+    /// The upstream's own session id, opened from the sealed one.
+    Named(String),
+}
+
+/// What a policy has to say yes to, and how the call is carried out.
+#[derive(Debug)]
+pub(crate) struct Validated {
+    pub(super) resolved: Resolved,
+    pub(super) dialect: Dialect,
+    pub(super) method: Option<&'static Method>,
+    pub(super) effect: Effect,
+    pub(super) session: Session,
+    pub(super) questions: Vec<Question>,
+}
+
+/// Resource URIs in one `subscriptions/listen`; each is a decision.
+const FILTER_URIS_MAX: usize = 256;
+
+impl Validated {
+    /// Checks dialect, method, shape, session, target and mirrored headers.
+    pub(crate) fn check(mut resolved: Resolved, sealer: &Sealer) -> Result<Self, Box<Refused>> {
+        let dialect = match dialect(&resolved) {
+            Ok(dialect) => dialect,
+            Err(denial) => return Err(Refused::new(denial, resolved.facts)),
+        };
+        resolved.facts.dialect = Some(dialect);
+        match examine(&resolved, dialect, sealer) {
+            Ok((method, effect, session, wanted)) => {
+                let questions = questions(&mut resolved, wanted);
+                Ok(Self {
+                    resolved,
+                    dialect,
+                    method,
+                    effect,
+                    session,
+                    questions,
+                })
+            }
+            Err(denial) => Err(Refused::new(denial, resolved.facts)),
+        }
+    }
+}
+
+fn dialect(resolved: &Resolved) -> Result<Dialect, Denial> {
+    match &resolved.ask {
+        Ask::Message(message) => Dialect::of_message(&resolved.head.headers, message),
+        Ask::Stream | Ask::End => Dialect::of_headers(&resolved.head.headers),
+    }
+}
+
+type Wanted = Vec<(Action, Target)>;
+
+fn examine(
+    resolved: &Resolved,
+    dialect: Dialect,
+    sealer: &Sealer,
+) -> Result<(Option<&'static Method>, Effect, Session, Wanted), Denial> {
+    let session = session(resolved, dialect, sealer)?;
+    let connect = || vec![(Action::Connect, Target::Upstream)];
+    let message = match &resolved.ask {
+        Ask::Message(message) => message,
+        Ask::Stream | Ask::End if dialect.era == Era::Modern => {
+            return Err(Denial::new(
+                Code::HttpMethod,
+                "this version has no streams or sessions of their own",
+            )
+            .help("use `subscriptions/listen`"));
+        }
+        Ask::Stream | Ask::End => return Ok((None, Effect::Possible, session, connect())),
+    };
+    if matches!(message.kind(), Kind::Result | Kind::Error) {
+        if dialect.era == Era::Modern {
+            return Err(Denial::new(
+                Code::EnvelopeInvalid,
+                "this version has no responses from the client",
+            )
+            .help("answer input requests in `inputResponses`"));
+        }
+        return Ok((None, Effect::Possible, session, connect()));
+    }
+    let Some(method) = method::lookup(message.method(), dialect.era) else {
+        if method::is_core(message.method()) {
+            return Err(unknown_method(message.method(), dialect.era));
+        }
+        return Ok((
+            None,
+            Effect::Possible,
+            session,
+            vec![(Action::Extension, Target::Upstream)],
+        ));
+    };
+    let is_request = message.kind() == Kind::Request;
+    if is_request != (method.shape == Shape::Request) {
+        let what = if is_request {
+            "a notification, without an `id`"
+        } else {
+            "a request, with an `id`"
+        };
+        return Err(Denial::new(
+            Code::EnvelopeInvalid,
+            format!("`{}` is {what}", method.name),
+        ));
+    }
+    let wanted = targets(method, message)?;
+    if method.name == "tools/call" && dialect.era == Era::Modern {
+        check_mirrored(&resolved.known, &resolved.head.headers, message)?;
+    }
+    Ok((Some(method), method.effect, session, wanted))
+}
+
+fn session(resolved: &Resolved, dialect: Dialect, sealer: &Sealer) -> Result<Session, Denial> {
+    // The modern era has none: the header is ignored (2026-07-28, Earlier Streamable HTTP Revisions).
+    let Some(sealed) = resolved
+        .head
+        .headers
+        .get(header::SESSION_ID)
+        .filter(|_| dialect.era == Era::Legacy)
+    else {
+        return Ok(Session::None);
+    };
+    sealed
+        .to_str()
+        .ok()
+        .and_then(|s| {
+            sealer.open(
+                Purpose::Session,
+                &resolved.principal,
+                resolved.known.id(),
+                s,
+            )
+        })
+        .map(Session::Named)
+        .ok_or_else(unknown_session)
+}
+
+/// One text for sessions that ended, that never were, and that belong to somebody else.
+pub(crate) fn unknown_session() -> Denial {
+    Denial::new(
+        Code::SessionUnknown,
+        "this session does not exist or has ended",
+    )
+    .help("send `initialize` again")
+}
+
+fn targets(method: &Method, message: &Message) -> Result<Wanted, Denial> {
+    let text = |key: &str| {
+        message.body_str(key).ok_or_else(|| {
+            Denial::new(
+                Code::ParamsInvalid,
+                format!("`params.{key}` must be a string"),
+            )
+        })
+    };
+    let invalid = |e: cardea_domain::InvalidId| Denial::new(Code::ParamsInvalid, e.to_string());
+    let target = match method.target {
+        TargetSource::Upstream => Target::Upstream,
+        TargetSource::ToolName => Target::Tool(ToolName::parse(&text("name")?).map_err(invalid)?),
+        TargetSource::PromptName => {
+            Target::Prompt(PromptName::parse(&text("name")?).map_err(invalid)?)
+        }
+        TargetSource::Uri => Target::Resource(ResourceUri::parse(&text("uri")?).map_err(invalid)?),
+        TargetSource::Ref => reference(message)?,
+        TargetSource::Filter => return filter(message),
+    };
+    Ok(vec![(method.action, target)])
+}
+
+/// `params.ref` of `completion/complete`.
+fn reference(message: &Message) -> Result<Target, Denial> {
+    let wrong = || {
+        Denial::new(
+            Code::ParamsInvalid,
+            "`params.ref` must be of type `ref/prompt` with a `name`, or `ref/resource` with a `uri`",
+        )
+    };
+    let value: Value =
+        serde_json::from_str(message.body("ref").ok_or_else(wrong)?).map_err(|_| wrong())?;
+    let text = |key: &str| value.get(key).and_then(Value::as_str).ok_or_else(wrong);
+    match text("type")? {
+        "ref/prompt" => PromptName::parse(text("name")?)
+            .map(Target::Prompt)
+            .map_err(|_| wrong()),
+        "ref/resource" => ResourceUri::parse(text("uri")?)
+            .map(Target::Template)
+            .map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
+}
+
+/// `params.notifications` of `subscriptions/listen`: the upstream, and each resource.
+fn filter(message: &Message) -> Result<Wanted, Denial> {
+    let wrong = || {
+        Denial::new(
+            Code::ParamsInvalid,
+            format!(
+                "`params.notifications.resourceSubscriptions` must be at most {FILTER_URIS_MAX} URIs"
+            ),
+        )
+    };
+    let mut wanted = vec![(Action::Connect, Target::Upstream)];
+    let Some(raw) = message.body("notifications") else {
+        return Ok(wanted);
+    };
+    let value: Value = serde_json::from_str(raw).map_err(|_| wrong())?;
+    let uris = match value.get("resourceSubscriptions") {
+        None | Some(Value::Null) => return Ok(wanted),
+        Some(Value::Array(uris)) if uris.len() <= FILTER_URIS_MAX => uris,
+        Some(_) => return Err(wrong()),
+    };
+    for uri in uris {
+        let uri = uri.as_str().ok_or_else(wrong)?;
+        let uri = ResourceUri::parse(uri).map_err(|_| wrong())?;
+        wanted.push((Action::SubscribeResource, Target::Resource(uri)));
+    }
+    Ok(wanted)
+}
+
+/// `Mcp-Param-*` headers must repeat the arguments that the tool's definition mirrors.
+pub(crate) fn check_mirrored(
+    known: &Known,
+    headers: &HeaderMap,
+    message: &Message,
+) -> Result<(), Denial> {
+    let name = message.body_str("name").unwrap_or_default();
+    let Some(tool) = known.definitions().tool(&name) else {
+        return Ok(());
+    };
+    if tool.mirrored.is_empty() {
+        return Ok(());
+    }
+    let arguments = match message.body("arguments") {
+        Some(raw) => serde_json::from_str(raw).map_err(|_| {
+            Denial::new(Code::ParamsInvalid, "`params.arguments` must be an object")
+        })?,
+        None => Value::Null,
+    };
+    param_header::compare(&tool.mirrored, headers, &arguments).map_err(|e| mismatch(e.to_string()))
+}
+
+fn questions(resolved: &mut Resolved, wanted: Wanted) -> Vec<Question> {
+    if let Some((action, target)) = wanted.first() {
+        resolved.facts.action = Some(*action);
+        resolved.facts.target = Some(target.clone());
+    }
+    let method = resolved.facts.method.clone();
+    wanted
+        .into_iter()
+        .map(|(action, target)| {
+            Question::new(
+                &resolved.principal,
+                action,
+                resolved.known.id(),
+                target,
+                method.clone(),
+            )
+        })
+        .collect()
+}

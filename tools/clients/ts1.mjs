@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+// Drives the TypeScript SDK 1.x client (@modelcontextprotocol/sdk), which knows the legacy era only.
+// See README.md for the command line and the output.
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import * as common from "./common.mjs";
+
+const options = common.commandLine(["legacy"]);
+const name = "@modelcontextprotocol/sdk";
+
+await common.run(options, common.emptyReport(`${name} ${common.packageVersion(name)}`), async (report) => {
+  const transport = new StreamableHTTPClientTransport(options.url, {
+    requestInit: { headers: common.headers(options) },
+    fetch: common.rememberingFetch(report),
+  });
+  const client = new Client(
+    { name: "cardea-ts1", version: "1" },
+    { capabilities: options.elicit === undefined ? {} : { elicitation: {} } },
+  );
+  if (options.elicit !== undefined) {
+    client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+      report.elicited.push(params.message);
+      return { action: "accept", content: options.elicit };
+    });
+  }
+  await client.connect(transport);
+  report.protocol = transport.protocolVersion;
+  report.server = client.getServerVersion()?.name ?? null;
+
+  let cursor;
+  do {
+    const page = await client.listTools(cursor === undefined ? {} : { cursor });
+    report.tools.push(...page.tools.map((tool) => tool.name));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+
+  if (options.call) {
+    const onprogress = ({ progress }) => report.progress.push(progress);
+    const params = { name: options.call, arguments: options.args };
+    Object.assign(report, common.resultFields(await client.callTool(params, undefined, { onprogress })));
+  }
+  if (options.expectDenied) {
+    const params = { name: options.expectDenied, arguments: options.deniedArgs };
+    report.denied = await common.attempt(() => client.callTool(params));
+  }
+  await transport.terminateSession();
+  await client.close();
+});

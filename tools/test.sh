@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# All tests: the workspace's, the MCP conformance suite, and real clients against the quickstart. See `make test`.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+need_build_tools
+tools/servers/install.sh
+tools/clients/install.sh
+
+# The tests of the binary and the two evaluations below start target/debug/cardea: build it before anything needs it.
+say "building"
+cargo_build dev --workspace --bins
+
+say "cargo test"
+cargo test --locked --workspace
+
+tools/eval-conformance.sh
+tools/eval-quickstart.sh
