@@ -140,7 +140,7 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 impl Export {
     fn new() -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(hyper_rustls::rustls::crypto::aws_lc_rs::default_provider())?
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
             .https_or_http()
             .enable_http1()
             .build();

@@ -162,7 +162,7 @@ impl Facts {
             decided_by: &self.decided_by,
             epoch: self.epoch,
             peer: Some(self.peer),
-            trace_id: self.trace.map(|t| t.trace_id_text()),
+            trace_id: self.trace.map(|t| t.trace_id),
             ..Entry::default()
         }
     }

@@ -1,7 +1,7 @@
 //! What a message says of itself: era, version, and whether header and body agree.
 
 use cardea_domain::{Code, Denial};
-use cardea_mcp::{Era, Message, Version, header, meta, method};
+use cardea_mcp::{Era, Message, Version, header, header::Presence, meta, method};
 use http::{HeaderMap, HeaderName};
 
 /// The era and version under which a request is to be read.
@@ -79,15 +79,14 @@ fn check_modern(headers: &HeaderMap, message: &Message) -> Result<(), Denial> {
     if message.id().is_some() && message.meta(meta::CLIENT_CAPABILITIES).is_none() {
         return Err(missing_meta(meta::CLIENT_CAPABILITIES));
     }
-    let member = match message.method() {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return Ok(()),
+    let Some((member, presence)) = header::name_source(message.method()) else {
+        return Ok(());
     };
     let in_body = message.body_str(member);
     let in_header = single(headers, &header::NAME)?;
     match (in_header, in_body) {
         (Some(named), Some(is)) if named == is => Ok(()),
+        (None, _) if presence == Presence::Optional => Ok(()),
         (None, _) => Err(mismatch("the header `Mcp-Name` is missing")),
         (Some(_), _) => Err(mismatch(format!(
             "`Mcp-Name` does not match the body's `params.{member}`"

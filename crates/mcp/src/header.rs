@@ -22,6 +22,29 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// W3C trace context.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// The member of `params` that `Mcp-Name` repeats, and whether a request must have the header.
+///
+/// # Source
+/// MCP 2026-07-28, Standard Request Headers; the tasks extension names its tasks likewise.
+#[must_use]
+pub fn name_source(method: &str) -> Option<(&'static str, Presence)> {
+    match method {
+        "tools/call" | "prompts/get" => Some(("name", Presence::Required)),
+        "resources/read" => Some(("uri", Presence::Required)),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some(("taskId", Presence::Optional)),
+        _ => None,
+    }
+}
+
+/// Whether a header must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// A request without it is refused.
+    Required,
+    /// It is compared when it is there; the server may ask for it.
+    Optional,
+}
+
 const OPEN: &str = "=?base64?";
 const CLOSE: &str = "?=";
 

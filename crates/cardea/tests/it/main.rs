@@ -1,1 +1,36 @@
-//! Integration tests.
+//! The gateway as its users and its attackers see it: the real binary, real sockets, real files.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `table` | every method x every kind of token, with status, error and record |
+//! | `tokens` | tokens that must not be accepted, against real and made-up issuers |
+//! | `reload` | new configuration and policies while calls go on |
+//! | `command_line` | `check`, `token`, `audit`, `schema` |
+//! | `operation` | health, metrics, traces, drain |
+//! | `protocol` | bytes survive, lists are filtered, streams resume, limits hold |
+//! | `hostile` | broken, slow and malicious upstreams cost only their own calls |
+//! | `stdio` | child processes: crash, restart, clean-up, isolation |
+//! | `disk` | when the log cannot be written, calls are refused |
+//! | `kill` | `kill -9` under load: the log verifies, every effect has its intent |
+//! | `clients` | real clients of other people |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed test is a panic"
+)]
+
+mod clients;
+mod command_line;
+mod disk;
+mod hostile;
+mod kill;
+mod operation;
+mod protocol;
+mod reload;
+mod stdio;
+mod support;
+mod table;
+mod tokens;

@@ -212,12 +212,10 @@ fn modern_headers(
 ) -> Result<(), Denial> {
     let value = |text: &str| HeaderValue::from_str(&mcp::encode(text)).map_err(malformed);
     headers.insert(mcp::METHOD, value(message.method())?);
-    let name = match message.method() {
-        "tools/call" | "prompts/get" => message.body_str("name"),
-        "resources/read" => message.body_str("uri"),
-        _ => None,
-    };
-    if let Some(name) = name {
+    if let Some((member, _)) = mcp::name_source(message.method())
+        && from_client.contains_key(mcp::NAME)
+        && let Some(name) = message.body_str(member)
+    {
         headers.insert(mcp::NAME, value(&name)?);
     }
     for (name, value) in from_client {

@@ -92,6 +92,10 @@ async fn measure_through(
     let shim = BoundShim::bind().await?;
     let gateway = Setup::new()
         .allowed_host(&shim.authority())
+        .set(
+            "allowed_origins",
+            serde_json::json!([format!("http://{}", shim.authority())]),
+        )
         .http_upstream(UPSTREAM, &upstream.url())
         .policy(PERMIT_ALL)
         .start()
