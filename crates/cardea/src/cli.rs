@@ -93,7 +93,9 @@ const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 fn ttl(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration such as `90s`, `10m` or `2h`");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let seconds = match unit {
         "s" => Some(number),
@@ -115,7 +117,17 @@ mod tests {
     #[test]
     fn durations_are_bounded_and_need_a_unit() {
         assert_eq!(ttl("10m"), Ok(Duration::from_secs(600)));
-        for bad in ["", "10", "m", "0s", "25h", "1d", "-1s", "99999999999999999999s", "ä"] {
+        for bad in [
+            "",
+            "10",
+            "m",
+            "0s",
+            "25h",
+            "1d",
+            "-1s",
+            "99999999999999999999s",
+            "ä",
+        ] {
             assert!(ttl(bad).is_err(), "{bad}");
         }
     }

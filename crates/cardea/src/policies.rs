@@ -59,7 +59,9 @@ fn diagnostic(files: &[PolicyFile], finding: cardea_policy::Finding) -> Diagnost
         return Diagnostic::of_file("policies", finding.message);
     };
     let diagnostic = match finding.span {
-        Some(span) => Source::new(file.name.as_str(), file.text.as_str()).error(span, finding.message),
+        Some(span) => {
+            Source::new(file.name.as_str(), file.text.as_str()).error(span, finding.message)
+        }
         None => Diagnostic::of_file(file.name.as_str(), finding.message),
     };
     match finding.help {

@@ -143,7 +143,10 @@ impl Watch {
             // Nothing is watched: wait for a signal instead.
             std::future::pending::<()>().await;
         }
-        while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok_and(|n| n.is_some()) {}
+        while tokio::time::timeout(SETTLE, self.changes.recv())
+            .await
+            .is_ok_and(|n| n.is_some())
+        {}
     }
 }
 

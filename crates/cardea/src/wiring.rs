@@ -183,7 +183,13 @@ fn external(issuer: &config::ExternalIssuer, config: &Config) -> anyhow::Result<
             fetcher,
         },
     };
-    let all = || config.tenants.iter().map(|t| (t.to_string(), t.clone())).collect();
+    let all = || {
+        config
+            .tenants
+            .iter()
+            .map(|t| (t.to_string(), t.clone()))
+            .collect()
+    };
     Ok(IssuerSettings {
         issuer: issuer.issuer.clone(),
         keys,
@@ -206,7 +212,11 @@ fn external(issuer: &config::ExternalIssuer, config: &Config) -> anyhow::Result<
         },
         claims: ClaimPaths {
             subject: issuer.subject_claim.as_str().to_owned(),
-            actor: issuer.actor_claims.iter().map(|c| c.as_str().to_owned()).collect(),
+            actor: issuer
+                .actor_claims
+                .iter()
+                .map(|c| c.as_str().to_owned())
+                .collect(),
             groups: issuer.groups_claim.as_ref().map(|c| c.as_str().to_owned()),
         },
         typ: issuer.require_typ.map(str::to_owned),

@@ -35,6 +35,10 @@ impl Clock {
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the time comes from"
+    )]
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
             Some(hand) => hand.load(Ordering::SeqCst),

@@ -79,10 +79,7 @@ impl Lens<'_> {
             (Kind::Result | Kind::Error, Some(id)) if id == Id(awaited) => {}
             (Kind::Error, None) => {}
             (Kind::Result | Kind::Error, id) => {
-                let id = id
-                    .map_or("null", Id::raw)
-                    .escape_debug()
-                    .to_string();
+                let id = id.map_or("null", Id::raw).escape_debug().to_string();
                 return Err(malformed(format!("an answer to {id}, not to {awaited}")));
             }
             (Kind::Request | Kind::Notification, _) => {

@@ -148,7 +148,9 @@ fn names(known: &str, host: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(host) else {
         return false;
     };
-    let has_port = known.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let has_port = known
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.ends_with(']'));
     match text.rsplit_once(':') {
         Some((name, port)) if !has_port && port.bytes().all(|b| b.is_ascii_digit()) => {
             known.eq_ignore_ascii_case(name)
@@ -195,7 +197,10 @@ mod tests {
             .is_ok()
         );
         for host in ["any.example", "any.example:9", "[::1]", "[::1]:80"] {
-            assert!(edge.check_origin(&headers(&[("host", host)])).is_ok(), "{host}");
+            assert!(
+                edge.check_origin(&headers(&[("host", host)])).is_ok(),
+                "{host}"
+            );
         }
         for bad in [
             &[][..],

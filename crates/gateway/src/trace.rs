@@ -112,10 +112,6 @@ impl TraceContext {
             text(&self.span_id)
         )
     }
-
-    pub(crate) fn trace_id_text(&self) -> String {
-        text(&self.trace_id)
-    }
 }
 
 impl Gateway {

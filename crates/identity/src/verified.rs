@@ -48,7 +48,7 @@ pub(crate) struct IdleRun {
 }
 
 impl IdleRun {
-    fn touch(&self, now_ms: u64) -> u64 {
+    pub(crate) fn touch(&self, now_ms: u64) -> u64 {
         let seen = self.seen_ms.swap(now_ms, Ordering::Relaxed);
         if now_ms.saturating_sub(seen) > IDLE_GAP_MS {
             self.started_ms.store(now_ms, Ordering::Relaxed);

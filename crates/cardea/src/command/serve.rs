@@ -38,7 +38,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         sealer: wiring::sealer(&config.state_dir)?,
         metrics: Metrics::default(),
         clock: clock.clone(),
-        spans: spans.clone().map(|s| s as Arc<dyn cardea_gateway::SpanSink>),
+        spans: spans
+            .clone()
+            .map(|s| s as Arc<dyn cardea_gateway::SpanSink>),
     });
     let serving = Listeners::bind(config.listen, config.admin_listen, config.workers)?
         .serve(&gateway)

@@ -21,7 +21,10 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
     };
     if !tenants.contains(&tenant) {
         let known: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
-        bail!("the embedded issuer signs for no tenant `{tenant}`; it signs for: {}", known.join(", "));
+        bail!(
+            "the embedded issuer signs for no tenant `{tenant}`; it signs for: {}",
+            known.join(", ")
+        );
     }
     let edge = wiring::edge(&config, None);
     let audience = match &args.upstream {

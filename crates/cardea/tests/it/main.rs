@@ -31,6 +31,7 @@ mod operation;
 mod protocol;
 mod reload;
 mod stdio;
+#[allow(dead_code, unused_imports, reason = "not every module uses everything")]
 mod support;
 mod table;
 mod tokens;

@@ -24,7 +24,8 @@ pub(crate) struct Authorised {
     dialect: Dialect,
     method: Option<&'static Method>,
     session: Session,
-    permits: Vec<Permit>,
+    /// Kept to show that they are there: one for each question that the call asks.
+    _permits: Vec<Permit>,
     call: OpenCall,
     worker: usize,
     expires_s: u64,
@@ -79,7 +80,7 @@ impl Authorised {
             dialect,
             method,
             session,
-            permits,
+            _permits: permits,
             call,
             worker: resolved.worker,
             expires_s: resolved.expires_s,
@@ -122,10 +123,6 @@ impl Authorised {
 
     pub(crate) fn expires_s(&self) -> u64 {
         self.expires_s
-    }
-
-    pub(crate) fn permits(&self) -> &[Permit] {
-        &self.permits
     }
 
     pub(crate) fn call(&self) -> &OpenCall {

@@ -23,8 +23,12 @@ pub(crate) struct OpenCall {
 }
 
 #[derive(Debug)]
+#[expect(
+    dead_code,
+    reason = "a receipt is not read: that it exists is the proof"
+)]
 enum Intent {
-    Durable(#[expect(dead_code, reason = "the proof is that it exists")] Receipt),
+    Durable(Receipt),
     OnlyTells,
 }
 

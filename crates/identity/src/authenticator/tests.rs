@@ -1,1 +1,177 @@
+use std::time::Duration;
 
+use cardea_domain::{ActorId, RunSource, SubjectId, TenantId};
+
+use super::*;
+use crate::{ClaimPaths, EmbeddedIssuer, KeySource, MintRequest, RunHints, TenantRule};
+
+const NOW_MS: u64 = 1_800_000_000_000;
+const RESOURCE: &str = "https://gw.example.com/mcp";
+
+struct House {
+    issuer: EmbeddedIssuer,
+    authenticator: Authenticator,
+    clock: Clock,
+    _folder: tempfile::TempDir,
+}
+
+fn settings(issuer: &EmbeddedIssuer) -> IssuerSettings {
+    let acme = TenantId::parse("acme").unwrap();
+    IssuerSettings {
+        issuer: "https://gw.example.com".into(),
+        keys: KeySource::Fixed(issuer.jwks().to_owned()),
+        algorithms: vec![Algorithm::ES256],
+        audiences: Vec::new(),
+        tenant: TenantRule::Claim {
+            pointer: "/tenant".into(),
+            tenants: [("acme".to_owned(), acme)].into(),
+        },
+        claims: ClaimPaths::default(),
+        typ: Some("at+jwt".into()),
+        scopes: Vec::new(),
+    }
+}
+
+fn house(change: impl FnOnce(&mut IssuerSettings)) -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = EmbeddedIssuer::open("https://gw.example.com", folder.path()).unwrap();
+    let clock = Clock::manual(NOW_MS);
+    let mut settings = settings(&issuer);
+    change(&mut settings);
+    House {
+        authenticator: Authenticator::new(vec![settings], clock.clone()),
+        issuer,
+        clock,
+        _folder: folder,
+    }
+}
+
+fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {
+    let request = MintRequest {
+        tenant: TenantId::parse(tenant).unwrap(),
+        subject: SubjectId::parse("ada").unwrap(),
+        actor: ActorId::parse("bot").unwrap(),
+        task: Some("summarise".into()),
+        audience: RESOURCE.into(),
+        ttl_s,
+    };
+    house.issuer.mint(&request, &house.clock).unwrap()
+}
+
+#[tokio::test]
+async fn a_minted_token_names_its_principal_and_each_one_is_a_new_run() {
+    let house = house(|_| {});
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let token = mint(&house, "acme", 600);
+        let verified = house.authenticator.verify(&token).await.unwrap();
+        verified.for_audience(&[RESOURCE]).unwrap();
+        let principal = verified.principal(RunHints::default(), NOW_MS).unwrap();
+        assert_eq!(principal.tenant.as_str(), "acme");
+        assert_eq!(principal.subject.as_str(), "ada");
+        assert_eq!(principal.actor.as_str(), "bot");
+        assert_eq!(principal.task.as_deref(), Some("summarise"));
+        assert_eq!(principal.run_source, RunSource::Token);
+        runs.push(principal.run);
+    }
+    assert_ne!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn a_remembered_token_ends_at_its_second() {
+    let house = house(|_| {});
+    let token = mint(&house, "acme", 60);
+    for _ in 0..2 {
+        assert!(house.authenticator.verify(&token).await.is_ok());
+    }
+    house.clock.advance(Duration::from_secs(59));
+    assert!(house.authenticator.verify(&token).await.is_ok());
+    house.clock.advance(Duration::from_secs(1));
+    let denial = house.authenticator.verify(&token).await.unwrap_err();
+    assert_eq!(denial.code, Code::TokenExpired);
+}
+
+#[tokio::test]
+async fn a_token_of_another_audience_tenant_type_or_algorithm_is_refused() {
+    let house_ = house(|_| {});
+    let token = mint(&house_, "acme", 60);
+    let verified = house_.authenticator.verify(&token).await.unwrap();
+    for other in ["https://gw.example.com/mcp/", "https://gw.example.com", ""] {
+        assert!(verified.for_audience(&[other]).is_err(), "{other}");
+    }
+    assert!(
+        house_
+            .authenticator
+            .verify(&mint(&house_, "globex", 60))
+            .await
+            .is_err()
+    );
+    let strict = house(|s| s.typ = Some("other+jwt".into()));
+    assert!(
+        strict
+            .authenticator
+            .verify(&mint(&strict, "acme", 60))
+            .await
+            .is_err()
+    );
+    let narrow = house(|s| s.algorithms = vec![Algorithm::RS256]);
+    assert!(
+        narrow
+            .authenticator
+            .verify(&mint(&narrow, "acme", 60))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_changed_byte_anywhere_is_refused() {
+    let house = house(|_| {});
+    let token = mint(&house, "acme", 60);
+    for at in (0..token.len()).step_by(7) {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(
+            house.authenticator.verify(&changed).await.is_err(),
+            "byte {at}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_told_apart_from_a_bad_token() {
+    let house = house(|s| s.scopes = vec!["mcp".into()]);
+    let verified = house
+        .authenticator
+        .verify(&mint(&house, "acme", 60))
+        .await
+        .unwrap();
+    assert_eq!(
+        verified.with_scopes().unwrap_err().code,
+        Code::ScopeInsufficient
+    );
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_refuse_and_say_so_in_the_record_only() {
+    let house = house(|s| s.keys = KeySource::Fixed("{}".into()));
+    let denial = house
+        .authenticator
+        .verify(&mint(&house, "acme", 60))
+        .await
+        .unwrap_err();
+    assert_eq!(denial.code, Code::TokenInvalid);
+    assert!(denial.detail.unwrap().contains("keys cannot be had"));
+    assert!(!denial.message.contains("keys"));
+}
+
+#[test]
+fn an_idle_run_ends_after_thirty_silent_minutes() {
+    let run = IdleRun::default();
+    let minutes = |m: u64| NOW_MS + m * 60_000;
+    let first = run.touch(minutes(0));
+    assert_eq!(run.touch(minutes(20)), first);
+    assert_eq!(run.touch(minutes(45)), first);
+    assert_ne!(run.touch(minutes(76)), first);
+}
