@@ -1,0 +1,105 @@
+//! What a record says: borrowed from the call, written at once.
+
+use std::{net::IpAddr, sync::Arc};
+
+use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A call is about to reach its upstream; durable before it does.
+    Intent,
+    /// A call ended; durable before its answer leaves.
+    Outcome,
+    /// A call was refused before it reached its upstream; durable before the refusal leaves.
+    Denial,
+    /// Something that is no call's beginning or end.
+    #[default]
+    Event,
+}
+
+/// One record to be. Members that are not known stay `None` and are left out of the line.
+#[derive(Debug, Clone, Default)]
+pub struct Entry<'a> {
+    /// What the record is about.
+    pub kind: Kind,
+    /// The call; ties an outcome to its intent. Empty for an event outside of calls.
+    pub call: &'a str,
+    /// Who calls; `None` when a call was refused before that was known.
+    pub principal: Option<&'a Principal>,
+    /// The model, as the host asserts it.
+    pub model: Option<&'a str>,
+    /// What the client says it is, as JSON text.
+    pub client: Option<&'a str>,
+    /// The upstream.
+    pub upstream: Option<&'a UpstreamId>,
+    /// The protocol version.
+    pub version: Option<&'a str>,
+    /// The protocol era, where the version does not say it.
+    pub era: Option<&'a str>,
+    /// The MCP method, or the HTTP method of a request that names none.
+    pub method: &'a str,
+    /// What the policy was asked about.
+    pub action: Option<Action>,
+    /// What the call is about.
+    pub target: Option<&'a Target>,
+    /// The JSON-RPC id, as JSON text.
+    pub id: Option<&'a str>,
+    /// The arguments, as JSON text. Their SHA-256 is always recorded, they themselves up to
+    /// [`LedgerOptions::arguments_bytes_max`](crate::LedgerOptions::arguments_bytes_max).
+    pub arguments: Option<&'a str>,
+    /// The ids of the policies that determined the decision.
+    pub decided_by: &'a [Arc<str>],
+    /// The epoch of the policies that were asked; `None` when none were.
+    pub epoch: Option<u64>,
+    /// The refusal, of a denial or of an outcome that is one.
+    pub denial: Option<&'a Denial>,
+    /// How the call was answered.
+    pub response: Option<Response<'a>>,
+    /// Where the call came from.
+    pub peer: Option<IpAddr>,
+    /// From the request's first byte to the record.
+    pub total_us: Option<u64>,
+    /// From the request's way upstream to the answer's first byte.
+    pub upstream_us: Option<u64>,
+    /// What the decision took.
+    pub decision_us: Option<u64>,
+    /// The W3C trace id.
+    pub trace_id: Option<[u8; 16]>,
+    /// The name of an event (`log_opened`).
+    pub event: Option<&'a str>,
+    /// What else there is to say of an event.
+    pub detail: Option<&'a str>,
+}
+
+/// How a call was answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Response<'a> {
+    /// `result`, `error`, `input_required`, `task`, `stream`, `accepted`, `abandoned`.
+    pub word: &'a str,
+    /// The HTTP status; 0 when none was sent.
+    pub status: u16,
+    /// Bytes of the answer as it is sent on.
+    pub bytes: usize,
+    /// The code of a JSON-RPC error.
+    pub rpc_code: Option<i64>,
+    /// A tool's own word that it failed.
+    pub is_error: bool,
+    /// Messages on the call's stream.
+    pub events: usize,
+    /// Entries of a list that the caller may not see.
+    pub hidden: usize,
+}
+
+impl Kind {
+    /// The name used in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Outcome => "outcome",
+            Self::Denial => "denial",
+            Self::Event => "event",
+        }
+    }
+}
