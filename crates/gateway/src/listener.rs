@@ -260,9 +260,13 @@ impl Worker {
         }
         let (gateway, index) = (Arc::clone(&self.gateway), self.index);
         let counted = Connection::open(&self.gateway);
+        // Boxed: a connection holds room for its service's future even while it is idle, and the
+        // way of a call is some kilobytes long.
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
-            async move { Ok::<_, Infallible>(endpoint::serve(&gateway, index, peer, request).await) }
+            Box::pin(async move {
+                Ok::<_, Infallible>(endpoint::serve(&gateway, index, peer, request).await)
+            })
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

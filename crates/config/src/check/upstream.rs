@@ -1,0 +1,269 @@
+//! The MCP servers behind the gateway.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use cardea_domain::UpstreamId;
+
+use super::{Checker, files::Wanted, secret::Use, url::PlainHttp};
+use crate::{
+    Http, Secret, Stdio, Transport, Upstream,
+    diagnostic::printable,
+    raw::{RawHttp, RawLimits, RawSecret, RawStdio, RawUpstream},
+    yaml::{At, holds_secret_argument, looks_secret},
+};
+
+/// Headers that are the protocol's or the connection's own.
+const OWN_HEADERS: [&str; 13] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Checker<'_> {
+    pub(super) fn upstreams(
+        &mut self,
+        at: &At,
+        raws: &BTreeMap<String, RawUpstream>,
+        limits: &RawLimits,
+    ) -> Option<BTreeMap<UpstreamId, Upstream>> {
+        if raws.is_empty() && !self.document.has_broken(at) {
+            let message = "there is no upstream, so there is nothing to call";
+            let diagnostic = self.document.error_at_key(at, message).warning();
+            self.report(at, diagnostic);
+        }
+        let mut upstreams = BTreeMap::new();
+        for (id, raw) in raws {
+            if let Some(upstream) = self.upstream(&at.key(id), id, raw, limits) {
+                upstreams.insert(upstream.id.clone(), upstream);
+            }
+        }
+        (upstreams.len() == raws.len()).then_some(upstreams)
+    }
+
+    fn upstream(
+        &mut self,
+        at: &At,
+        id: &str,
+        raw: &RawUpstream,
+        limits: &RawLimits,
+    ) -> Option<Upstream> {
+        let tenants = self.tenants(&at.key("tenants"), &raw.tenants);
+        let limits = raw.limits.over(limits).check(&at.key("limits"), self);
+        let transport = self.transport(at, raw);
+        Some(Upstream {
+            // The schema has the same rule.
+            id: UpstreamId::parse(id).ok()?,
+            tenants,
+            transport: transport?,
+            limits,
+        })
+    }
+
+    fn transport(&mut self, at: &At, raw: &RawUpstream) -> Option<Transport> {
+        let http_at = at.key("http");
+        let stdio_at = at.key("stdio");
+        let document = self.document;
+        let both_or_none = match (self.has(&stdio_at), self.has(&http_at)) {
+            (true, true) => {
+                let message = "there is a `stdio` as well";
+                Some((&http_at, document.error_at_key(&http_at, message)))
+            }
+            (false, false) => {
+                let message = "an upstream that cannot be reached";
+                Some((at, document.error_within(at, message)))
+            }
+            _ => None,
+        };
+        if let Some((at, diagnostic)) = both_or_none {
+            self.report(at, diagnostic.expected("either `stdio` or `http`"));
+        }
+        let stdio = raw.stdio.as_ref().map(|raw| self.stdio(&stdio_at, raw));
+        let http = raw.http.as_ref().map(|raw| self.http(&http_at, raw));
+        match (stdio, http) {
+            (Some(stdio), None) => stdio.map(Transport::Stdio),
+            (None, Some(http)) => http.map(Transport::Http),
+            _ => None,
+        }
+    }
+
+    fn stdio(&mut self, at: &At, raw: &RawStdio) -> Option<Stdio> {
+        let command = self.command(&at.key("command"), &raw.command);
+        self.warn_of_secret_arguments(&at.key("args"), &raw.args);
+        let env = self.secrets(&at.key("env"), &raw.env, Use::Variable);
+        let cwd = match &raw.cwd {
+            Some(text) => self.existing(&at.key("cwd"), text, Wanted::Folder),
+            None => Some(self.around.folder.to_owned()),
+        };
+        Some(Stdio {
+            command: command?,
+            args: raw.args.clone(),
+            env: env?,
+            cwd: cwd?,
+        })
+    }
+
+    /// A path leads to a program; a bare name is left for `PATH`.
+    fn command(&mut self, at: &At, text: &str) -> Option<PathBuf> {
+        if text.contains('/') {
+            let path = self.existing(at, text, Wanted::File)?;
+            if !is_executable(&path) {
+                let message = format!("`{}` is not executable", printable(text));
+                let diagnostic = self.document.error(at, message);
+                self.report(at, diagnostic);
+                return None;
+            }
+            return Some(path);
+        }
+        if text.contains(char::is_whitespace) {
+            let message = format!("`{}` is more than a command", printable(text));
+            let diagnostic = self
+                .document
+                .error(at, message)
+                .expected("the program only")
+                .help("its arguments go to `args`, each for itself; there is no shell");
+            self.report(at, diagnostic);
+            return None;
+        }
+        if let Some(path) = (self.around.env)("PATH")
+            && !text.is_empty()
+            && !std::env::split_paths(&path).any(|folder| is_executable(&folder.join(text)))
+        {
+            let message = format!("there is no `{}` in `PATH`", printable(text));
+            let diagnostic = self.document.error(at, message).warning();
+            self.report(at, diagnostic);
+        }
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn warn_of_secret_arguments(&mut self, at: &At, args: &[String]) {
+        let pairs = args.iter().zip(args.iter().skip(1));
+        let after_flag = pairs.map(|(flag, value)| {
+            flag.starts_with('-')
+                && looks_secret(flag)
+                && !flag.contains('=')
+                && !value.starts_with('-')
+        });
+        let after_flag = std::iter::once(false).chain(after_flag);
+        for (index, (arg, is_after_flag)) in args.iter().zip(after_flag).enumerate() {
+            if is_after_flag || holds_secret_argument(arg) {
+                let at = at.index(index);
+                let diagnostic = self
+                    .document
+                    .error(
+                        &at,
+                        "this argument looks like a secret, and arguments are public",
+                    )
+                    .warning()
+                    .help("give it by `env`, if the server can take it from there");
+                self.report(&at, diagnostic);
+            }
+        }
+    }
+
+    fn http(&mut self, at: &At, raw: &RawHttp) -> Option<Http> {
+        let url_at = at.key("url");
+        let url = self.url(&url_at, &raw.url, PlainHttp::OnDemand);
+        let secret_query = url.as_ref().is_some_and(|url| {
+            url.query_pairs()
+                .any(|(name, value)| looks_secret(&name) && !value.is_empty())
+        });
+        if secret_query {
+            let diagnostic = self
+                .document
+                .error(
+                    &url_at,
+                    "the query of this URL looks like a secret, and URLs are logged",
+                )
+                .warning()
+                .help("send it as a header, if the server can take it from there");
+            self.report(&url_at, diagnostic);
+        }
+        let headers_at = at.key("headers");
+        let names = self.header_names(&headers_at, &raw.headers);
+        let headers = self.secrets(&headers_at, &raw.headers, Use::Header);
+        let ca_file = self.optional(raw.ca_file.as_deref(), |checker, text| {
+            checker.existing(&at.key("ca_file"), text, Wanted::File)
+        });
+        names?;
+        let headers = headers?
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        Some(Http {
+            url: url?,
+            headers,
+            ca_file: ca_file?,
+        })
+    }
+
+    /// Refuses headers that are the gateway's own business, or that differ by case alone.
+    fn header_names(&mut self, at: &At, headers: &BTreeMap<String, RawSecret>) -> Option<()> {
+        let mut seen = Vec::new();
+        let mut all_good = Some(());
+        for name in headers.keys() {
+            let at = at.key(name);
+            let lower = name.to_ascii_lowercase();
+            let is_own = OWN_HEADERS.contains(&lower.as_str())
+                || lower.starts_with("mcp-")
+                || lower.starts_with("proxy-");
+            let message = match &lower {
+                _ if is_own => format!("the gateway sets `{}` itself", printable(name)),
+                _ if seen.contains(&lower) => {
+                    format!(
+                        "`{}` stands here twice: case does not count",
+                        printable(name)
+                    )
+                }
+                _ => {
+                    seen.push(lower);
+                    continue;
+                }
+            };
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(&at, diagnostic);
+            all_good = None;
+        }
+        all_good
+    }
+
+    fn secrets(
+        &mut self,
+        at: &At,
+        raws: &BTreeMap<String, RawSecret>,
+        usage: Use,
+    ) -> Option<BTreeMap<String, Secret>> {
+        let secrets: BTreeMap<_, _> = raws
+            .iter()
+            .filter_map(|(name, raw)| {
+                let secret = self.secret(&at.key(name), name, raw, usage)?;
+                Some((name.clone(), secret))
+            })
+            .collect();
+        (secrets.len() == raws.len()).then_some(secrets)
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}

@@ -1,0 +1,250 @@
+//! The checked configuration: what the gateway is built from.
+
+mod host;
+
+pub use host::AllowedHost;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use cardea_domain::{TenantId, UpstreamId};
+use url::Url;
+
+use crate::{
+    Algorithm, ArgumentsInAudit, ClaimPointer, Limits, LogFormat, LogLevel, Secret,
+    diagnostic::Diagnostics,
+};
+
+/// A configuration in which every value was checked, alone and against the others.
+///
+/// Paths are absolute, references to tenants lead somewhere, and secrets are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// The address for MCP clients.
+    pub listen: SocketAddr,
+    /// The origin under which clients reach the gateway; no path, query or user.
+    pub public_url: Url,
+    /// The address of metrics and health, if they are to be served.
+    pub admin_listen: Option<SocketAddr>,
+    /// Hosts that a request may name, those of `public_url` and `listen` included.
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Origins that a request may come from, as browsers spell them, that of `public_url` included.
+    pub allowed_origins: BTreeSet<String>,
+    /// Threads that serve requests, at least one.
+    pub workers: usize,
+    /// The folder for keys and audit logs; it may not be there yet.
+    pub state_dir: PathBuf,
+    /// The tenants, at least one.
+    pub tenants: BTreeSet<TenantId>,
+    /// Whose tokens are accepted, at least one.
+    pub issuers: Vec<Issuer>,
+    /// The MCP servers behind the gateway.
+    pub upstreams: BTreeMap<UpstreamId, Upstream>,
+    /// Where the policies are.
+    pub policies: PolicyFiles,
+    /// What one request, connection or upstream may cost at most.
+    pub limits: Limits,
+    /// The record of every call.
+    pub audit: Audit,
+    /// What the gateway tells about itself.
+    pub telemetry: Telemetry,
+    /// What somebody should look at, although the configuration can be used.
+    pub warnings: Diagnostics,
+}
+
+impl Config {
+    /// The origin of `public_url`: scheme, host and port, without a slash at the end.
+    #[must_use]
+    pub fn public_origin(&self) -> String {
+        self.public_url.origin().ascii_serialization()
+    }
+
+    /// Whether a request may name this `Host`.
+    #[must_use]
+    pub fn accepts_host(&self, host: &str) -> bool {
+        self.allowed_hosts
+            .iter()
+            .any(|allowed| allowed.accepts(host))
+    }
+
+    /// Whether a request may come from this `Origin`.
+    #[must_use]
+    pub fn accepts_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.contains(origin)
+    }
+}
+
+/// Somebody whose tokens are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuer {
+    /// The gateway's own key, for development.
+    Embedded(EmbeddedIssuer),
+    /// An identity provider.
+    External(Box<ExternalIssuer>),
+}
+
+/// The gateway's own key, for development.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedIssuer {
+    /// The tenants that its tokens may name, at least one.
+    pub tenants: BTreeSet<TenantId>,
+}
+
+/// An identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalIssuer {
+    /// The exact `iss` of its tokens; a URL whenever `keys` is by discovery at the well-known places.
+    pub issuer: String,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// The signature algorithms that are accepted, at least one.
+    pub algorithms: BTreeSet<Algorithm>,
+    /// Audiences to accept besides the gateway's own resource identifiers.
+    pub audiences: BTreeSet<String>,
+    /// How a token names its tenant.
+    pub tenant: TenantSource,
+    /// The claim that names the person.
+    pub subject_claim: ClaimPointer,
+    /// The claims that name the agent: the first that is there counts. At least one.
+    pub actor_claims: Vec<ClaimPointer>,
+    /// The claim with the person's groups.
+    pub groups_claim: Option<ClaimPointer>,
+    /// The `typ` that a token's header must have; `None` switches the check off.
+    pub require_typ: Option<&'static str>,
+    /// Scopes that a token must carry, all of them.
+    pub required_scopes: BTreeSet<String>,
+    /// Certificate authorities to trust besides the public ones; the file is there.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// At this URL.
+    Jwks(Url),
+    /// Named by the metadata at this URL.
+    Metadata(Url),
+    /// Named by the metadata at the well-known places below the issuer, whose URL this is.
+    WellKnown(Url),
+}
+
+/// How a token names its tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantSource {
+    /// Every token is for this tenant.
+    Fixed(TenantId),
+    /// A claim's value is the id of a tenant.
+    Claim(ClaimPointer),
+    /// A claim's value means a tenant; one that is not listed means none.
+    ClaimValues(ClaimPointer, BTreeMap<String, TenantId>),
+}
+
+/// An MCP server behind the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its id.
+    pub id: UpstreamId,
+    /// The tenants for which it exists, at least one.
+    pub tenants: BTreeSet<TenantId>,
+    /// How it is reached.
+    pub transport: Transport,
+    /// The gateway's limits with those of this upstream laid over them.
+    pub limits: Limits,
+}
+
+/// How an upstream is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// By starting a command.
+    Stdio(Stdio),
+    /// By Streamable HTTP.
+    Http(Http),
+}
+
+/// A command to start. `Debug` shows neither arguments nor values of variables.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stdio {
+    /// An absolute path, or a bare name to be looked up in `PATH`.
+    pub command: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment variables.
+    pub env: BTreeMap<String, Secret>,
+    /// The folder in which it runs; it is there.
+    pub cwd: PathBuf,
+}
+
+impl fmt::Debug for Stdio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdio")
+            .field("command", &self.command)
+            .field("args", &format_args!("[{} hidden]", self.args.len()))
+            .field("env", &self.env)
+            .field("cwd", &self.cwd)
+            .finish()
+    }
+}
+
+/// A server to call. `Debug` shows neither the query of the URL nor values of headers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Http {
+    /// The MCP endpoint; no user name, password or fragment.
+    pub url: Url,
+    /// Headers to send with each request, by their names in lower case.
+    pub headers: BTreeMap<String, Secret>,
+    /// Certificate authorities to trust besides the public ones; the file is there.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        url.set_query(self.url.query().map(|_| "hidden"));
+        f.debug_struct("Http")
+            .field("url", &url.as_str())
+            .field("headers", &self.headers)
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
+}
+
+/// Where the policies are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFiles {
+    /// The files and folders as the configuration names them: what to watch for changes.
+    pub roots: Vec<PathBuf>,
+    /// The files, those of the folders by name: what to read.
+    pub files: Vec<PathBuf>,
+}
+
+/// The record of every call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// The folder of the logs; it may not be there yet.
+    pub dir: PathBuf,
+    /// The size in bytes at which a log file is closed and the next begun.
+    pub rotate_bytes: u64,
+    /// What a record holds of a call's arguments.
+    pub arguments: ArgumentsInAudit,
+    /// How many bytes of the arguments of one call a record holds.
+    pub arguments_bytes_max: u64,
+}
+
+/// What the gateway tells about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where traces go, by OTLP over HTTP.
+    pub otlp_endpoint: Option<Url>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// The least severe log lines that are written.
+    pub log_level: LogLevel,
+    /// The name under which traces and metrics appear.
+    pub service_name: String,
+}

@@ -1,0 +1,49 @@
+//! Configuration: one file to typed, checked settings, or every mistake in it at once.
+//!
+//! What it is: YAML in, [`Config`] out, with each value checked alone and against the others. What
+//! is wrong is reported like a compiler does it: file, line, column, what was expected, and the
+//! nearest name that would be right. The JSON Schema and the reference are generated from the same
+//! types.
+//! What it is not: it opens no port and knows no policy. Nothing here changes after loading; a new
+//! configuration is a new value.
+//!
+//! The data's path: text -> `yaml` (strict YAML, the place of each value) -> `structure` (against
+//! the schema) -> `raw` (as written) -> `check` (as meant) -> [`Config`]. Mistakes of all stages are
+//! gathered; a later stage looks at what the earlier one found right.
+//!
+//! Entry points: [`load`], [`json_schema`], [`reference()`], [`diagnostic`].
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed test is a panic"
+    )
+)]
+
+mod check;
+mod claim;
+mod config;
+pub mod diagnostic;
+mod load;
+mod quantity;
+mod raw;
+mod reference;
+mod schema;
+mod secret;
+mod structure;
+mod yaml;
+
+pub use claim::ClaimPointer;
+pub use config::{
+    AllowedHost, Audit, Config, EmbeddedIssuer, ExternalIssuer, Http, Issuer, KeySource,
+    PolicyFiles, Stdio, Telemetry, TenantSource, Transport, Upstream,
+};
+pub use load::{load, load_with};
+pub use raw::{Algorithm, ArgumentsInAudit, Limits, LogFormat, LogLevel};
+pub use reference::reference;
+pub use schema::json_schema;
+pub use secret::Secret;

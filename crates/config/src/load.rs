@@ -1,0 +1,99 @@
+//! From a path to a configuration.
+
+use std::{
+    env, fs,
+    io::{self, Read},
+    path::{self, Path},
+};
+
+use crate::{
+    Config,
+    check::{self, Surroundings},
+    diagnostic::{Diagnostic, Diagnostics, Source},
+    structure, yaml,
+};
+
+/// Thousands of upstreams fit; a larger file is not a configuration.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads and checks a configuration file; secrets come from the environment and from files.
+///
+/// # Errors
+/// Every mistake of the file, warnings among them. On success the warnings are in
+/// [`Config::warnings`].
+pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    load_with(path, &|name| env::var(name).ok())
+}
+
+/// Like [`load`], with environment variables from elsewhere.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Diagnostics> {
+    let name = path.display().to_string();
+    let of_file = |message: String| Diagnostics::from(Diagnostic::of_file(&*name, message));
+    let text = read(path).map_err(of_file)?;
+    let file = path::absolute(path).map_err(|e| of_file(format!("no absolute path: {e}")))?;
+    let folder = file.parent().unwrap_or(&file);
+    let around = Surroundings {
+        file: &file,
+        folder,
+        env,
+    };
+    from_source(Source::new(&*name, text), &around)
+}
+
+fn from_source(source: Source, around: &Surroundings<'_>) -> Result<Config, Diagnostics> {
+    let name = source.name().to_owned();
+    let (document, mut diagnostics) = yaml::read(source);
+    let Some(mut document) = document else {
+        return Err(diagnostics);
+    };
+    let (raw, found) = structure::read(&mut document);
+    diagnostics.extend(found);
+    let Some(raw) = raw else {
+        return Err(diagnostics);
+    };
+    let (config, found) = check::check(&document, &raw, around);
+    diagnostics.extend(found);
+    match config {
+        _ if diagnostics.has_errors() => Err(diagnostics),
+        Some(config) => Ok(Config {
+            warnings: diagnostics,
+            ..config
+        }),
+        None => {
+            let message = "this file is refused without a reason";
+            let diagnostic = Diagnostic::of_file(name, message);
+            diagnostics.push(diagnostic.help("this is a mistake in Cardea; please report it"));
+            Err(diagnostics)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let reason = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        kind => format!("the file cannot be read: {kind}"),
+    };
+    let found = fs::metadata(path).map_err(reason)?;
+    if !found.is_file() {
+        return Err("this is not a file".to_owned());
+    }
+    if found.len() > FILE_BYTES_MAX {
+        return Err(format!("the file is larger than {FILE_BYTES_MAX} bytes"));
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(reason)?;
+    file.take(FILE_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(reason)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("the file is not text in UTF-8: byte {at} is wrong")
+    })?;
+    // Editors of some systems begin a file with a mark that is no part of the text.
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map_or(text.clone(), str::to_owned))
+}

@@ -1,0 +1,153 @@
+//! Every bound of the gateway, with its default, its range and its reason.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::Checker,
+    quantity::{
+        ByteSize, Count, Quantity, Timespan, bytes, count, gib, hours, kib, mib, mins, ms, secs,
+    },
+    yaml::At,
+};
+
+/// One row per limit: reason, name, unit and checked type, default, range. The row makes a key of the file, its
+/// schema, its range check and a field of the checked type, so that none of them can be forgotten.
+macro_rules! limits {
+    ($(
+        $(#[doc = $reason:literal])+
+        $name:ident: $unit:ty => $checked:ty = $default:expr, $min:expr => $max:expr;
+    )+) => {
+        /// What one request, connection or upstream may cost at most.
+        #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        #[schemars(rename = "Limits")]
+        pub(crate) struct RawLimits {
+            $(
+                $(#[doc = $reason])+
+                #[schemars(extend("x-minimum" = $min.bound(), "x-maximum" = $max.bound()))]
+                pub(crate) $name: $unit,
+            )+
+        }
+
+        impl Default for RawLimits {
+            fn default() -> Self {
+                Self { $($name: $default),+ }
+            }
+        }
+
+        impl RawLimits {
+            /// Reports each limit of the file at `at` that is out of its range.
+            pub(crate) fn check(&self, at: &At, checker: &mut Checker<'_>) -> Limits {
+                $(checker.range(&at.key(stringify!($name)), self.$name, $min, $max);)+
+                Limits { $($name: self.$name.checked()),+ }
+            }
+        }
+
+        /// What one request, connection or upstream may cost at most. Sizes are in bytes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Limits {
+            $(
+                $(#[doc = $reason])+
+                pub $name: $checked,
+            )+
+        }
+    };
+}
+
+limits! {
+    /// The body of one request. A body is held in memory as a whole, so this times the requests in
+    /// flight is what clients can make the gateway hold; large content belongs into resources.
+    body_bytes_max: ByteSize => u64 = mib(4), bytes(256) => mib(256);
+
+    /// Levels of nesting in a message. Each level costs stack when it is read; real messages stay
+    /// below 20.
+    json_depth_max: Count => usize = count(64), count(8) => count(512);
+
+    /// Headers of one request. Browsers and proxies send about 30.
+    header_count_max: Count => usize = count(64), count(16) => count(1_000);
+
+    /// The headers of one request together. Room for two large tokens, and little to hold per
+    /// connection while they arrive.
+    header_bytes_max: ByteSize => u64 = kib(32), kib(8) => mib(1);
+
+    /// From the opening of a connection, or the answer before, to the end of the headers once they
+    /// have begun. Headers are sent at once by everybody who means well.
+    header_timeout: Timespan => Duration = secs(10), ms(10) => mins(10);
+
+    /// From the end of the headers to the end of the body. Enough for the largest body on a slow
+    /// line; a body that trickles must not hold memory for longer.
+    body_timeout: Timespan => Duration = secs(30), ms(10) => mins(60);
+
+    /// Connections of clients at a time. Each costs a file descriptor and some tens of kilobytes.
+    connections_max: Count => usize = count(10_000), count(1) => count(1_000_000);
+
+    /// Streams that one principal may have open at a time, so that one agent cannot use up the
+    /// connections of all.
+    streams_per_principal_max: Count => usize = count(64), count(1) => count(100_000);
+
+    /// One message of an upstream. It is held in memory as a whole while it is checked.
+    answer_bytes_max: ByteSize => u64 = mib(16), bytes(256) => gib(1);
+
+    /// From the request to the end of the answer, whatever progress is reported: the time for which
+    /// one decision of a policy holds.
+    call_timeout: Timespan => Duration = mins(5), ms(10) => hours(24);
+
+    /// A stream on which neither side sends anything. Longer than the pauses of a person at work;
+    /// what is dead is found sooner by keep-alives.
+    stream_idle_timeout: Timespan => Duration = mins(30), ms(10) => hours(24);
+
+    /// From asking for a connection to an upstream to having it, TLS included. An upstream that
+    /// takes longer is down for everybody who waits.
+    connect_timeout: Timespan => Duration = secs(5), ms(10) => mins(5);
+
+    /// Child processes of one upstream at a time: sessions of different principals never share one,
+    /// and each costs the memory of an interpreter.
+    sessions_stdio_max: Count => usize = count(64), count(1) => count(10_000);
+
+    /// A session that nobody uses. Ending it frees its child process; clients open a new one
+    /// without being told to.
+    session_idle_timeout: Timespan => Duration = mins(30), ms(10) => hours(24);
+
+    /// From the order to stop to the end of the calls in flight. Below the 30 seconds after which
+    /// Kubernetes kills.
+    drain_timeout: Timespan => Duration = secs(20), ms(0) => mins(60);
+}
+
+/// Limits of one upstream; what is not given is as in `limits`.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "UpstreamLimits")]
+pub(crate) struct RawUpstreamLimits {
+    /// One message of this upstream.
+    pub(crate) answer_bytes_max: Option<ByteSize>,
+    /// From the request to the end of the answer.
+    pub(crate) call_timeout: Option<Timespan>,
+    /// A stream on which neither side sends anything.
+    pub(crate) stream_idle_timeout: Option<Timespan>,
+    /// From asking for a connection to having it.
+    pub(crate) connect_timeout: Option<Timespan>,
+    /// Child processes at a time.
+    pub(crate) sessions_stdio_max: Option<Count>,
+    /// A session that nobody uses.
+    pub(crate) session_idle_timeout: Option<Timespan>,
+}
+
+impl RawUpstreamLimits {
+    /// The limits of the whole gateway with those of one upstream laid over them.
+    pub(crate) fn over(&self, all: &RawLimits) -> RawLimits {
+        RawLimits {
+            answer_bytes_max: self.answer_bytes_max.unwrap_or(all.answer_bytes_max),
+            call_timeout: self.call_timeout.unwrap_or(all.call_timeout),
+            stream_idle_timeout: self.stream_idle_timeout.unwrap_or(all.stream_idle_timeout),
+            connect_timeout: self.connect_timeout.unwrap_or(all.connect_timeout),
+            sessions_stdio_max: self.sessions_stdio_max.unwrap_or(all.sessions_stdio_max),
+            session_idle_timeout: self
+                .session_idle_timeout
+                .unwrap_or(all.session_idle_timeout),
+            ..*all
+        }
+    }
+}

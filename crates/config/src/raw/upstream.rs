@@ -1,0 +1,134 @@
+//! The MCP servers behind the gateway.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::RawUpstreamLimits;
+
+/// The portable form of a variable's name (POSIX XBD section 8.1).
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// A field name of HTTP (RFC 9110 section 5.1).
+const HEADER: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// An MCP server: either a command that the gateway starts or a URL that it calls.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Upstream", extend("required" = ["tenants"]))]
+pub(crate) struct RawUpstream {
+    /// The tenants for which the server exists at all; what they may do there is for the policies.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub(crate) tenants: Vec<String>,
+
+    /// A command that is started for each session and talked to by standard input and output.
+    pub(crate) stdio: Option<RawStdio>,
+
+    /// A server that is called by Streamable HTTP.
+    pub(crate) http: Option<RawHttp>,
+
+    /// Limits of this upstream; what is not given is as in `limits`.
+    pub(crate) limits: RawUpstreamLimits,
+}
+
+/// A command that is started for each session.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Stdio", extend("required" = ["command"]))]
+pub(crate) struct RawStdio {
+    /// The program: a path, or a name that is looked up in `PATH`. No shell is involved.
+    #[schemars(length(min = 1))]
+    pub(crate) command: String,
+
+    /// Its arguments. Not for secrets: every user of the machine can read them.
+    pub(crate) args: Vec<String>,
+
+    /// Its environment variables; those of the gateway are not inherited. Values are texts, or references
+    /// `{env: NAME}` and `{file: PATH}`, which secrets must be.
+    #[schemars(extend("propertyNames" = {
+        "pattern": VARIABLE,
+        "x-expected": "a name of letters, digits and `_`",
+    }))]
+    pub(crate) env: BTreeMap<String, RawSecret>,
+
+    /// The folder in which it runs.
+    #[schemars(length(min = 1))]
+    pub(crate) cwd: Option<String>,
+}
+
+/// A server that is called by Streamable HTTP.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Http", extend("required" = ["url"]))]
+pub(crate) struct RawHttp {
+    /// The server's MCP endpoint. `https`, except on loopback or with `allow_plain_http`.
+    pub(crate) url: String,
+
+    /// Headers to send with each request. Values are texts, or references `{env: NAME}` and
+    /// `{file: PATH}`, which secrets must be.
+    #[schemars(extend("propertyNames" = {
+        "pattern": HEADER,
+        "x-expected": "the name of an HTTP header",
+    }))]
+    pub(crate) headers: BTreeMap<String, RawSecret>,
+
+    /// A PEM file with certificate authorities to trust for this server besides the public ones.
+    #[schemars(length(min = 1))]
+    pub(crate) ca_file: Option<String>,
+}
+
+/// A text, or where to find it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum RawSecret {
+    Plain(String),
+    Reference(RawReference),
+}
+
+/// Where to find a text: exactly one of both.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawReference {
+    pub(crate) env: Option<String>,
+    pub(crate) file: Option<String>,
+}
+
+impl Serialize for RawSecret {
+    /// Only defaults are ever written, and this type is in none of them.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("[secret]")
+    }
+}
+
+impl JsonSchema for RawSecret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    // By hand and flat: alternatives would be explained as "none of them fits".
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A text, or where to find it: `{env: NAME}` or `{file: PATH}`.",
+            "type": ["string", "object"],
+            "properties": {
+                "env": {
+                    "description": "The environment variable of the gateway that holds the text.",
+                    "type": "string",
+                    "pattern": VARIABLE,
+                    "x-expected": "the name of an environment variable",
+                },
+                "file": {
+                    "description": "The file that holds the text; a line break at its end does not count.",
+                    "type": "string",
+                    "minLength": 1,
+                },
+            },
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "x-type": "text or reference",
+            "x-expected": "text, `{env: NAME}` or `{file: PATH}`",
+        })
+    }
+}

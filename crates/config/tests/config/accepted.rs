@@ -1,0 +1,235 @@
+//! What files mean when nothing is wrong with them.
+
+use std::time::Duration;
+
+use cardea_config::{
+    Algorithm, ArgumentsInAudit, Issuer, KeySource, LogLevel, TenantSource, Transport,
+};
+
+use crate::files::{Folder, accepted, completed};
+
+#[test]
+fn the_smallest_file_gets_every_default() {
+    let config = accepted("");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8808");
+    assert_eq!(config.public_origin(), "http://127.0.0.1:8808");
+    assert_eq!(config.admin_listen, None);
+    assert!((1..=64).contains(&config.workers));
+    assert!(config.state_dir.ends_with(".state"));
+    assert!(config.state_dir.is_absolute());
+    assert_eq!(config.audit.dir, config.state_dir.join("audit"));
+    assert_eq!(config.audit.rotate_bytes, 64 << 20);
+    assert_eq!(config.audit.arguments, ArgumentsInAudit::Full);
+    assert_eq!(config.audit.arguments_bytes_max, 4096);
+    assert_eq!(config.telemetry.log_level, LogLevel::Info);
+    assert_eq!(config.telemetry.service_name, "cardea");
+    let limits = config.limits;
+    assert_eq!(limits.body_bytes_max, 4 << 20);
+    assert_eq!(limits.json_depth_max, 64);
+    assert_eq!(limits.header_count_max, 64);
+    assert_eq!(limits.header_bytes_max, 32 << 10);
+    assert_eq!(limits.header_timeout, Duration::from_secs(10));
+    assert_eq!(limits.body_timeout, Duration::from_secs(30));
+    assert_eq!(limits.connections_max, 10_000);
+    assert_eq!(limits.streams_per_principal_max, 64);
+    assert_eq!(limits.answer_bytes_max, 16 << 20);
+    assert_eq!(limits.call_timeout, Duration::from_secs(300));
+    assert_eq!(limits.stream_idle_timeout, Duration::from_secs(1800));
+    assert_eq!(limits.connect_timeout, Duration::from_secs(5));
+    assert_eq!(limits.sessions_stdio_max, 64);
+    assert_eq!(limits.session_idle_timeout, Duration::from_secs(1800));
+    assert_eq!(limits.drain_timeout, Duration::from_secs(20));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+}
+
+#[test]
+fn json_is_a_configuration_too() {
+    let text = r#"{"listen":"127.0.0.1:1","tenants":{"demo":{}},"issuers":[{"embedded":true}],"allowed_hosts":[],
+      "upstreams":{"e":{"tenants":["demo"],"http":{"url":"http://127.0.0.1:3901/mcp"}}},"policies":["policies"]}"#;
+    let config = Folder::new().load(text).unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.upstreams.len(), 1);
+}
+
+#[test]
+fn words_that_once_were_truth_values_stay_text() {
+    let config = accepted(
+        "tenants: { no: {}, on: {}, demo: {} }\n\
+         telemetry: { service_name: yes }\n\
+         upstreams:\n  y: { tenants: [no, on], stdio: { command: off, args: [no] } }\n",
+    );
+    assert_eq!(config.telemetry.service_name, "yes");
+    let tenants: Vec<_> = config.tenants.iter().map(|t| t.as_str()).collect();
+    assert_eq!(tenants, ["demo", "no", "on"]);
+}
+
+#[test]
+fn anchors_and_aliases_share_a_value() {
+    let config = accepted(
+        "upstreams:\n\
+         \x20 a: { tenants: &t [demo], stdio: { command: node } }\n\
+         \x20 b: { tenants: *t, stdio: { command: node } }\n",
+    );
+    assert!(config.upstreams.values().all(|u| u.tenants.len() == 1));
+}
+
+#[test]
+fn windows_line_breaks_and_a_byte_order_mark_change_nothing() {
+    let folder = Folder::new();
+    let text = completed("listen: 127.0.0.1:9 # ü\n");
+    let plain = folder.load(&text).unwrap();
+    let marked = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    assert_eq!(folder.load(&marked).unwrap(), plain);
+}
+
+#[test]
+fn limits_of_an_upstream_lie_over_those_of_the_gateway() {
+    let config = accepted(
+        "limits: { call_timeout: 2m, connect_timeout: 1500ms, answer_bytes_max: 1048576 }\n\
+         upstreams:\n  a: { tenants: [demo], stdio: { command: node }, limits: { call_timeout: 60s } }\n",
+    );
+    let limits = config.upstreams.values().next().unwrap().limits;
+    assert_eq!(limits.call_timeout, Duration::from_secs(60));
+    assert_eq!(limits.connect_timeout, Duration::from_millis(1500));
+    assert_eq!(limits.answer_bytes_max, 1 << 20);
+    assert_eq!(config.limits.call_timeout, Duration::from_secs(120));
+}
+
+#[test]
+fn an_issuer_gets_its_defaults_and_keeps_its_exact_name() {
+    let config = accepted(
+        "issuers:\n  - issuer: https://Login.example.com/tenant/\n    tenant_claim: /https:~1~1example.com~1org\n",
+    );
+    let [Issuer::External(issuer)] = config.issuers.as_slice() else {
+        panic!("{:?}", config.issuers)
+    };
+    assert_eq!(issuer.issuer, "https://Login.example.com/tenant/");
+    assert!(matches!(issuer.keys, KeySource::WellKnown(_)));
+    let algorithms: Vec<_> = issuer.algorithms.iter().map(|a| a.as_str()).collect();
+    assert_eq!(algorithms, ["RS256", "PS256", "ES256", "EdDSA"]);
+    assert!(issuer.algorithms.contains(&Algorithm::EdDSA));
+    assert_eq!(issuer.subject_claim.as_str(), "/sub");
+    let actor: Vec<_> = issuer.actor_claims.iter().map(|c| c.as_str()).collect();
+    assert_eq!(actor, ["/act/sub", "/client_id", "/azp"]);
+    assert_eq!(issuer.require_typ, Some("at+jwt"));
+    let TenantSource::Claim(claim) = &issuer.tenant else {
+        panic!("{:?}", issuer.tenant)
+    };
+    let claims = serde_json::json!({ "https://example.com/org": "demo" });
+    assert_eq!(claim.find(&claims), Some(&"demo".into()));
+}
+
+#[test]
+fn an_issuer_whose_name_is_no_url_says_where_its_keys_are() {
+    let config = accepted(
+        "issuers:\n  - issuer: accounts.example.com\n    jwks_url: http://127.0.0.1:8/keys\n    tenant: demo\n    require_typ: any\n",
+    );
+    let [Issuer::External(issuer)] = config.issuers.as_slice() else {
+        panic!("{:?}", config.issuers)
+    };
+    assert!(matches!(issuer.keys, KeySource::Jwks(_)));
+    assert_eq!(issuer.require_typ, None);
+}
+
+#[test]
+fn the_names_of_the_gateway_are_accepted_and_no_others() {
+    let config = accepted(
+        "listen: 127.0.0.1:8808\n\
+         public_url: https://mcp.example.com\n\
+         allowed_hosts: [gateway.internal:8443]\n\
+         allowed_origins: ['HTTPS://Chat.example.com:443', 'vscode-webview://abc']\n",
+    );
+    for host in [
+        "mcp.example.com",
+        "MCP.example.com:443",
+        "127.0.0.1:8808",
+        "localhost:8808",
+        "gateway.internal:8443",
+    ] {
+        assert!(config.accepts_host(host), "{host}");
+    }
+    for host in [
+        "",
+        "127.0.0.1",
+        "localhost:1",
+        "gateway.internal",
+        "evil.test",
+        "mcp.example.com.evil.test",
+    ] {
+        assert!(!config.accepts_host(host), "{host}");
+    }
+    for origin in [
+        "https://mcp.example.com",
+        "https://chat.example.com",
+        "vscode-webview://abc",
+    ] {
+        assert!(config.accepts_origin(origin), "{origin}");
+    }
+    for origin in ["null", "", "http://mcp.example.com", "https://evil.test"] {
+        assert!(!config.accepts_origin(origin), "{origin}");
+    }
+}
+
+#[test]
+fn policies_of_a_folder_come_by_name_and_nothing_else_does() {
+    let folder = Folder::new();
+    let config = folder
+        .load(&completed("policies: [policies, policies/b.cedar]\n"))
+        .unwrap();
+    let expected = ["policies/a.cedar", "policies/b.cedar"].map(|name| folder.path(name));
+    assert_eq!(config.policies.files, expected);
+    assert_eq!(
+        config.policies.roots,
+        ["policies", "policies/b.cedar"].map(|n| folder.path(n))
+    );
+}
+
+#[test]
+fn a_command_is_a_path_of_the_file_or_a_bare_name() {
+    let folder = Folder::new();
+    let text = completed(
+        "upstreams:\n  a: { tenants: [demo], stdio: { command: node, cwd: policies } }\n  b: { tenants: [demo], stdio: { command: /bin/sh } }\n",
+    );
+    let config = folder.load(&text).unwrap();
+    let commands: Vec<_> = config
+        .upstreams
+        .values()
+        .map(|upstream| match &upstream.transport {
+            Transport::Stdio(stdio) => (stdio.command.to_str().unwrap(), stdio.cwd.clone()),
+            Transport::Http(_) => panic!("not stdio"),
+        })
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            ("node", folder.path("policies")),
+            ("/bin/sh", folder.path(""))
+        ]
+    );
+}
+
+#[test]
+fn every_default_of_a_limit_is_within_its_range() {
+    let schema = cardea_config::json_schema();
+    let limits = schema.pointer("/$defs/Limits/properties").unwrap();
+    let limits: serde_json::Map<_, _> = limits
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, limit)| (key.clone(), limit["default"].clone()))
+        .collect();
+    assert!(limits.len() >= 15);
+    let text = format!("limits: {}\n", serde_json::Value::Object(limits));
+    assert_eq!(accepted(&text).limits, accepted("").limits);
+}
+
+#[test]
+fn a_command_that_is_not_in_path_is_a_warning() {
+    let folder = Folder::new();
+    let file = folder.path("cardea.yaml");
+    std::fs::write(&file, completed("")).unwrap();
+    let env = |name: &str| (name == "PATH").then(|| "/nowhere".to_owned());
+    let config = cardea_config::load_with(&file, &env).unwrap();
+    let report = config.warnings.to_string();
+    assert!(report.contains("there is no `node` in `PATH`"), "{report}");
+}

@@ -1,0 +1,345 @@
+//! What people are told, for each kind of mistake: read the snapshots.
+
+use crate::files::{Folder, completed};
+
+/// One section per case: what it shows, the text, the report.
+fn reports(cases: &[(&str, &str)]) -> String {
+    let folder = Folder::new();
+    let mut out = String::new();
+    for (title, text) in cases {
+        let report = folder.report(&completed(text));
+        assert!(report.contains("error: "), "{title}: {report}");
+        out.push_str(&format!("# {title}\n\n{report}\n\n"));
+    }
+    out
+}
+
+fn warnings(cases: &[(&str, &str)]) -> String {
+    let folder = Folder::new();
+    let mut out = String::new();
+    for (title, text) in cases {
+        let report = folder.report(&completed(text));
+        assert!(report.contains("warning: "), "{title}: {report}");
+        assert!(!report.contains("error: "), "{title}: {report}");
+        out.push_str(&format!("# {title}\n\n{report}\n\n"));
+    }
+    out
+}
+
+#[test]
+fn mistakes_of_yaml_are_explained() {
+    let folder = Folder::new();
+    let mut out = String::new();
+    for (title, text) in [
+        ("nothing at all", ""),
+        ("only a comment", "# cardea\n"),
+        ("a list instead of a mapping", "[a, b]\n"),
+        ("not YAML", "listen: a: b\n"),
+        ("indented with a tab", "tenants:\n\tdemo: {}\n"),
+        ("a tab after a colon", "listen:\t127.0.0.1:8808\n"),
+        ("an open quote", "listen: \"127.0.0.1\ntenants: {}\n"),
+        ("an unknown anchor", "tenants: *all\n"),
+        ("an alias within its own anchor", "tenants: &a [*a]\n"),
+        ("nested too deeply", &"[".repeat(40)),
+    ] {
+        let report = folder.report(text);
+        out.push_str(&format!("# {title}\n\n{report}\n\n"));
+    }
+    out.push_str(&reports(&[
+        (
+            "a second document",
+            "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n",
+        ),
+        (
+            "the same key twice",
+            "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n",
+        ),
+        ("a key that is a number", "tenants:\n  1: {}\n  demo: {}\n"),
+        ("a key that is a list", "? [a]\n: b\n"),
+        ("a tag", "listen: !address 127.0.0.1:1\n"),
+        (
+            "a number that does not fit",
+            "workers: 99999999999999999999\n",
+        ),
+        (
+            "a merge key",
+            "limits: &l { call_timeout: 1m }\naudit:\n  <<: *l\n",
+        ),
+    ]));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn mistakes_of_structure_are_explained() {
+    let reports = reports(&[
+        ("an unknown key with a near one", "upsteams: {}\n"),
+        (
+            "an unknown key that belongs elsewhere",
+            "call_timeout: 5s\n",
+        ),
+        ("an unknown key", "database: {}\n"),
+        ("an unknown key below", "limits:\n  call-timout: 5s\n"),
+        (
+            "a key where there are none",
+            "tenants:\n  demo: { name: Demo }\n",
+        ),
+        (
+            "a missing key",
+            "upstreams:\n  files:\n    stdio: { command: node }\n",
+        ),
+        ("text instead of a mapping", "limits: none\n"),
+        ("text instead of a list", "allowed_hosts: mcp.example.com\n"),
+        (
+            "a number instead of text",
+            "upstreams:\n  a:\n    tenants: [demo]\n    stdio: { command: a, args: [--port, 8080] }\n",
+        ),
+        ("yes instead of a truth value", "allow_plain_http: yes\n"),
+        ("text instead of a number", "workers: \"2\"\n"),
+        (
+            "a number instead of a duration",
+            "limits: { call_timeout: 30 }\n",
+        ),
+        ("no value", "audit:\n"),
+        ("no value in a list", "allowed_hosts:\n  -\n"),
+        ("an empty mapping", "tenants: {}\n"),
+        ("an empty list", "issuers: []\n"),
+        ("an empty text", "state_dir: ''\n"),
+        (
+            "a value that is not among those",
+            "audit: { arguments: digests }\n",
+        ),
+        ("a number out of range", "workers: 65\n"),
+        ("a negative number", "limits: { connections_max: -1 }\n"),
+        (
+            "a size in other units",
+            "limits: { body_bytes_max: 4 MB }\n",
+        ),
+        (
+            "a size that is a fraction",
+            "limits: { body_bytes_max: 1.5 }\n",
+        ),
+        ("a size out of range", "limits: { body_bytes_max: 1B }\n"),
+        (
+            "a duration in other units",
+            "limits: { drain_timeout: 20 sec }\n",
+        ),
+        ("a duration out of range", "limits: { call_timeout: 2d }\n"),
+        ("an id with capitals", "tenants: { Demo_1: {}, demo: {} }\n"),
+        ("the same item twice", "policies: [policies, policies]\n"),
+        (
+            "a limit of one upstream out of range",
+            "upstreams:\n  files:\n    tenants: [demo]\n    stdio: { command: node }\n    limits: { sessions_stdio_max: 0 }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn mistakes_of_the_network_are_explained() {
+    let reports = reports(&[
+        ("a name to listen on", "listen: localhost:8808\n"),
+        ("no port to listen on", "listen: 127.0.0.1\n"),
+        ("any port to listen on", "listen: 127.0.0.1:0\n"),
+        (
+            "open to the network without a public URL",
+            "listen: 0.0.0.0:8808\n",
+        ),
+        (
+            "the same address twice",
+            "listen: 127.0.0.1:1\nadmin_listen: 127.0.0.1:1\n",
+        ),
+        (
+            "a public URL with a path",
+            "public_url: https://mcp.example.com/mcp\n",
+        ),
+        (
+            "a public URL with a slash",
+            "public_url: https://mcp.example.com/\n",
+        ),
+        (
+            "a public URL over plain http",
+            "public_url: http://mcp.example.com\n",
+        ),
+        ("a public URL that is none", "public_url: mcp.example.com\n"),
+        (
+            "a public URL of another scheme",
+            "public_url: ftp://mcp.example.com\n",
+        ),
+        (
+            "a host that is a URL",
+            "allowed_hosts: ['https://a.example.com']\n",
+        ),
+        (
+            "a host with a wildcard",
+            "allowed_hosts: ['*.example.com']\n",
+        ),
+        (
+            "an origin with a path",
+            "allowed_origins: ['https://a.example.com/chat']\n",
+        ),
+        ("any origin", "allowed_origins: ['*']\n"),
+        (
+            "telemetry to nowhere",
+            "telemetry: { otlp_endpoint: '127.0.0.1:4318' }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn mistakes_of_issuers_are_explained() {
+    let reports = reports(&[
+        (
+            "an embedded issuer with other keys",
+            "issuers:\n  - embedded: true\n    tenant: demo\n",
+        ),
+        (
+            "an embedded issuer that is not",
+            "issuers:\n  - embedded: false\n",
+        ),
+        (
+            "two embedded issuers",
+            "issuers:\n  - embedded: true\n  - embedded: true\n",
+        ),
+        ("an issuer without a name", "issuers:\n  - tenant: demo\n"),
+        (
+            "an issuer without a tenant",
+            "issuers:\n  - issuer: https://a.example.com\n",
+        ),
+        (
+            "an issuer with two ways to a tenant",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    tenant_claim: /org\n",
+        ),
+        (
+            "tenants of an external issuer",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    tenants: [demo]\n",
+        ),
+        (
+            "an unknown tenant",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: dmeo\n",
+        ),
+        (
+            "an unknown tenant among values",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant_claim: /org\n    tenant_values: { org_1: acme }\n",
+        ),
+        (
+            "values of no claim",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    tenant_values: { org_1: demo }\n",
+        ),
+        (
+            "the same issuer twice",
+            "issuers:\n  - &a { issuer: https://a.example.com, tenant: demo }\n  - *a\n",
+        ),
+        (
+            "a claim that is no pointer",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant_claim: org.id\n",
+        ),
+        (
+            "a symmetric algorithm",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    algorithms: [HS256]\n",
+        ),
+        (
+            "keys over plain http",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    jwks_url: http://a.example.com/keys\n",
+        ),
+        (
+            "keys in two places",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    jwks_url: https://a.example.com/keys\n    discovery_url: https://a.example.com/metadata\n",
+        ),
+        (
+            "a name that leads nowhere",
+            "issuers:\n  - issuer: accounts.example.com\n    tenant: demo\n",
+        ),
+        (
+            "no such CA file",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    ca_file: ca.crt\n",
+        ),
+        (
+            "two scopes in one",
+            "issuers:\n  - issuer: https://a.example.com\n    tenant: demo\n    required_scopes: ['mcp read']\n",
+        ),
+    ]);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn mistakes_of_upstreams_are_explained() {
+    let stdio =
+        |line: &str| format!("upstreams:\n  a:\n    tenants: [demo]\n    stdio:\n      {line}\n");
+    let http = |line: &str| {
+        format!(
+            "upstreams:\n  a:\n    tenants: [demo]\n    http:\n      url: https://a.example.com/mcp\n      {line}\n"
+        )
+    };
+    let cases = [
+        ("neither way to reach it", "upstreams:\n  a:\n    tenants: [demo]\n".to_owned()),
+        ("both ways to reach it", "upstreams:\n  a:\n    tenants: [demo]\n    stdio: { command: node }\n    http: { url: https://a.example.com }\n".to_owned()),
+        ("a key of its transport", "upstreams:\n  a:\n    tenants: [demo]\n    url: https://a.example.com\n".to_owned()),
+        ("an unknown tenant", "upstreams:\n  a:\n    tenants: [dem]\n    stdio: { command: node }\n".to_owned()),
+        ("a command with arguments", stdio("command: node server.js")),
+        ("a program that is not there", stdio("command: ./server")),
+        ("a program that is not executable", stdio("command: ./key.txt")),
+        ("a folder that is not there", stdio("{ command: node, cwd: nowhere }")),
+        ("a folder that is a file", stdio("{ command: node, cwd: key.txt }")),
+        ("a bad name of a variable", stdio("{ command: node, env: { LOG-LEVEL: warn } }")),
+        ("a secret variable as text", stdio("{ command: node, env: { GITHUB_TOKEN: ghp_abcdef } }")),
+        ("an unset variable", stdio("{ command: node, env: { A: { env: NOT_THERE } } }")),
+        ("an empty variable", stdio("{ command: node, env: { A: { env: EMPTY } } }")),
+        ("a secret's file that is not there", stdio("{ command: node, env: { A: { file: secrets/a } } }")),
+        ("a secret's file that is empty", stdio("{ command: node, env: { A: { file: empty.txt } } }")),
+        ("a secret's file that is not text", stdio("{ command: node, env: { A: { file: binary.key } } }")),
+        ("a secret's file that is a folder", stdio("{ command: node, env: { A: { file: policies } } }")),
+        ("two sources of a secret", stdio("{ command: node, env: { A: { env: API_KEY, file: key.txt } } }")),
+        ("no source of a secret", stdio("{ command: node, env: { A: {} } }")),
+        ("plain http", "upstreams:\n  a:\n    tenants: [demo]\n    http: { url: http://a.example.com/mcp }\n".to_owned()),
+        ("credentials in a URL", "upstreams:\n  a:\n    tenants: [demo]\n    http: { url: 'https://ada:pw-12345@a.example.com/mcp' }\n".to_owned()),
+        ("a secret header as text", http("headers: { Authorization: Bearer abcdef }")),
+        ("a header of the gateway's own", http("headers: { Mcp-Session-Id: a }")),
+        ("the same header twice", http("headers: { X-A: a, x-a: b }")),
+        ("a header with a line break", http("headers: { X-A: { env: MULTILINE } }")),
+        ("a bad name of a header", http("headers: { 'X A': a }")),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    let reports = reports(&cases);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn mistakes_of_policies_are_explained() {
+    let reports = reports(&[
+        ("no such folder", "policies: [policy]\n"),
+        ("a folder below home", "policies: [~/policies]\n"),
+        ("a file of another kind", "policies: [policies/notes.txt]\n"),
+    ]);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn what_is_allowed_but_doubtful_is_a_warning() {
+    let reports = warnings(&[
+        (
+            "plain http to the network",
+            "listen: 0.0.0.0:8808\npublic_url: http://mcp.example.com\nallow_plain_http: true\n",
+        ),
+        ("open metrics", "admin_listen: 0.0.0.0:8809\n"),
+        ("no upstream", "upstreams: {}\n"),
+        ("no policy", "policies: [empty]\n"),
+        (
+            "a tenant that nobody speaks for",
+            "tenants: { demo: {}, acme: {} }\nissuers: [{ embedded: true, tenants: [demo] }]\n",
+        ),
+        (
+            "secrets in arguments",
+            "upstreams:\n  a:\n    tenants: [demo]\n    stdio: { command: node, args: [--token, abc, --api-key=def, --port, '1'] }\n",
+        ),
+        (
+            "a secret in a URL",
+            "upstreams:\n  a:\n    tenants: [demo]\n    http: { url: 'https://a.example.com/mcp?api_key=abcdef' }\n",
+        ),
+        (
+            "telemetry over plain http",
+            "telemetry: { otlp_endpoint: http://collector:4318 }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(reports);
+}
