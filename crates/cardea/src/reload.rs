@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -86,10 +86,49 @@ pub(crate) struct Watch {
     changes: mpsc::Receiver<()>,
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
+    files: Arc<Mutex<Files>>,
+}
+
+/// The files that a change counts of; others of the same folders are somebody else's.
+#[derive(Debug, Default)]
+struct Files {
+    /// The configuration and policies that are named as files.
+    named: BTreeSet<PathBuf>,
+    /// Folders whose policies count.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    fn of(config: &Config) -> Self {
+        let (folders, files): (BTreeSet<_>, BTreeSet<_>) = config
+            .policies
+            .roots
+            .iter()
+            .cloned()
+            .partition(|root| root.is_dir());
+        Self {
+            named: files.into_iter().chain([config.file.clone()]).collect(),
+            folders,
+        }
+    }
+
+    fn counts(&self, path: &Path) -> bool {
+        // Mounted volumes exchange a link named `..data` to change everything at once.
+        let exchanged = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(".."));
+        let policy = path.extension().is_some_and(|e| e == "cedar")
+            && path
+                .parent()
+                .is_some_and(|folder| self.folders.contains(folder));
+        exchanged || policy || self.named.contains(path)
+    }
 }
 
 /// Editors write a file in several steps; this long after the last one it is read.
 const SETTLE: Duration = Duration::from_millis(150);
+/// A file that is written all the time is read all the same.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// Watches the configuration file and the policies. Where the system cannot watch, SIGHUP
@@ -97,8 +136,12 @@ impl Watch {
     pub(crate) fn begin(config: &Config) -> Self {
         // One waiting note is enough: it says "look again", not what changed.
         let (note, changes) = mpsc::channel(1);
+        let files = Arc::new(Mutex::new(Files::of(config)));
+        let counted = Arc::clone(&files);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            let Ok(event) = event else { return };
+            let files = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            if !event.kind.is_access() && event.paths.iter().any(|path| files.counts(path)) {
                 let _ = note.try_send(());
             }
         });
@@ -111,6 +154,7 @@ impl Watch {
             changes,
             watcher,
             folders: BTreeSet::new(),
+            files,
         };
         watch.follow(config);
         watch
@@ -135,6 +179,7 @@ impl Watch {
             }
         }
         self.folders = wanted;
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Files::of(config);
     }
 
     /// Returns when something changed and has settled.
@@ -143,10 +188,10 @@ impl Watch {
             // Nothing is watched: wait for a signal instead.
             std::future::pending::<()>().await;
         }
-        while tokio::time::timeout(SETTLE, self.changes.recv())
-            .await
-            .is_ok_and(|n| n.is_some())
-        {}
+        let settled = async {
+            while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.changes.recv()).await {}
+        };
+        let _ = tokio::time::timeout(SETTLE_MAX, settled).await;
     }
 }
 

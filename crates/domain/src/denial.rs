@@ -25,6 +25,8 @@ pub enum Code {
     NotAcceptable,
     /// The body is not JSON by its own declaration.
     ContentType,
+    /// The headers together are over the limit.
+    HeadersTooLarge,
     /// The body is over the limit.
     BodyTooLarge,
     /// The body did not arrive in time or broke off.
@@ -88,7 +90,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -98,6 +100,7 @@ impl Code {
         Self::HttpMethod,
         Self::NotAcceptable,
         Self::ContentType,
+        Self::HeadersTooLarge,
         Self::BodyTooLarge,
         Self::BodyIncomplete,
         Self::JsonMalformed,
@@ -137,6 +140,7 @@ impl Code {
             Self::HttpMethod => "E_HTTP_METHOD",
             Self::NotAcceptable => "E_NOT_ACCEPTABLE",
             Self::ContentType => "E_CONTENT_TYPE",
+            Self::HeadersTooLarge => "E_HEADERS_TOO_LARGE",
             Self::BodyTooLarge => "E_BODY_TOO_LARGE",
             Self::BodyIncomplete => "E_BODY_INCOMPLETE",
             Self::JsonMalformed => "E_JSON_MALFORMED",

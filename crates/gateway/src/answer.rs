@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Target, ToolName};
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
-    list::{self, Item},
+    list::{self, Item, ListError},
     method::{self, List, Method},
     reply,
 };
@@ -90,7 +90,8 @@ impl Lens<'_> {
             return Ok(error(message));
         }
         let kind = message.body_str("resultType");
-        if self.era == Era::Modern && kind.as_deref() == Some("input_required") {
+        // Wherever they stand: a task asks for input in a result of another type.
+        if self.era == Era::Modern && message.body("inputRequests").is_some() {
             self.check_input_requests(message)?;
         }
         let mut outcome = Outcome {
@@ -133,7 +134,16 @@ impl Lens<'_> {
             }
             self.permits(action, target, method)
         })
-        .ok_or_else(|| malformed(format!("no usable `{}` in the result", list.member())))
+        .map_err(|error| match error {
+            ListError::Unusable => {
+                malformed(format!("no usable `{}` in the result", list.member()))
+            }
+            ListError::TooMany => Denial::new(
+                Code::UpstreamTooLarge,
+                format!("the server's list has more than {} items on one page", list::ITEMS_MAX),
+            )
+            .help("tell whoever runs the server to use pages"),
+        })
     }
 
     fn permits(&self, action: Action, target: Target, method: &'static str) -> bool {
@@ -357,7 +367,11 @@ async fn refused_upstream(call: Authorised, status: StatusCode, text: Option<Byt
 pub(crate) async fn failed(call: Authorised, denial: Denial) -> Recorded {
     let era = call.dialect().era;
     let id = awaited(&call);
-    let status = refusal::wire(denial.code, era).status;
+    let mut status = refusal::wire(denial.code, era).status;
+    if id.is_none() && status == StatusCode::OK {
+        // Without an answer the status alone says that it failed.
+        status = StatusCode::BAD_GATEWAY;
+    }
     let text = Bytes::from(refusal::text(&denial, era, id.as_deref(), call.call().id()));
     let outcome = Outcome {
         word: "failed",

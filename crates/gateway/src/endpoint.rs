@@ -73,7 +73,7 @@ async fn mcp(
 ) -> Response<ReplyBody> {
     // One load: the whole call sees one world.
     let world = gateway.world();
-    let facts = Facts::new(peer, request.method(), gateway.clock.unix_ms());
+    let facts = Box::new(Facts::new(peer, request.method(), gateway.clock.unix_ms()));
     let recorded = match way(gateway, &world, worker, upstream, request, facts).await {
         Ok(call) => match world.upstreams.get(call.known().id()) {
             Some(connection) => answer(gateway, &world, connection, call).await,
@@ -94,7 +94,7 @@ async fn way(
     worker: usize,
     upstream: &str,
     request: Request<Incoming>,
-    facts: Facts,
+    facts: Box<Facts>,
 ) -> Result<Authorised, Box<Refused>> {
     if gateway.draining.is_cancelled() {
         let denial = Denial::new(Code::Draining, "the gateway is shutting down")

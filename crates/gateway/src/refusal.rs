@@ -28,6 +28,10 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         Code::HttpMethod => (StatusCode::METHOD_NOT_ALLOWED, rpc::INVALID_REQUEST),
         Code::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, rpc::INVALID_REQUEST),
         Code::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, rpc::INVALID_REQUEST),
+        Code::HeadersTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            rpc::INVALID_REQUEST,
+        ),
         Code::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST),
         Code::BodyIncomplete => (StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
         Code::JsonMalformed | Code::JsonDuplicateKey | Code::JsonTooDeep => {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
-    answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited, failed},
+    answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited},
     facts::Outcome,
     refusal,
     seal::Purpose,
@@ -79,6 +79,8 @@ enum End {
 const IN_FLIGHT_MAX: usize = 16;
 /// Proxies commonly close a silent connection after 30 to 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long the last message of a stream waits for its client.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 impl Relay {
     /// Starts to relay and gives the reply with the stream.
@@ -89,12 +91,8 @@ impl Relay {
         call: Authorised,
         source: Source,
     ) -> Recorded {
-        let max = world.limits.streams_per_principal_max;
-        let Some(slot) = gateway.streams.take(call.principal(), max) else {
-            let denial = Denial::new(Code::Overloaded, format!("more than {max} open streams"))
-                .help("close a stream first");
-            return failed(call, denial).await;
-        };
+        // Whether there is room was decided before the call had an effect.
+        let slot = gateway.streams.take(call.principal());
         let awaited = match call.ask() {
             Ask::Stream => gateway.open_position(&call).and_then(|position| {
                 Some(Awaited {
@@ -129,14 +127,15 @@ impl Relay {
     }
 
     async fn run(mut self) {
-        let end = self.pump().await;
+        let end = match tokio::time::timeout(self.lifetime(), self.pump()).await {
+            Ok(end) => end,
+            Err(_) => End::Failed(self.overdue()),
+        };
         self.finish(end).await;
     }
 
     async fn pump(&mut self) -> End {
         let idle = self.upstream.stream_idle_timeout();
-        let deadline = tokio::time::sleep(self.lifetime());
-        tokio::pin!(deadline);
         let mut keep_alive = tokio::time::interval(KEEP_ALIVE);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keep_alive.reset();
@@ -146,6 +145,7 @@ impl Relay {
             tokio::select! {
                 biased;
                 () = self.client.closed() => return End::Gone,
+                () = draining.cancelled(), if self.is_long() => return End::Closed("drained"),
                 event = self.source.next() => {
                     heard = Instant::now();
                     match event {
@@ -161,8 +161,6 @@ impl Relay {
                     }
                     keep_alive.reset();
                 }
-                () = &mut deadline => return End::Failed(self.overdue()),
-                () = draining.cancelled(), if self.is_long() => return End::Closed("drained"),
                 _ = keep_alive.tick() => {
                     if heard.elapsed() > idle {
                         return End::Closed("idle");
@@ -382,7 +380,7 @@ impl Relay {
                     Ok(receipt) => Released::recorded(&receipt, filtered.text),
                     Err(denial) => unrecordable(&denial, era, id.as_deref()),
                 };
-                let _ = self.client.send(released).await;
+                send_last(&self.client, released).await;
                 self.source.finish();
             }
             End::Failed(denial) => {
@@ -399,11 +397,16 @@ impl Relay {
                 };
                 // On a stream without a pending request there is nobody to tell.
                 if id.is_some() {
-                    let _ = self.client.send(released).await;
+                    send_last(&self.client, released).await;
                 }
             }
         }
     }
+}
+
+/// A client that reads nothing must not keep an ended call in memory.
+async fn send_last(client: &mpsc::Sender<Released>, released: Released) {
+    let _ = tokio::time::timeout(LAST_WORD, client.send(released)).await;
 }
 
 fn unrecordable(denial: &Denial, era: Era, id: Option<&str>) -> Released {
@@ -447,24 +450,27 @@ pub(crate) struct Slot {
 }
 
 impl Streams {
-    fn take(&self, principal: &Principal, max: usize) -> Option<Slot> {
-        let owner = (
-            principal.tenant.clone(),
-            principal.subject.clone(),
-            principal.actor.clone(),
-        );
-        let mut open = self.0.lock();
-        let count = open.entry(owner.clone()).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        drop(open);
-        Some(Slot {
+    /// How many streams the principal has open.
+    pub(crate) fn open(&self, principal: &Principal) -> usize {
+        self.0.lock().get(&owner(principal)).copied().unwrap_or(0)
+    }
+
+    fn take(&self, principal: &Principal) -> Slot {
+        let owner = owner(principal);
+        *self.0.lock().entry(owner.clone()).or_default() += 1;
+        Slot {
             streams: self.clone(),
             owner,
-        })
+        }
     }
+}
+
+fn owner(principal: &Principal) -> StreamOwner {
+    (
+        principal.tenant.clone(),
+        principal.subject.clone(),
+        principal.actor.clone(),
+    )
 }
 
 impl Drop for Slot {

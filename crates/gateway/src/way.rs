@@ -28,11 +28,11 @@ use crate::facts::Facts;
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) denial: Denial,
-    pub(crate) facts: Facts,
+    pub(crate) facts: Box<Facts>,
 }
 
 impl Refused {
-    pub(crate) fn new(denial: Denial, facts: Facts) -> Box<Self> {
+    pub(crate) fn new(denial: Denial, facts: Box<Facts>) -> Box<Self> {
         Box::new(Self { denial, facts })
     }
 }

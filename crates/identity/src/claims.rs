@@ -73,14 +73,14 @@ impl Claims {
         paths: &ClaimPaths,
         now_s: u64,
     ) -> Result<Self, Denial> {
-        let expires_s = seconds(claims, "exp").ok_or_else(|| invalid("`exp` is missing"))?;
+        let expires_s = seconds(claims, "exp")?.ok_or_else(|| invalid("`exp` is missing"))?;
         if now_s >= expires_s {
             return Err(expired(now_s - expires_s));
         }
-        if seconds(claims, "nbf").is_some_and(|nbf| nbf > now_s + CLOCK_SKEW_S) {
+        if seconds(claims, "nbf")?.is_some_and(|nbf| nbf > now_s + CLOCK_SKEW_S) {
             return Err(invalid("`nbf` is in the future"));
         }
-        if seconds(claims, "iat").is_some_and(|iat| iat > now_s + CLOCK_SKEW_S) {
+        if seconds(claims, "iat")?.is_some_and(|iat| iat > now_s + CLOCK_SKEW_S) {
             return Err(invalid("`iat` is in the future"));
         }
         let subject = string(claims, &paths.subject)
@@ -135,15 +135,21 @@ fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial>
     Ok(names.into_iter().map(Arc::from).collect())
 }
 
-fn seconds(claims: &Value, name: &str) -> Option<u64> {
-    let value = claims.get(name)?;
-    // NumericDate may have a fraction (RFC 7519, section 2); rounding down ends a token early.
-    value.as_u64().or_else(|| {
+/// A NumericDate (RFC 7519, section 2), rounded down, which ends a token early rather than late.
+fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Denial> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let whole = value.as_u64().or_else(|| {
         value
             .as_f64()
             .filter(|s| *s >= 0.0 && *s < 1e15)
             .map(|s| s as u64)
-    })
+    });
+    match whole {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(invalid(format!("`{name}` is not a time"))),
+    }
 }
 
 fn string<'a>(claims: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -18,6 +18,18 @@ pub struct Item<'a> {
     pub raw: &'a str,
 }
 
+/// Items on one page; each is a decision, and all of them hold up a worker.
+pub const ITEMS_MAX: usize = 5_000;
+
+/// Why a list cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListError {
+    /// The result has no such list, or an item has no name: nobody could decide on it.
+    Unusable,
+    /// There are more than [`ITEMS_MAX`] items.
+    TooMany,
+}
+
 /// What became of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filtered {
@@ -52,20 +64,25 @@ impl List {
 
 /// Keeps the items that `keep` accepts and marks the result as private to its caller.
 ///
-/// `None` when the result has no such list or an item has no name: nobody could decide on it.
-#[must_use]
+/// # Errors
+/// [`ListError`] when the list cannot be decided on; nothing of it is passed on then.
 pub fn filter(
     message: &Message,
     list: List,
     mut keep: impl FnMut(Item<'_>) -> bool,
-) -> Option<Filtered> {
-    let span = message.span(Level::Body, list.member())?;
-    let items: Vec<&RawValue> = serde_json::from_str(message.body(list.member())?).ok()?;
+) -> Result<Filtered, ListError> {
+    let unusable = ListError::Unusable;
+    let span = message.span(Level::Body, list.member()).ok_or(unusable)?;
+    let raw = message.body(list.member()).ok_or(unusable)?;
+    let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| unusable)?;
+    if items.len() > ITEMS_MAX {
+        return Err(ListError::TooMany);
+    }
     let mut array = Vec::with_capacity(span.len());
     let (mut kept, mut hidden) = (0, 0);
     array.push(b'[');
     for item in items {
-        let name = name_of(item, list.key())?;
+        let name = name_of(item, list.key()).ok_or(unusable)?;
         if !keep(Item {
             name: &name,
             raw: item.get(),
@@ -85,7 +102,7 @@ pub fn filter(
         edits.push((scope, PRIVATE));
         edits.sort_by_key(|(span, _)| span.start);
     }
-    Some(Filtered {
+    Ok(Filtered {
         text: json::splice(message.text(), &edits),
         kept,
         hidden,
@@ -144,6 +161,9 @@ mod tests {
         let text = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"description":"x"}]}}"#;
         let message =
             Message::parse(Bytes::from_static(text.as_bytes()), &Limits::default()).unwrap();
-        assert_eq!(filter(&message, List::Tools, |_| true), None);
+        assert_eq!(
+            filter(&message, List::Tools, |_| true),
+            Err(ListError::Unusable)
+        );
     }
 }

@@ -147,8 +147,12 @@ pub fn compare(
             value = value.and_then(|v| v.get(key));
         }
         let value = value.filter(|v| !v.is_null());
-        let sent = headers.get(&one.header);
+        let mut values = headers.get_all(&one.header).iter();
+        let (sent, again) = (values.next(), values.next());
         let shown = one.path.join(".");
+        if again.is_some() {
+            return Err(Mismatch(format!("header `{}` is there twice", one.header)));
+        }
         match (value, sent) {
             (None, None) => {}
             (None, Some(_)) => {

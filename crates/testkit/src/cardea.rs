@@ -7,7 +7,7 @@ use std::{
     env, fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -45,6 +45,8 @@ pub struct Setup {
     binary: Option<PathBuf>,
     config: Map<String, Value>,
     policies: Vec<String>,
+    environment: Vec<(String, String)>,
+    shell: Option<String>,
 }
 
 impl Setup {
@@ -66,6 +68,8 @@ impl Setup {
             binary: None,
             config,
             policies: Vec::new(),
+            environment: Vec::new(),
+            shell: None,
         }
     }
 
@@ -129,6 +133,20 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of the gateway's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs these commands in the shell that the gateway then takes the place of, such as `ulimit -f 64`.
+    #[must_use]
+    pub fn shell(mut self, commands: &str) -> Self {
+        self.shell = Some(commands.to_owned());
+        self
+    }
+
     /// Writes the folder, starts the binary on two free ports, and waits until it is ready.
     ///
     /// # Errors
@@ -137,21 +155,18 @@ impl Setup {
         let [listen, admin] = free_addresses()?;
         let folder = tempfile::tempdir()?;
         let binary = self.binary.clone().map_or_else(binary, Ok)?;
-        let config = self.write(folder.path(), listen, admin)?;
-        let log = fs::File::create(folder.path().join(LOG_NAME))?;
-        let child = Command::new(&binary)
-            .args(["serve", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start `{}`", binary.display()))?;
-        let mut gateway = Gateway {
-            child: OwnedChild(child),
-            folder,
+        let (environment, shell) = (self.environment.clone(), self.shell.clone());
+        let launch = Launch {
+            config: self.write(folder.path(), listen, admin)?,
+            log: folder.path().join(LOG_NAME),
             binary,
-            config,
+            environment,
+            shell,
+        };
+        let mut gateway = Gateway {
+            child: launch.spawn()?,
+            folder,
+            launch,
             listen,
             admin,
         };
@@ -211,8 +226,7 @@ pub struct Gateway {
     // Declared before the folder, so that the child is gone when the folder goes.
     child: OwnedChild,
     folder: TempDir,
-    binary: PathBuf,
-    config: PathBuf,
+    launch: Launch,
     listen: SocketAddr,
     admin: SocketAddr,
 }
@@ -245,7 +259,7 @@ impl Gateway {
     /// The configuration file.
     #[must_use]
     pub fn config(&self) -> &Path {
-        &self.config
+        &self.launch.config
     }
 
     /// The process id of the child.
@@ -257,7 +271,7 @@ impl Gateway {
     /// The file that the gateway's standard output and error go to.
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
-        self.folder.path().join(LOG_NAME)
+        self.launch.log.clone()
     }
 
     /// What the gateway has written so far.
@@ -271,11 +285,12 @@ impl Gateway {
     /// # Errors
     /// When the command fails, takes too long or prints something else than one word.
     pub async fn token(&self, request: TokenFor<'_>) -> anyhow::Result<String> {
-        let mut command = tokio::process::Command::new(&self.binary);
+        let mut command = tokio::process::Command::new(&self.launch.binary);
         command
             .arg("token")
             .arg("--config")
-            .arg(&self.config)
+            .arg(&self.launch.config)
+            .envs(self.launch.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command.args([
@@ -308,6 +323,55 @@ impl Gateway {
         Ok(token)
     }
 
+    /// Sends the child a signal by its name, such as `TERM`.
+    ///
+    /// # Errors
+    /// When there is no `kill`, or no such process any more.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status()?;
+        ensure!(status.success(), "kill -{name} failed");
+        Ok(())
+    }
+
+    /// Waits for the child to end by itself or by a signal.
+    ///
+    /// # Errors
+    /// When it has not within `within`; the error ends with its log.
+    pub async fn ended(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.0.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("the gateway is there after {within:?}:\n{}", self.log());
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+
+    /// Kills the child as a power cut would: nothing of it runs on.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.0.kill()?;
+        self.child.0.wait()?;
+        Ok(())
+    }
+
+    /// Starts a new child in the place of one that ended, with the same folder and addresses, and waits until it is
+    /// ready.
+    ///
+    /// # Errors
+    /// As [`Setup::start`].
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = self.launch.spawn()?;
+        self.wait_until_ready().await
+    }
+
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
@@ -324,6 +388,46 @@ impl Gateway {
             READY_WITHIN.as_secs(),
             self.log()
         )
+    }
+}
+
+/// How the child is started, the first time and again.
+#[derive(Debug)]
+struct Launch {
+    binary: PathBuf,
+    config: PathBuf,
+    log: PathBuf,
+    environment: Vec<(String, String)>,
+    shell: Option<String>,
+}
+
+impl Launch {
+    fn spawn(&self) -> anyhow::Result<OwnedChild> {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)?;
+        let mut command = match &self.shell {
+            None => Command::new(&self.binary),
+            Some(commands) => {
+                let mut command = Command::new("sh");
+                command
+                    .arg("-c")
+                    .arg(format!("{commands}\nexec \"$0\" \"$@\""))
+                    .arg(&self.binary);
+                command
+            }
+        };
+        command
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map(OwnedChild)
+            .with_context(|| format!("cannot start `{}`", self.binary.display()))
     }
 }
 

@@ -5,10 +5,22 @@
 //! - [`conformance_upstream`]: an MCP server with every tool, resource and prompt the MCP conformance suite asks for.
 //! - [`shim`]: a reverse proxy that adds a bearer token, for clients that cannot send one.
 //! - [`cardea`]: the gateway binary as a child with its own configuration folder.
+//! - [`hostile`]: an HTTP server whose every byte is scripted.
+//! - [`rmcp_client`]: rmcp's client, driven through one session.
 //! - [`suite`]: runs the conformance suite and counts its checks.
+//! - [`echo`]: a small scripted MCP server that remembers what it saw.
+//! - [`identity_provider`]: discovery, keys and tokens, right ones and wrong ones.
+//! - [`http_client`]: requests of any kind, right or wrong.
+//! - [`wait`]: looking again until something has happened.
 
 pub mod cardea;
 pub mod conformance_upstream;
+pub mod echo;
+pub mod hostile;
+pub mod http_client;
+pub mod identity_provider;
 mod listen;
+pub mod rmcp_client;
 pub mod shim;
 pub mod suite;
+pub mod wait;

@@ -71,20 +71,29 @@ impl FaultyDisk {
         self.0.lock().dies_after = Some((operations, done_permille));
     }
 
+    /// Makes it work again; what is durable and what is not stays as it is.
+    pub(crate) fn revive(&self) {
+        let mut plan = self.0.lock();
+        plan.dies_after = None;
+        plan.faults.clear();
+    }
+
     /// Takes from the real files what a loss of power may take: of each end that was not made
-    /// durable, all but `kept_permille`.
+    /// durable, all but `kept_permille`. Works again after it.
     pub(crate) fn lose_power(&self, kept_permille: u64) {
-        for (path, durable) in &self.0.lock().files {
+        self.revive();
+        self.0.lock().files.retain(|path, durable| {
             if !durable.named {
                 let _ = fs::remove_file(path);
-                continue;
+                return false;
             }
             let file = fs::OpenOptions::new().write(true).open(path).unwrap();
             let len = file.metadata().unwrap().len();
             let volatile = len.saturating_sub(durable.len);
-            file.set_len(len - volatile + volatile * kept_permille / 1000)
-                .unwrap();
-        }
+            durable.len = len - volatile + volatile * kept_permille / 1000;
+            file.set_len(durable.len).unwrap();
+            true
+        });
     }
 
     /// What becomes of an operation; `Ok(None)` when nothing is in its way.

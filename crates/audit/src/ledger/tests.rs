@@ -174,6 +174,7 @@ fn as_long_as_the_file_cannot_be_cut_back_everything_is_refused() {
     assert!(refused(append(&ledger, "c")));
     append(&ledger, "d").unwrap();
     ledger.close();
+    assert_eq!(bench.files(), 1);
     assert_sound(bench.path());
     assert_eq!(
         names(bench.path()),
@@ -351,6 +352,27 @@ fn refused_records_that_a_crash_brings_back_do_not_count() {
     assert_eq!(assert_sound(bench.path()).records, 8);
 }
 
+#[test]
+fn records_that_a_killed_gateway_did_not_commit_are_durable_once_the_log_is_open_again() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    // The write is its last act.
+    bench.disk.die_after(1, 0);
+    assert!(refused(append(&ledger, "a")));
+    drop(ledger);
+    bench.disk.revive();
+    // What comes next goes to another file.
+    let ledger = bench.open_with(LedgerOptions {
+        rotate_bytes: 1,
+        ..bench.options()
+    });
+    bench.disk.die_after(0, 0);
+    drop(ledger);
+    bench.disk.lose_power(0);
+    assert_sound(bench.path());
+    assert_eq!(names(bench.path()), ["log_opened", "a", "log_opened"]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     /// So many records, together.
@@ -382,7 +404,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..30),
         rotate_bytes in 1_u64..3000,
     ) {
-        let mut bench = Bench::new();
+        let bench = Bench::new();
         let options = LedgerOptions { rotate_bytes, ..bench.options() };
         let mut ledger = Some(bench.open_with(options.clone()));
         let mut acknowledged = Vec::new();
@@ -410,25 +432,24 @@ proptest! {
                     bench.disk.die_after(0, 0);
                     drop(ledger.take());
                     bench.disk.lose_power(kept);
-                    bench.disk = FaultyDisk::default();
                     // Opening is a chance to crash, too.
                     bench.disk.die_after(kept % 8, 500);
                     let opened = Ledger::open_on(Box::new(bench.disk.clone()), options.clone());
                     drop(opened);
                     bench.disk.lose_power(kept);
-                    bench.disk = FaultyDisk::default();
                     ledger = Some(bench.open_with(options.clone()));
                 }
                 Step::Reopen => {
                     drop(ledger.take());
-                    bench.disk = FaultyDisk::default();
+                    bench.disk.revive();
                     ledger = Some(bench.open_with(options.clone()));
                 }
             }
         }
         drop(ledger);
-        bench.disk = FaultyDisk::default();
+        bench.disk.revive();
         drop(bench.open_with(options));
+        bench.disk.lose_power(0);
         let report = verify(bench.path()).unwrap();
         prop_assert!(report.is_sound(), "{:?}", report.problems);
         let names = names(bench.path());

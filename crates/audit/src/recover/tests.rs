@@ -81,6 +81,25 @@ fn torn_ends_of_the_same_record_do_not_replace_one_another() {
 }
 
 #[test]
+fn a_torn_line_is_kept_for_good_before_it_is_cut_off() {
+    // The disk dies at each of recovery's operations in turn.
+    for operations in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Segment::new(dir.path(), 1);
+        fs::write(&first.path, "torn").unwrap();
+        let disk = crate::disk::faulty::FaultyDisk::default();
+        disk.die_after(operations, 0);
+        drop(recover(dir.path(), &disk));
+        disk.lose_power(0);
+        let kept = fs::read_dir(dir.path()).unwrap().any(|entry| {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            text == "torn"
+        });
+        assert!(kept, "{operations}");
+    }
+}
+
+#[test]
 fn a_file_that_was_begun_and_not_written_to_is_used() {
     let dir = three_files();
     let path = Segment::new(dir.path(), 5).path;

@@ -72,6 +72,21 @@ fn what_is_added_comes_once_and_in_order_across_files() {
 }
 
 #[test]
+fn what_is_added_to_a_file_just_before_the_next_one_is_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |call: &str| format!("{{\"kind\":\"intent\",\"call\":\"{call}\"}}\n");
+    let first = Segment::new(dir.path(), 1).path;
+    fs::write(&first, line("a")).unwrap();
+    let mut tail = tail(dir.path(), 1, no_events()).unwrap();
+    assert_eq!(calls(&mut tail), ["a"]);
+    // Its end has been seen, the next file not yet.
+    fs::write(&first, line("a") + &line("b")).unwrap();
+    fs::write(Segment::new(dir.path(), 3).path, line("c")).unwrap();
+    tail.next_file().unwrap();
+    assert_eq!(calls(&mut tail), ["b", "c"]);
+}
+
+#[test]
 fn a_log_that_begins_later_is_followed_from_its_start() {
     let dir = tempfile::tempdir().unwrap();
     let mut tail = tail(dir.path(), 10, no_events()).unwrap();

@@ -29,6 +29,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::system();
+    // Before anything is read, so that no change is missed while the gateway starts.
+    let mut watch = Watch::begin(&config);
     let built = wiring::build(&config, &clock, 1, None)?;
     let ledger = Ledger::open(ledger_options(&config, &clock))?;
     let spans = telemetry::spans(&config.telemetry)?;
@@ -46,7 +48,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .serve(&gateway)
         .context("the gateway cannot start")?;
     announce(&config, &serving);
-    let mut watch = Watch::begin(&config);
     let drain_timeout = config.limits.drain_timeout;
     let mut reloader = Reloader::new(Arc::clone(&gateway), config, built.kept, clock);
     let mut terminate = signal(SignalKind::terminate())?;

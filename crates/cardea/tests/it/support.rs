@@ -9,7 +9,7 @@ pub(crate) use cardea_testkit::{
     cardea::{Gateway, Setup, TENANT, TokenFor},
     echo::{Echo, Gate, Reply, Seen},
     http_client::{Answer, Ask, Open, exchange},
-    wait::{bounded, until, until_within},
+    wait::{DEADLINE, bounded, until, until_within},
 };
 pub(crate) use serde_json::{Value, json};
 
@@ -104,7 +104,12 @@ pub(crate) async fn token(gateway: &Gateway, subject: &str, actor: &str) -> Stri
 }
 
 /// A token for any tenant of the configuration.
-pub(crate) async fn token_of(gateway: &Gateway, tenant: &str, subject: &str, actor: &str) -> String {
+pub(crate) async fn token_of(
+    gateway: &Gateway,
+    tenant: &str,
+    subject: &str,
+    actor: &str,
+) -> String {
     let request = TokenFor {
         tenant,
         subject,
@@ -126,12 +131,12 @@ pub(crate) fn ask(message: &Value) -> Ask {
 }
 
 /// A request of the legacy era.
-pub(crate) fn legacy(id: impl Into<Value>, method: &str, params: Value) -> Value {
+pub(crate) fn legacy<I: Into<Value>>(id: I, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
 }
 
 /// A request of the modern era, with the metadata that each one carries.
-pub(crate) fn modern(id: impl Into<Value>, method: &str, params: Value) -> Value {
+pub(crate) fn modern<I: Into<Value>>(id: I, method: &str, params: Value) -> Value {
     let mut message = legacy(id, method, params);
     let meta = &mut message["params"]["_meta"];
     meta["io.modelcontextprotocol/protocolVersion"] = MODERN.into();
@@ -141,7 +146,11 @@ pub(crate) fn modern(id: impl Into<Value>, method: &str, params: Value) -> Value
 
 /// A call of the tool `echo` in the modern era.
 pub(crate) fn tool_call(id: impl Into<Value>, arguments: Value) -> Value {
-    modern(id, "tools/call", json!({ "name": "echo", "arguments": arguments }))
+    modern(
+        id,
+        "tools/call",
+        json!({ "name": "echo", "arguments": arguments }),
+    )
 }
 
 /// Every audit record so far, oldest first; a line that is not yet whole is left out.
@@ -162,7 +171,10 @@ pub(crate) fn audit_files(gateway: &Gateway) -> Vec<std::path::PathBuf> {
         return Vec::new();
     };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "jsonl")
+    });
     files.sort();
     files
 }
@@ -179,7 +191,9 @@ pub(crate) async fn record(gateway: &Gateway, kind: &str, call: &str) -> Value {
 
 /// The call id in the error that an answer carries.
 pub(crate) fn call_id(answer: &Answer) -> String {
-    let call = answer.json()["error"]["data"]["call"].as_str().map(str::to_owned);
+    let call = answer.json()["error"]["data"]["call"]
+        .as_str()
+        .map(str::to_owned);
     call.unwrap_or_else(|| panic!("no call id in {} {}", answer.status, answer.text()))
 }
 
@@ -189,17 +203,12 @@ pub(crate) async fn metric(gateway: &Gateway, name: &str, labels: &[&str]) -> f6
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = answer.text();
     let samples = text.lines().filter(|line| {
-        let named = line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let named = line
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']));
         named && labels.iter().all(|label| line.contains(label))
     });
-    samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-/// Sends a signal to the gateway's process.
-pub(crate) fn signal(gateway: &Gateway, name: &str) {
-    let status = std::process::Command::new("kill")
-        .args(["-s", name, &gateway.pid().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success(), "kill -s {name}: {status}");
+    samples
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use cardea_domain::{Action, Code, Denial, Principal};
-use cardea_mcp::method::{Effect, Method};
+use cardea_mcp::{
+    Era, Kind,
+    method::{Effect, Method},
+};
 use cardea_policy::Permit;
 use cardea_registry::Known;
 use http::HeaderMap;
 
-use super::{Ask, OpenCall, Refused, Session, Validated};
+use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored};
 use crate::{
     protocol::{Dialect, unknown_method},
     world::{Gateway, World},
@@ -40,6 +43,7 @@ impl Authorised {
     ) -> Result<Self, Box<Refused>> {
         let Validated {
             resolved,
+            known,
             dialect,
             method,
             effect,
@@ -68,6 +72,12 @@ impl Authorised {
         };
         facts.decided_by = first.policies_shared();
         facts.epoch = Some(first.epoch());
+        // Only now: whoever may not call a tool learns nothing of its definition.
+        let ready = mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
+            .and_then(|()| has_room(gateway, world, &resolved.ask, &resolved.principal));
+        if let Err(denial) = ready {
+            return Err(Refused::new(denial, facts));
+        }
         let call = match effect {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
@@ -76,7 +86,7 @@ impl Authorised {
             ask: resolved.ask,
             headers: resolved.head.headers,
             principal: resolved.principal,
-            known: resolved.known,
+            known,
             dialect,
             method,
             session,
@@ -143,4 +153,36 @@ impl Authorised {
 fn as_unknown(denial: Denial, method: &str, dialect: Dialect) -> Denial {
     let detail = denial.detail.unwrap_or_default();
     unknown_method(method, dialect.era).detail(detail)
+}
+
+fn mirrored(ask: &Ask, headers: &HeaderMap, known: &Known, dialect: Dialect) -> Result<(), Denial> {
+    match ask {
+        Ask::Message(message) if dialect.era == Era::Modern && message.method() == "tools/call" => {
+            check_mirrored(known, headers, message)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Any request may be answered by a stream, so a principal with too many is refused before the
+/// call has an effect, not when the stream begins.
+fn has_room(
+    gateway: &Gateway,
+    world: &World,
+    ask: &Ask,
+    principal: &Principal,
+) -> Result<(), Denial> {
+    let max = world.limits.streams_per_principal_max;
+    let may_stream = match ask {
+        Ask::Message(message) => message.kind() == Kind::Request,
+        Ask::Stream => true,
+        Ask::End => false,
+    };
+    if !may_stream || gateway.streams.open(principal) < max {
+        return Ok(());
+    }
+    Err(
+        Denial::new(Code::Overloaded, format!("{max} streams are open already"))
+            .help("close a stream first"),
+    )
 }

@@ -34,14 +34,14 @@ enum Intent {
 
 impl OpenCall {
     /// A call whose method changes nothing.
-    pub(super) fn that_only_tells(gateway: &Arc<Gateway>, facts: Facts) -> Self {
+    pub(super) fn that_only_tells(gateway: &Arc<Gateway>, facts: Box<Facts>) -> Self {
         Self::new(gateway, facts, Intent::OnlyTells)
     }
 
     /// A call that may change something; returns once its intent is on disk.
     pub(super) async fn with_intent(
         gateway: &Arc<Gateway>,
-        facts: Facts,
+        facts: Box<Facts>,
     ) -> Result<Self, Box<Refused>> {
         let durable = match gateway.ledger.append(&facts.intent()) {
             Ok(pending) => pending.durable().await,
@@ -53,11 +53,11 @@ impl OpenCall {
         }
     }
 
-    fn new(gateway: &Arc<Gateway>, facts: Facts, intent: Intent) -> Self {
+    fn new(gateway: &Arc<Gateway>, facts: Box<Facts>, intent: Intent) -> Self {
         gateway.metrics.call_opened();
         Self {
             gateway: Arc::clone(gateway),
-            facts: Some(Box::new(facts)),
+            facts: Some(facts),
             _intent: intent,
         }
     }

@@ -12,7 +12,7 @@ use crate::{facts::Facts, world::World};
 pub(crate) struct Received {
     pub(super) head: Parts,
     pub(super) body: Incoming,
-    pub(super) facts: Facts,
+    pub(super) facts: Box<Facts>,
     /// The worker that serves it, and whose upstream connections it uses.
     pub(super) worker: usize,
 }
@@ -23,7 +23,7 @@ impl Received {
         world: &World,
         head: Parts,
         body: Incoming,
-        facts: Facts,
+        facts: Box<Facts>,
         worker: usize,
     ) -> Result<Self, Box<Refused>> {
         match acceptable(world, &head) {
@@ -39,6 +39,7 @@ impl Received {
 }
 
 fn acceptable(world: &World, head: &Parts) -> Result<(), Denial> {
+    head_size(head, world.limits.header_bytes_max)?;
     world.edge.check_origin(&head.headers)?;
     if head.method == Method::POST {
         accepts(&head.headers, &["application/json", "text/event-stream"])?;
@@ -55,6 +56,24 @@ fn acceptable(world: &World, head: &Parts) -> Result<(), Denial> {
         Denial::new(Code::HttpMethod, "this HTTP method does not exist here")
             .help("send messages by POST"),
     )
+}
+
+/// The HTTP library bounds what it buffers; the limit itself is held here, to the byte.
+fn head_size(head: &Parts, max: usize) -> Result<(), Denial> {
+    let line = head.method.as_str().len() + head.uri.path().len() + 16;
+    let bytes: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if line + bytes > max {
+        return Err(Denial::new(
+            Code::HeadersTooLarge,
+            format!("the headers are over {max} bytes"),
+        )
+        .help("send fewer or shorter headers"));
+    }
+    Ok(())
 }
 
 /// Each of `kinds` must be covered by some `Accept` range.

@@ -1,9 +1,9 @@
-//! Third station: a message of a principal to a known upstream.
+//! Third station: a message of a principal to an upstream.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, Principal};
+use cardea_domain::{Code, Denial, Principal, UpstreamId};
 use cardea_identity::RunHints;
 use cardea_mcp::{JsonError, Limits as JsonLimits, Message, MessageError, meta};
 use cardea_registry::Known;
@@ -25,20 +25,24 @@ pub(crate) enum Ask {
     End,
 }
 
-/// A checked message, its principal, and the upstream it is for.
+/// A checked message, its principal, and the upstream it is for, if there is one.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(super) head: Parts,
     pub(super) ask: Ask,
     pub(super) principal: Principal,
-    pub(super) known: Known,
-    pub(super) facts: Facts,
+    /// `None` when the tenant has no such upstream; the call is refused only once everything else
+    /// was looked at, so that nobody can tell from the refusal.
+    pub(super) known: Option<Known>,
+    /// The name that was asked for, where it can be one at all.
+    pub(super) asked: Option<UpstreamId>,
+    pub(super) facts: Box<Facts>,
     pub(super) worker: usize,
     pub(super) expires_s: u64,
 }
 
 impl Resolved {
-    /// Reads the body, names the principal and finds the upstream.
+    /// Reads the body, names the principal and looks the upstream up.
     pub(crate) async fn find(
         identified: Identified,
         world: &World,
@@ -78,16 +82,15 @@ impl Resolved {
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
         facts.principal = Some(principal.clone());
-        let Some(known) = world.registry.resolve(&principal.tenant, upstream) else {
-            return Err(Refused::new(unknown_upstream(upstream), facts));
-        };
-        facts.upstream = Some(known.id().clone());
+        let known = world.registry.resolve(&principal.tenant, upstream);
+        facts.upstream = known.as_ref().map(|known| known.id().clone());
         Ok(Self {
             expires_s: verified.expires_s(),
             head,
             ask,
             principal,
             known,
+            asked: UpstreamId::parse(upstream).ok(),
             facts,
             worker,
         })
@@ -98,17 +101,6 @@ impl Resolved {
     pub(crate) fn facts_mut(&mut self) -> &mut Facts {
         &mut self.facts
     }
-}
-
-/// The same words as a refusal by policy: what a tenant may not see does not exist for it.
-fn unknown_upstream(name: &str) -> Denial {
-    let shown: String = name.chars().take(64).collect();
-    Denial::new(Code::PolicyDenied, "not permitted, or it does not exist")
-        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
-        .detail(format!(
-            "the tenant has no upstream `{}`",
-            shown.escape_debug()
-        ))
 }
 
 fn note(facts: &mut Facts, message: &Message) {

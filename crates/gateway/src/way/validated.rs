@@ -30,6 +30,7 @@ pub(crate) enum Session {
 #[derive(Debug)]
 pub(crate) struct Validated {
     pub(super) resolved: Resolved,
+    pub(super) known: Known,
     pub(super) dialect: Dialect,
     pub(super) method: Option<&'static Method>,
     pub(super) effect: Effect,
@@ -48,21 +49,32 @@ impl Validated {
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
         resolved.facts.dialect = Some(dialect);
-        match examine(&resolved, dialect, sealer) {
-            Ok((method, effect, session, wanted)) => {
-                let questions = questions(&mut resolved, wanted);
-                Ok(Self {
-                    resolved,
-                    dialect,
-                    method,
-                    effect,
-                    session,
-                    questions,
-                })
-            }
-            Err(denial) => Err(Refused::new(denial, resolved.facts)),
-        }
+        let examined = examine(&resolved, dialect, sealer);
+        let (method, effect, session, wanted) = match examined {
+            Ok(examined) => examined,
+            Err(denial) => return Err(Refused::new(denial, resolved.facts)),
+        };
+        let Some(known) = resolved.known.take() else {
+            return Err(Refused::new(unknown_upstream(), resolved.facts));
+        };
+        let questions = questions(&mut resolved, &known, wanted);
+        Ok(Self {
+            resolved,
+            known,
+            dialect,
+            method,
+            effect,
+            session,
+            questions,
+        })
     }
+}
+
+/// The same words as a refusal by policy: what a tenant may not see does not exist for it.
+fn unknown_upstream() -> Denial {
+    Denial::new(Code::PolicyDenied, "not permitted, or it does not exist")
+        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
+        .detail("the tenant has no such upstream")
 }
 
 fn dialect(resolved: &Resolved) -> Result<Dialect, Denial> {
@@ -126,9 +138,6 @@ fn examine(
         ));
     }
     let wanted = targets(method, message)?;
-    if method.name == "tools/call" && dialect.era == Era::Modern {
-        check_mirrored(&resolved.known, &resolved.head.headers, message)?;
-    }
     Ok((Some(method), method.effect, session, wanted))
 }
 
@@ -142,17 +151,11 @@ fn session(resolved: &Resolved, dialect: Dialect, sealer: &Sealer) -> Result<Ses
     else {
         return Ok(Session::None);
     };
+    let upstream = resolved.asked.as_ref().ok_or_else(unknown_session)?;
     sealed
         .to_str()
         .ok()
-        .and_then(|s| {
-            sealer.open(
-                Purpose::Session,
-                &resolved.principal,
-                resolved.known.id(),
-                s,
-            )
-        })
+        .and_then(|s| sealer.open(Purpose::Session, &resolved.principal, upstream, s))
         .map(Session::Named)
         .ok_or_else(unknown_session)
 }
@@ -261,7 +264,7 @@ pub(crate) fn check_mirrored(
     param_header::compare(&tool.mirrored, headers, &arguments).map_err(|e| mismatch(e.to_string()))
 }
 
-fn questions(resolved: &mut Resolved, wanted: Wanted) -> Vec<Question> {
+fn questions(resolved: &mut Resolved, known: &Known, wanted: Wanted) -> Vec<Question> {
     if let Some((action, target)) = wanted.first() {
         resolved.facts.action = Some(*action);
         resolved.facts.target = Some(target.clone());
@@ -273,7 +276,7 @@ fn questions(resolved: &mut Resolved, wanted: Wanted) -> Vec<Question> {
             Question::new(
                 &resolved.principal,
                 action,
-                resolved.known.id(),
+                known.id(),
                 target,
                 method.clone(),
             )

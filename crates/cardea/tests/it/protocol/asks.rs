@@ -1,0 +1,257 @@
+//! What a server asks of the client passes only where a policy permits it, in both eras.
+
+use super::*;
+
+const CALLS: &str = r#"
+    permit(principal, action == Cardea::Action::"connect", resource);
+    permit(principal, action == Cardea::Action::"tools/call", resource);
+    permit(principal, action == Cardea::Action::"tasks", resource);
+"#;
+
+/// What a server may ask for, and what else it may try.
+const ASKS: [&str; 5] = [
+    "sampling/createMessage",
+    "elicitation/create",
+    "roots/list",
+    "tools/call",
+    "x.example/anything",
+];
+
+fn permit(method: &str) -> String {
+    format!(r#"permit(principal, action == Cardea::Action::"{method}", resource);"#)
+}
+
+/// A request of the server, spelt so that its bytes can be compared.
+fn request(method: &str) -> String {
+    format!(r#"{{"params":{{ "maxTokens":1.0}},"method":"{method}","id":"ask-1","jsonrpc":"2.0"}}"#)
+}
+
+/// A legacy server that asks the client on the stream of a call, and answers the call when it was told something.
+async fn legacy_scene(policies: String, method: &'static str) -> Scene {
+    let told = Gate::closed();
+    Scene::with(
+        |setup| setup.policy(&policies),
+        move |received| match received.rpc().as_str() {
+            "tools/call" => Script::stream()
+                .event(&request(method))
+                .until(&told)
+                .event(&answer(received, &tool_result_text("done")))
+                .close(),
+            "" => {
+                told.open();
+                Script::accepted()
+            }
+            _ => Script::accepted(),
+        },
+    )
+    .await
+}
+
+/// What the client answered, as the upstream saw it.
+fn told(scene: &Scene) -> Vec<Received> {
+    scene
+        .seen("")
+        .into_iter()
+        .filter(|r| r.method == "POST")
+        .collect()
+}
+
+#[tokio::test]
+async fn a_legacy_servers_request_is_refused_in_the_clients_place() {
+    for method in ASKS {
+        let scene = legacy_scene(CALLS.to_owned(), method).await;
+
+        let answer = scene
+            .call(&legacy("call", "tools/call", json!({"name": "echo"})))
+            .await;
+
+        let events = answer.events();
+        assert_eq!(
+            events.len(),
+            1,
+            "the client sees nothing of {method}: {}",
+            answer.text()
+        );
+        assert_eq!(text_of(&answer), "done", "the call goes on");
+        let told = told(&scene);
+        assert_eq!(told.len(), 1);
+        let told = told[0].json();
+        assert_eq!(
+            (&told["id"], &told["error"]["code"]),
+            (&json!("ask-1"), &json!(-31403)),
+            "{told}"
+        );
+        let record = until("the event's record", async || {
+            records(&scene.gateway)
+                .into_iter()
+                .find(|r| r["kind"] == "event" && r["method"] == method)
+        })
+        .await;
+        assert_eq!(record["denial"]["code"], "E_POLICY_DENIED", "{record:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_servers_request_passes_byte_for_byte_where_it_is_permitted() {
+    for method in &ASKS[..3] {
+        let scene = legacy_scene(format!("{CALLS}{}", permit(method)), method).await;
+        let message = legacy("call", "tools/call", json!({"name": "echo"}));
+        let mut open = scene.open(scene.ask(&message)).await;
+
+        let asked = open.event_text().await.unwrap().unwrap();
+        assert_eq!(asked, format!("data: {}\n\n", request(method)));
+        let reply = r#"{"jsonrpc":"2.0", "id":"ask-1","result":{"roots":[],"x":1.0}}"#;
+        assert_eq!(scene.send(scene.legacy_text(reply)).await.status, 202);
+
+        let last = open.message().await.unwrap().unwrap();
+        assert_eq!(last["result"]["content"][0]["text"], "done");
+        assert_eq!(told(&scene)[0].text(), reply);
+    }
+}
+
+#[tokio::test]
+async fn a_permission_for_one_kind_of_request_is_none_for_another() {
+    let scene = legacy_scene(
+        format!("{CALLS}{}", permit("roots/list")),
+        "elicitation/create",
+    )
+    .await;
+
+    let answer = scene
+        .call(&legacy("call", "tools/call", json!({"name": "echo"})))
+        .await;
+
+    assert_eq!(answer.events().len(), 1, "{}", answer.text());
+    assert!(told(&scene)[0].json()["error"].is_object());
+}
+
+/// A modern result that asks for input, spelt so that its bytes can be compared.
+fn input_required(methods: &[&str]) -> String {
+    let requests: Vec<String> = methods
+        .iter()
+        .enumerate()
+        .map(|(n, method)| format!(r#""k{n}": {{"params":{{"x":1.0}}, "m\u0065thod":"{method}"}}"#))
+        .collect();
+    format!(
+        r#"{{"requestState":"s\u0061==","inputR\u0065quests":{{{}}},"resultType":"input_required"}}"#,
+        requests.join(",")
+    )
+}
+
+async fn modern_scene(policies: String, methods: &'static [&'static str], stream: bool) -> Scene {
+    let required = input_required(methods);
+    Scene::with(
+        |setup| setup.policy(&policies),
+        move |received| {
+            let text = answer(received, &required);
+            if stream {
+                Script::stream().event(&text).close()
+            } else {
+                Script::json(text)
+            }
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_modern_request_for_input_is_refused_unless_all_of_it_is_permitted() {
+    let some = format!("{CALLS}{}", permit("roots/list"));
+    for (policies, methods) in [
+        (CALLS, &["sampling/createMessage"][..]),
+        (CALLS, &["elicitation/create"]),
+        (CALLS, &["roots/list"]),
+        (CALLS, &["x.example/anything"]),
+        (&some, &["roots/list", "elicitation/create"]),
+    ] {
+        for stream in [false, true] {
+            let scene = modern_scene(policies.to_owned(), methods, stream).await;
+
+            let answer = scene.call(&tool_call(7, json!({}))).await;
+
+            assert_eq!(
+                code_of(&answer),
+                "E_POLICY_DENIED",
+                "{methods:?}: {}",
+                answer.text()
+            );
+            assert!(!answer.text().contains("requestState"));
+            let record = scene.record("outcome", &call_id(&answer)).await;
+            assert_eq!(record["denial"]["code"], "E_POLICY_DENIED", "{record:#}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_modern_request_for_input_passes_byte_for_byte_where_it_is_permitted() {
+    let policies = format!(
+        "{CALLS}{}{}",
+        permit("roots/list"),
+        permit("elicitation/create")
+    );
+    let methods = &["roots/list", "elicitation/create"][..];
+    for stream in [false, true] {
+        let scene = modern_scene(policies.clone(), methods, stream).await;
+
+        let answer = scene.call(&tool_call(7, json!({}))).await;
+
+        let expected = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"result":{}}}"#,
+            input_required(methods)
+        );
+        assert!(answer.text().contains(&expected), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_asks_for_input_is_checked_like_a_call_that_does() {
+    // SEP-1686 and the tasks extension: the state of a task is a complete result whose status says what it waits for.
+    let task = r#"{"resultType":"complete","taskId":"t","status":"input_required","inputRequests":{"k":{"method":"sampling/createMessage","params":{}}}}"#;
+    let scene = Scene::with(|setup| setup.policy(CALLS), move |r| result(r, task)).await;
+    let message = modern(7, "tasks/get", json!({"taskId": "t"}));
+
+    let answer = scene.call(&message).await;
+
+    assert_eq!(code_of(&answer), "E_POLICY_DENIED", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_request_on_a_stream_of_the_modern_era_ends_the_call() {
+    let scene = Scene::start(|_| {
+        Script::stream()
+            .event(&request("sampling/createMessage"))
+            .hang()
+    })
+    .await;
+
+    let answer = scene.call(&tool_call(7, json!({}))).await;
+
+    assert_eq!(
+        code_of(&answer),
+        "E_UPSTREAM_MALFORMED",
+        "{}",
+        answer.text()
+    );
+    assert!(!answer.text().contains("sampling"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_request_on_a_sessions_own_stream_is_checked_too() {
+    let scene = Scene::with(
+        |setup| setup.policy(CALLS),
+        |received| match received.method.as_str() {
+            "GET" => Script::stream()
+                .event(&request("sampling/createMessage"))
+                .event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#)
+                .close(),
+            _ => Script::accepted(),
+        },
+    )
+    .await;
+
+    let answer = scene.send(scene.bare("GET")).await;
+
+    assert!(!answer.text().contains("sampling"), "{}", answer.text());
+    assert!(answer.text().contains("list_changed"), "{}", answer.text());
+    assert!(told(&scene)[0].json()["error"].is_object());
+}

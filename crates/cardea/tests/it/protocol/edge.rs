@@ -1,0 +1,377 @@
+//! Requests that are refused before anybody acts on them; the upstream sees none.
+
+use cardea_testkit::hostile::Seen as Diary;
+
+use super::*;
+
+async fn scene() -> Scene {
+    Scene::with(
+        |setup| {
+            setup
+                .policy(PERMIT_ALL)
+                .set(
+                    "limits",
+                    json!({"body_bytes_max": "4KiB", "json_depth_max": 16}),
+                )
+                .set("allowed_origins", json!(["https://chat.example"]))
+                .allowed_host("gateway.example")
+        },
+        |received| tool_result(received, "done"),
+    )
+    .await
+}
+
+/// A call that is right in every respect.
+fn good(scene: &Scene) -> Ask {
+    scene.ask(&tool_call(7, json!({"a": 1})))
+}
+
+/// Sends what must be refused, and checks status, code, record and that the upstream knows nothing.
+async fn refused(scene: &Scene, ask: Ask, status: u16, code: &str) -> Answer {
+    let before = scene.upstream.seen().requests.len();
+    let shown = format!("{ask:?}");
+    let answer = scene.send(ask).await;
+    assert_eq!(
+        (answer.status, code_of(&answer).as_str()),
+        (status, code),
+        "{shown}: {}",
+        answer.text()
+    );
+    let Diary { requests, .. } = scene.upstream.seen();
+    assert_eq!(requests.len(), before, "{shown} reached the upstream");
+    let record = scene.record("denial", &call_id(&answer)).await;
+    assert_eq!(record["denial"]["code"], code, "{record:#}");
+    answer
+}
+
+#[tokio::test]
+async fn the_call_that_the_others_are_compared_with_is_accepted() {
+    let scene = scene().await;
+    let answer = scene.send(good(&scene)).await;
+    assert_eq!((answer.status, text_of(&answer).as_str()), (200, "done"));
+}
+
+#[tokio::test]
+async fn a_header_that_disagrees_with_the_body_is_refused() {
+    let scene = scene().await;
+    for (name, value) in [
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-protocol-version", "2026-07-29"),
+        ("mcp-method", "tools/list"),
+        ("mcp-method", "TOOLS/CALL"),
+        ("mcp-method", "tools/call "),
+        ("mcp-name", "other"),
+        ("mcp-name", "Echo"),
+        ("mcp-name", ""),
+        ("mcp-name", "=?base64?b3RoZXI=?="),
+        ("mcp-name", "=?base64?!!?="),
+        ("mcp-name", "echo\u{e9}"),
+    ] {
+        let ask = good(&scene).set(name, value);
+        if value == "tools/call " {
+            // Blanks around a value are no part of it (RFC 9110, section 5.5).
+            assert_eq!(scene.send(ask).await.status, 200);
+            continue;
+        }
+        let answer = refused(&scene, ask, 400, "E_HEADER_MISMATCH").await;
+        assert_eq!(answer.json()["error"]["code"], -32020, "{name}: {value}");
+        assert_eq!(answer.json()["id"], 7);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_or_doubled_header_is_refused() {
+    let scene = scene().await;
+    for (name, value) in [
+        ("mcp-protocol-version", MODERN),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "echo"),
+    ] {
+        refused(&scene, good(&scene).without(name), 400, "E_HEADER_MISMATCH").await;
+        refused(
+            &scene,
+            good(&scene).add(name, value),
+            400,
+            "E_HEADER_MISMATCH",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_base64_that_says_the_same_is_accepted_and_forwarded_as_the_body_says_it() {
+    let scene = scene().await;
+
+    let answer = scene
+        .send(good(&scene).set("mcp-name", "=?base64?ZWNobw==?="))
+        .await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(scene.seen("tools/call")[0].header("mcp-name"), Some("echo"));
+}
+
+#[tokio::test]
+async fn a_body_that_two_parsers_could_read_differently_is_refused() {
+    let scene = scene().await;
+    let body = tool_call(7, json!({"a": 1})).to_string();
+    let twice = |what: &str, with: &str| {
+        assert!(body.contains(what));
+        body.replacen(what, with, 1)
+    };
+    for text in [
+        twice(r#""name":"echo""#, r#""name":"other","name":"echo""#),
+        twice(r#""name":"echo""#, r#""n\u0061me":"other","name":"echo""#),
+        twice(r#""a":1"#, r#""a":1,"a":2"#),
+        twice(r#""a":1"#, r#""x":{"y":[{"z":1,"\u007a":2}]}"#),
+        twice(r#""id":7"#, r#""id":7,"id":8"#),
+        twice(r#""jsonrpc":"2.0""#, r#""jsonrpc":"2.0","jsonrpc":"2.0""#),
+        twice(
+            r#""method":"tools/call""#,
+            r#""method":"ping","method":"tools/call""#,
+        ),
+        twice(r#""params":{"#, r#""params":{},"params":{"#),
+        twice(r#""_meta":{"#, r#""_meta":{"m":1,"m":2,"#),
+    ] {
+        let ask = good(&scene).body(text);
+        let answer = refused(&scene, ask, 400, "E_JSON_DUPLICATE_KEY").await;
+        assert_eq!(answer.json()["error"]["code"], -32700);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_message_is_refused() {
+    let scene = scene().await;
+    let one = tool_call(7, json!({})).to_string();
+    for (text, code) in [
+        (format!("[{one}]"), "E_BATCH_UNSUPPORTED"),
+        (format!("[{one},{one}]"), "E_BATCH_UNSUPPORTED"),
+        ("[]".into(), "E_BATCH_UNSUPPORTED"),
+        (format!("{one}{one}"), "E_JSON_MALFORMED"),
+        (format!("{one} x"), "E_JSON_MALFORMED"),
+        (format!("\u{feff}{one}"), "E_JSON_MALFORMED"),
+        (one.replace(":7", ":07"), "E_JSON_MALFORMED"),
+        (one.replace(":7", ":NaN"), "E_JSON_MALFORMED"),
+        (one[..one.len() - 1].into(), "E_JSON_MALFORMED"),
+        (String::new(), "E_JSON_MALFORMED"),
+        (one.replace("\"echo\"", "\"ec\tho\""), "E_JSON_MALFORMED"),
+        ("7".into(), "E_ENVELOPE_INVALID"),
+        ("null".into(), "E_ENVELOPE_INVALID"),
+        (one.replace(":7", ":null"), "E_ENVELOPE_INVALID"),
+        (one.replace(":7", ":[7]"), "E_ENVELOPE_INVALID"),
+        (one.replace("2.0", "1.0"), "E_ENVELOPE_INVALID"),
+        (
+            one.replacen('{', r#"{"result":{},"#, 1),
+            "E_ENVELOPE_INVALID",
+        ),
+    ] {
+        refused(&scene, good(&scene).body(text), 400, code).await;
+    }
+    let mut bytes = one.into_bytes();
+    bytes.insert(20, 0xff);
+    refused(&scene, good(&scene).body(bytes), 400, "E_JSON_MALFORMED").await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_deep_is_refused_and_the_deepest_allowed_is_not() {
+    let scene = scene().await;
+    // The message, its params and the arguments are three levels.
+    for (levels, allowed) in [(13, true), (14, false), (1500, false)] {
+        let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let text = tool_call(7, json!({"a": 1}))
+            .to_string()
+            .replace(r#""a":1"#, &format!(r#""a":{nested}"#));
+        let ask = good(&scene).body(text);
+        if allowed {
+            assert_eq!(scene.send(ask).await.status, 200);
+        } else {
+            refused(&scene, ask, 400, "E_JSON_TOO_DEEP").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_whether_its_length_is_announced_or_not() {
+    let scene = scene().await;
+    let body = tool_call(7, json!({"a": "x".repeat(4096)})).to_string();
+    refused(
+        &scene,
+        good(&scene).body(body.clone()),
+        413,
+        "E_BODY_TOO_LARGE",
+    )
+    .await;
+
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        scene.gateway.address(),
+        scene.token
+    );
+    let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let answer = exchange(scene.gateway.address(), chunked.as_bytes())
+        .await
+        .unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("E_BODY_TOO_LARGE"), "{answer}");
+    assert!(scene.upstream.seen().requests.is_empty());
+}
+
+#[tokio::test]
+async fn a_host_or_origin_that_is_not_ours_is_refused() {
+    let scene = scene().await;
+    for host in [
+        "evil.example",
+        "localhost",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "gateway.example.evil.example",
+    ] {
+        refused(
+            &scene,
+            good(&scene).set("host", host),
+            403,
+            "E_HOST_FORBIDDEN",
+        )
+        .await;
+    }
+    for origin in [
+        "null",
+        "https://evil.example",
+        "http://chat.example",
+        "https://chat.example:8443",
+        "",
+    ] {
+        refused(
+            &scene,
+            good(&scene).set("origin", origin),
+            403,
+            "E_ORIGIN_FORBIDDEN",
+        )
+        .await;
+    }
+    let two = good(&scene)
+        .set("origin", "https://chat.example")
+        .add("origin", "https://evil.example");
+    refused(&scene, two, 403, "E_ORIGIN_FORBIDDEN").await;
+    for good in [
+        good(&scene).set("host", "gateway.example"),
+        good(&scene).set("host", "GATEWAY.example:8443"),
+        good(&scene).set("origin", "https://chat.example"),
+    ] {
+        assert_eq!(scene.send(good).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_the_wrong_kind_is_refused_by_its_status() {
+    let scene = scene().await;
+    let ask = || good(&scene);
+    for (ask, status, code) in [
+        (ask().without("accept"), 406, "E_NOT_ACCEPTABLE"),
+        (
+            ask().set("accept", "application/json"),
+            406,
+            "E_NOT_ACCEPTABLE",
+        ),
+        (
+            ask().set("accept", "text/event-stream"),
+            406,
+            "E_NOT_ACCEPTABLE",
+        ),
+        (ask().without("content-type"), 415, "E_CONTENT_TYPE"),
+        (
+            ask().set("content-type", "text/plain"),
+            415,
+            "E_CONTENT_TYPE",
+        ),
+        (ask().set("content-encoding", "gzip"), 415, "E_CONTENT_TYPE"),
+        (
+            Ask::new("PUT", PATH).bearer(&scene.token),
+            405,
+            "E_HTTP_METHOD",
+        ),
+        (
+            Ask::new("PATCH", PATH).bearer(&scene.token),
+            405,
+            "E_HTTP_METHOD",
+        ),
+        (
+            scene.bare("GET").set("mcp-protocol-version", MODERN),
+            405,
+            "E_HTTP_METHOD",
+        ),
+        (
+            scene.bare("DELETE").set("mcp-protocol-version", MODERN),
+            405,
+            "E_HTTP_METHOD",
+        ),
+        (
+            scene.bare("GET").set("accept", "application/json"),
+            406,
+            "E_NOT_ACCEPTABLE",
+        ),
+    ] {
+        let answer = refused(&scene, ask, status, code).await;
+        assert_eq!(answer.header("allow").is_some(), status == 405);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_served_is_refused_with_those_that_are() {
+    let scene = scene().await;
+    let mut message = tool_call(7, json!({}));
+    message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01".into();
+
+    let answer = refused(&scene, scene.ask(&message), 400, "E_VERSION_UNSUPPORTED").await;
+
+    let error = &answer.json()["error"];
+    assert_eq!(
+        (&error["code"], &error["data"]["requested"]),
+        (&json!(-32022), &json!("2099-01-01"))
+    );
+    let supported = error["data"]["supported"].as_array().unwrap();
+    assert!(
+        supported.contains(&json!(MODERN)) && supported.contains(&json!(LEGACY)),
+        "{error}"
+    );
+    let legacy = scene
+        .ask(&legacy(7, "ping", json!({})))
+        .set("mcp-protocol-version", "1999-01-01");
+    refused(&scene, legacy, 400, "E_VERSION_UNSUPPORTED").await;
+}
+
+#[tokio::test]
+async fn a_modern_request_without_its_metadata_is_refused() {
+    let scene = scene().await;
+    for missing in ["protocolVersion", "clientCapabilities"] {
+        let mut message = tool_call(7, json!({}));
+        let meta = message["params"]["_meta"].as_object_mut().unwrap();
+        meta.remove(&format!("io.modelcontextprotocol/{missing}"));
+        let ask = good(&scene).body(message.to_string());
+
+        let answer = refused(&scene, ask, 400, "E_PARAMS_INVALID").await;
+
+        assert_eq!(answer.json()["error"]["code"], -32602);
+    }
+}
+
+#[tokio::test]
+async fn methods_of_the_other_era_do_not_exist() {
+    let scene = scene().await;
+    for method in [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "tasks/list",
+    ] {
+        let ask = scene.ask(&modern(7, method, json!({"uri": "file:///a"})));
+        let answer = refused(&scene, ask, 404, "E_METHOD_UNKNOWN").await;
+        assert_eq!(answer.json()["error"]["code"], -32601);
+    }
+    for method in ["server/discover", "subscriptions/listen", "tasks/update"] {
+        let ask = scene.ask(&legacy(7, method, json!({})));
+        refused(&scene, ask, 200, "E_METHOD_UNKNOWN").await;
+    }
+}
