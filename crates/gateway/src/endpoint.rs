@@ -120,7 +120,8 @@ async fn refuse(
 ) -> Recorded {
     let Refused { denial, facts } = refused;
     gateway.metrics.refused(denial.code.as_str());
-    let (era, id) = (facts.era(), facts.id.as_deref());
+    let era = facts.era();
+    let id = facts.id.as_deref().filter(|_| facts.is_request);
     let receipt = match gateway.ledger.append(&facts.refusal(&denial)) {
         Ok(pending) => pending.durable().await,
         Err(unavailable) => Err(unavailable),

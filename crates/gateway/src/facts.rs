@@ -24,7 +24,10 @@ pub(crate) struct Facts {
     pub(crate) method: Cow<'static, str>,
     pub(crate) action: Option<Action>,
     pub(crate) target: Option<Target>,
+    /// The raw JSON-RPC id, of a request or of a client's own response.
     pub(crate) id: Option<String>,
+    /// Whether a JSON-RPC answer is due.
+    pub(crate) is_request: bool,
     pub(crate) arguments: Option<Bytes>,
     pub(crate) decided_by: Arc<[Arc<str>]>,
     pub(crate) epoch: Option<u64>,
@@ -67,6 +70,7 @@ impl Facts {
             action: None,
             target: None,
             id: None,
+            is_request: false,
             arguments: None,
             decided_by: Arc::from([]),
             epoch: None,

@@ -53,6 +53,10 @@ pub struct Serving {
     admin: Option<SocketAddr>,
     /// Cancelled when waiting is over.
     killed: CancellationToken,
+    /// Health is told until the last call has ended, so this one ends last.
+    admin_thread: Option<thread::JoinHandle<()>>,
+    /// Cancelled when all workers have ended.
+    ended: CancellationToken,
 }
 
 /// Child processes get their own grace (input closed, SIGTERM) before they are killed.
@@ -98,8 +102,12 @@ impl Listeners {
             public: self.public.first().and_then(|s| s.local_addr().ok()),
             admin: self.admin.as_ref().and_then(|s| s.local_addr().ok()),
             killed: killed.clone(),
+            admin_thread: None,
+            ended: CancellationToken::new(),
         };
-        let mut admin = self.admin;
+        if let Some(admin) = self.admin {
+            serving.admin_thread = Some(admin_thread(gateway, admin, serving.ended.clone())?);
+        }
         for (index, public) in self.public.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -110,10 +118,9 @@ impl Listeners {
                 index,
                 killed: killed.clone(),
             };
-            let admin = admin.take();
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || runtime.block_on(worker.run(public, admin)))
+                .spawn(move || runtime.block_on(worker.run(public)))
                 .map_err(ListenError::Worker)?;
             serving.threads.push(thread);
         }
@@ -154,6 +161,10 @@ impl Serving {
         }
         drop(done);
         let _ = timer.join();
+        self.ended.cancel();
+        if let Some(admin) = self.admin_thread {
+            let _ = admin.join();
+        }
     }
 }
 
@@ -188,20 +199,8 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, public: std::net::TcpListener, admin: Option<std::net::TcpListener>) {
+    async fn run(self, public: std::net::TcpListener) {
         let graceful = GracefulShutdown::new();
-        let mut admin_task = None;
-        if let Some(admin) = admin {
-            match TcpListener::from_std(admin) {
-                Ok(listener) => {
-                    admin_task = Some(tokio::spawn(serve_admin(
-                        Arc::clone(&self.gateway),
-                        listener,
-                    )));
-                }
-                Err(error) => tracing::error!(%error, "the administrators' listener failed"),
-            }
-        }
         match TcpListener::from_std(public) {
             Ok(listener) => self.accept(listener, &graceful).await,
             Err(error) => tracing::error!(%error, "a listener failed"),
@@ -223,9 +222,6 @@ impl Worker {
         };
         if tokio::time::timeout(CHILDREN_TIMEOUT, ended).await.is_err() {
             tracing::warn!("some server processes had to be killed");
-        }
-        if let Some(task) = admin_task {
-            task.abort();
         }
     }
 
@@ -302,6 +298,32 @@ impl Drop for Connection {
 
 /// A scrape or a health check takes milliseconds; whoever takes longer is cut off.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn admin_thread(
+    gateway: &Arc<Gateway>,
+    listener: std::net::TcpListener,
+    ended: CancellationToken,
+) -> Result<thread::JoinHandle<()>, ListenError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ListenError::Worker)?;
+    let gateway = Arc::clone(gateway);
+    let serve = async move {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                ended
+                    .run_until_cancelled(serve_admin(gateway, listener))
+                    .await;
+            }
+            Err(error) => tracing::error!(%error, "the administrators' listener failed"),
+        }
+    };
+    thread::Builder::new()
+        .name("admin".into())
+        .spawn(move || runtime.block_on(serve))
+        .map_err(ListenError::Worker)
+}
 
 async fn serve_admin(gateway: Arc<Gateway>, listener: TcpListener) {
     loop {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use cardea_audit::Ledger;
+use cardea_audit::{Entry, Ledger};
 use cardea_domain::{Clock, UpstreamId};
 use cardea_identity::Authenticator;
 use cardea_policy::Policies;
@@ -170,9 +170,17 @@ impl Gateway {
     /// Whether calls can be served: listening, not draining, and the log can be written.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
-            && !self.draining.is_cancelled()
-            && self.ledger.health().is_ok()
+        let can_record = self.ledger.health().is_ok();
+        if !can_record {
+            // Nobody calls a gateway that is not ready, and the log heals with its next record:
+            // whoever asks for readiness makes one.
+            let probe = Entry {
+                event: Some("readiness_probe"),
+                ..Entry::default()
+            };
+            drop(self.ledger.append(&probe));
+        }
+        self.ready.load(Ordering::Acquire) && !self.draining.is_cancelled() && can_record
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Item<'a> {
 }
 
 /// Items on one page; each is a decision, and all of them hold up a worker.
-pub const ITEMS_MAX: usize = 5_000;
+pub const ITEMS_MAX: usize = 20_000;
 
 /// Why a list cannot be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

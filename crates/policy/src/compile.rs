@@ -110,8 +110,14 @@ impl<'a> Compiler<'a> {
             });
         }
         let validation = self.validator.validate(&parsed, ValidationMode::Strict);
+        // A policy is checked for each action that it could be about; one mistake is told once.
+        let mut told = std::collections::BTreeSet::new();
         for error in validation.validation_errors() {
-            self.findings.push(finding(file, error));
+            let finding = finding(file, error);
+            let place = finding.span.clone().map(|span| (span.start, span.end));
+            if place.is_none_or(|place| told.insert(place)) {
+                self.findings.push(finding);
+            }
         }
         let mut policies: Vec<&Policy> = parsed.policies().collect();
         // Cedar numbers them `policy0`, `policy1`, ... in the order of the file.

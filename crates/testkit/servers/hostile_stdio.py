@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -32,6 +33,9 @@ TOOLS = {
     "pair": "Answers when two calls are waiting, the later one first, after some progress for both",
     "wait": "Answers once it is cancelled",
     "close": "Closes its output and runs on",
+    "deaf": "Reads nothing any more",
+    "flood": "Reports progress without end",
+    "shout": "Writes `lines` lines to stderr before its answer",
     "twice": "Answers twice",
     "answer_other": "Answers to an id that was not asked, then to the one that was",
     "log": "Logs a message before its answer",
@@ -158,6 +162,24 @@ class Server:
             os.close(1)
             while True:
                 time.sleep(60)
+        elif name == "deaf":
+            while True:
+                time.sleep(60)
+        elif name == "flood":
+            while True:
+                self.send({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})
+                # Others are served in between.
+                while select.select([sys.stdin], [], [], 0)[0]:
+                    line = sys.stdin.readline()
+                    if not line:
+                        return
+                    other = json.loads(line)
+                    if other.get("method") == "tools/call":
+                        self.call(other["id"], other["params"])
+        elif name == "shout":
+            for line in range(arguments["lines"]):
+                print(f"line {line} of many, which nobody reads", file=sys.stderr)
+            self.text(number, "after the shouting")
         elif name == "twice":
             self.text(number, "first")
             self.text(number, "second")

@@ -34,7 +34,5 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
 }
 
 fn refuse(mistakes: &Diagnostics) -> anyhow::Result<()> {
-    let count = mistakes.errors().count();
-    let noun = if count == 1 { "mistake" } else { "mistakes" };
-    Err(anyhow!("{mistakes}{count} {noun} found"))
+    Err(anyhow!("{}", mistakes.to_string().trim_end()))
 }

@@ -65,7 +65,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || serving.drain(drain_timeout)).await?;
     ledger.close();
     if let Some(spans) = spans {
-        spans.shutdown();
+        // Its export runs on this runtime, so the runtime must not wait for it on its own thread.
+        tokio::task::spawn_blocking(move || spans.shutdown()).await?;
     }
     tracing::info!("stopped");
     Ok(())

@@ -60,8 +60,12 @@ impl Street {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-        let url = bounded("the Python server's URL", lines.next_line()).await.unwrap().expect("a URL");
-        let stdio = json!({"tenants": [TENANT], "stdio": {"command": python, "args": [server, "--stdio"]}});
+        let url = bounded("the Python server's URL", lines.next_line())
+            .await
+            .unwrap()
+            .expect("a URL");
+        let stdio =
+            json!({"tenants": [TENANT], "stdio": {"command": python, "args": [server, "--stdio"]}});
         let gateway = setup()
             .http_upstream(RMCP, &rmcp.url())
             .http_upstream(PYTHON, &url)
@@ -83,10 +87,15 @@ impl Street {
     fn on_record(&self, upstream: &str, called: &str, denied: Option<&str>) {
         let records = records(&self.gateway);
         let about = |kind: &str, tool: &str| {
-            let found = records.iter().filter(|r| r["kind"] == kind && r["upstream"] == upstream && r["target"]["name"] == tool);
+            let found = records.iter().filter(|r| {
+                r["kind"] == kind && r["upstream"] == upstream && r["target"]["name"] == tool
+            });
             found.count()
         };
-        assert!(about("intent", called) > 0 && about("outcome", called) > 0, "{upstream} {called}");
+        assert!(
+            about("intent", called) > 0 && about("outcome", called) > 0,
+            "{upstream} {called}"
+        );
         if let Some(denied) = denied {
             assert!(about("denial", denied) > 0, "{upstream} {denied}");
             assert_eq!(about("intent", denied), 0);
@@ -98,7 +107,10 @@ impl Street {
 fn installed() -> &'static Path {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
     CLIENTS.get_or_init(|| {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tools/clients").canonicalize().unwrap();
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tools/clients")
+            .canonicalize()
+            .unwrap();
         let output = Command::new(folder.join("install.sh")).output().unwrap();
         assert!(
             output.status.success(),

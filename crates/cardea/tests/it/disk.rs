@@ -38,7 +38,12 @@ async fn fill(stage: &Stage) -> (u64, Answer) {
 }
 
 fn is_refused(answer: &Answer) {
-    assert_eq!((answer.status, code_of(answer).as_str()), (503, "E_AUDIT_UNAVAILABLE"), "{}", answer.text());
+    assert_eq!(
+        (answer.status, code_of(answer).as_str()),
+        (503, "E_AUDIT_UNAVAILABLE"),
+        "{}",
+        answer.text()
+    );
     let error = &answer.json()["error"];
     assert_eq!(error["code"], -31503);
     assert_eq!(error["data"]["retryable"], true);
@@ -46,7 +51,10 @@ fn is_refused(answer: &Answer) {
 }
 
 async fn ready(stage: &Stage) -> u16 {
-    Ask::get("/readyz").send(stage.gateway.admin_address()).await.status
+    Ask::get("/readyz")
+        .send(stage.gateway.admin_address())
+        .await
+        .status
 }
 
 /// `cardea audit verify`; its output when all is well.
@@ -56,7 +64,11 @@ fn verified(gateway: &Gateway) -> String {
         .arg(gateway.config())
         .output()
         .unwrap();
-    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let shown = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{shown}");
     shown
 }
@@ -73,20 +85,31 @@ async fn calls_are_refused_and_have_no_effect_once_the_log_is_full() {
     is_refused(&refusal);
     // The last one may have got as far as the upstream: then its intent is there, and only its answer was lost.
     let effects = stage.echo.seen_of("tools/call").len() as u64;
-    assert!(effects == answered || effects == answered + 1, "{effects} effects, {answered} answers");
+    assert!(
+        effects == answered || effects == answered + 1,
+        "{effects} effects, {answered} answers"
+    );
 
     for n in 1000..1020 {
         is_refused(&stage.call(&filling(n)).await);
     }
 
-    assert_eq!(stage.echo.seen_of("tools/call").len() as u64, effects, "a call had an effect without its intent");
+    assert_eq!(
+        stage.echo.seen_of("tools/call").len() as u64,
+        effects,
+        "a call had an effect without its intent"
+    );
 }
 
 #[tokio::test]
 async fn nothing_at_all_is_answered_while_the_log_is_full() {
     let stage = cramped().await;
     fill(&stage).await;
-    let forbidden = modern(1, "tools/call", json!({"name": "forbidden", "padding": "x".repeat(3000)}));
+    let forbidden = modern(
+        1,
+        "tools/call",
+        json!({"name": "forbidden", "padding": "x".repeat(3000)}),
+    );
     let large = json!({"padding": "x".repeat(3000)});
     for ask in [
         stage.ask(&modern(1, "tools/list", large.clone())),
@@ -113,10 +136,30 @@ async fn the_gateway_says_that_it_cannot_serve_while_the_log_is_full() {
     assert_eq!(ready(&stage).await, 200);
     fill(&stage).await;
     assert_eq!(ready(&stage).await, 503);
-    assert_eq!(Ask::get("/readyz").send(stage.gateway.address()).await.status, 503);
-    assert_eq!(Ask::get("/healthz").send(stage.gateway.admin_address()).await.status, 200);
+    assert_eq!(
+        Ask::get("/readyz")
+            .send(stage.gateway.address())
+            .await
+            .status,
+        503
+    );
+    assert_eq!(
+        Ask::get("/healthz")
+            .send(stage.gateway.admin_address())
+            .await
+            .status,
+        200
+    );
     assert_eq!(metric(&stage.gateway, "cardea_audit_ok", &[]).await, 0.0);
-    assert!(stage.gateway.log().to_lowercase().contains("file too large"), "{}", stage.gateway.log());
+    assert!(
+        stage
+            .gateway
+            .log()
+            .to_lowercase()
+            .contains("file too large"),
+        "{}",
+        stage.gateway.log()
+    );
 }
 
 #[tokio::test]
@@ -129,9 +172,16 @@ async fn the_log_of_a_full_disk_verifies_and_holds_every_answer_that_left() {
 
     verified(&stage.gateway);
     let records = stage.records();
-    let has = |kind: &str, n: u64| records.iter().any(|r| r["kind"] == kind && r["id"] == n && r["method"] == "tools/call");
+    let has = |kind: &str, n: u64| {
+        records
+            .iter()
+            .any(|r| r["kind"] == kind && r["id"] == n && r["method"] == "tools/call")
+    };
     for n in 0..answered {
-        assert!(has("intent", n) && has("outcome", n), "call {n} was answered");
+        assert!(
+            has("intent", n) && has("outcome", n),
+            "call {n} was answered"
+        );
     }
     for seen in stage.echo.seen_of("tools/call") {
         let n = seen.message()["id"].as_u64().unwrap();
@@ -156,8 +206,16 @@ async fn an_answer_under_way_is_kept_back_when_its_outcome_cannot_be_recorded() 
         });
     }
     let address = stage.gateway.address();
-    let whole = tokio::spawn(stage.ask(&modern("whole", "prompts/get", json!({"name": "p"}))).try_send(address));
-    let streamed = tokio::spawn(stage.ask(&modern("streamed", "resources/read", json!({"uri": "a:b"}))).try_send(address));
+    let whole = tokio::spawn(
+        stage
+            .ask(&modern("whole", "prompts/get", json!({"name": "p"})))
+            .try_send(address),
+    );
+    let streamed = tokio::spawn(
+        stage
+            .ask(&modern("streamed", "resources/read", json!({"uri": "a:b"})))
+            .try_send(address),
+    );
     stage.echo.wait_for("prompts/get", 1).await;
     stage.echo.wait_for("resources/read", 1).await;
     fill(&stage).await;
@@ -186,7 +244,10 @@ async fn calls_go_on_by_themselves_when_there_is_room_again() {
     lift(&stage.gateway);
 
     // Nobody sends calls to an instance that is not ready: it has to find out by itself.
-    until("the gateway is ready again", async || (ready(&stage).await == 200).then_some(())).await;
+    until("the gateway is ready again", async || {
+        (ready(&stage).await == 200).then_some(())
+    })
+    .await;
     let answer = stage.call(&filling(5000)).await;
     assert!(answer.json()["result"].is_object(), "{}", answer.text());
     verified(&stage.gateway);
@@ -215,7 +276,10 @@ async fn a_gateway_that_starts_on_a_full_disk_serves_nothing_and_says_why() {
     match stage.gateway.start_again().await {
         Err(error) => {
             let said = format!("{error:#}");
-            assert!(said.contains("audit") && said.to_lowercase().contains("too large"), "{said}");
+            assert!(
+                said.contains("audit") && said.to_lowercase().contains("too large"),
+                "{said}"
+            );
             stage.gateway.ended(DEADLINE).await.unwrap();
         }
         Ok(()) => {
@@ -235,7 +299,11 @@ async fn a_gateway_that_starts_on_a_full_disk_serves_nothing_and_says_why() {
 /// Lifts the limit of the running gateway.
 fn lift(gateway: &Gateway) {
     let status = Command::new("prlimit")
-        .args(["--pid", &gateway.pid().to_string(), "--fsize=unlimited:unlimited"])
+        .args([
+            "--pid",
+            &gateway.pid().to_string(),
+            "--fsize=unlimited:unlimited",
+        ])
         .status()
         .expect("prlimit of util-linux");
     assert!(status.success());

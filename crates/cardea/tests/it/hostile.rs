@@ -198,7 +198,7 @@ impl Siege {
 }
 
 /// The physical memory of the gateway's process.
-fn resident_bytes(gateway: &Gateway) -> u64 {
+pub(crate) fn resident_bytes(gateway: &Gateway) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
     let line = status
         .lines()

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `bytes` | messages survive byte for byte, in both directions and eras |
 //! | `lists` | lists show what is permitted, and a hidden thing looks like none |
-//! | `edge` | what is refused before anybody reads it: headers, form, size, origin |
+//! | `edge` | what is refused before anybody reads it: headers, origin, versions |
+//! | `form` | bodies that are not exactly one message |
+//! | `limits` | what one request may cost |
 //! | `headers` | which headers pass, in either direction |
 //! | `sessions` | legacy sessions belong to their principal and upstream |
 //! | `resume` | broken streams go on where they were, filtered as they were |
@@ -14,7 +16,9 @@
 mod asks;
 mod bytes;
 mod edge;
+mod form;
 mod headers;
+mod limits;
 mod lists;
 mod resume;
 mod sessions;

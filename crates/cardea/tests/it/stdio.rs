@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `failures` | crashes, crash loops, junk, floods, silence |
 //! | `ends` | what is left of a process and its children when it is no longer wanted |
-//! | `isolation` | environment, principals, ids and tokens kept apart |
+//! | `isolation` | environment and principals kept apart |
+//! | `messages` | ids, progress, cancellation: many calls on one channel |
 //! | `servers` | real servers of both eras |
 //!
 //! The server is `crates/testkit/servers/hostile_stdio.py`, which notes what happens to it in a file.
@@ -12,6 +13,7 @@
 mod ends;
 mod failures;
 mod isolation;
+mod messages;
 mod servers;
 
 use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
@@ -184,6 +186,12 @@ fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
         "tools/call",
         json!({"name": tool, "arguments": arguments}),
     )
+}
+
+/// The legacy handshake.
+fn initialize() -> Value {
+    let client = json!({"name": "c", "version": "1"});
+    legacy(0, "initialize", json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}))
 }
 
 /// The JSON in the text of a tool's result.

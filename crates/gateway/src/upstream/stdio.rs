@@ -37,10 +37,14 @@ pub(super) struct StdioUpstream {
     processes_max: usize,
     idle_timeout: Duration,
     state: Mutex<State>,
+    /// Held from a start to its first sign of life where that decides about the next one.
+    starting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Processes that run or are being ended.
+    running: usize,
     /// Legacy: by the session id that the gateway gave.
     sessions: HashMap<String, Arc<Process>>,
     /// Modern: by principal.
@@ -76,6 +80,7 @@ impl StdioUpstream {
             processes_max: limits.sessions_stdio_max,
             idle_timeout: limits.session_idle_timeout,
             state: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
         }
     }
 
@@ -217,14 +222,13 @@ impl StdioUpstream {
             principal.subject.clone(),
             principal.actor.clone(),
         );
-        {
-            let state = self.state.lock();
-            if state.era == Some(Era::Legacy) {
-                return Err(earlier_version());
-            }
-            if let Some(process) = state.principals.get(&owner).filter(|p| !p.is_over()) {
-                return Ok(Arc::clone(process));
-            }
+        if let Some(process) = self.known_process(&owner)? {
+            return Ok(process);
+        }
+        // One start at a time: who waited finds the process of the one before, or its crash.
+        let _one_at_a_time = self.starting.lock().await;
+        if let Some(process) = self.known_process(&owner)? {
+            return Ok(process);
         }
         let process = self.start().await?;
         let era = process.probe().await?;
@@ -234,17 +238,20 @@ impl StdioUpstream {
             process.stop();
             return Err(earlier_version());
         }
-        // Two first calls at once start two processes; the second finds the first one's here.
-        match state.principals.get(&owner).filter(|p| !p.is_over()) {
-            Some(first) => {
-                process.stop();
-                Ok(Arc::clone(first))
-            }
-            None => {
-                state.principals.insert(owner, Arc::clone(&process));
-                Ok(process)
-            }
+        state.principals.insert(owner, Arc::clone(&process));
+        Ok(process)
+    }
+
+    fn known_process(&self, owner: &Owner) -> Result<Option<Arc<Process>>, Denial> {
+        let state = self.state.lock();
+        if state.era == Some(Era::Legacy) {
+            return Err(earlier_version());
         }
+        Ok(state
+            .principals
+            .get(owner)
+            .filter(|p| !p.is_over())
+            .cloned())
     }
 
     /// Starts a process, unless there are too many or the last ones crashed a moment ago.
@@ -256,7 +263,7 @@ impl StdioUpstream {
             }
             state.sessions.retain(|_, p| !p.is_over());
             state.principals.retain(|_, p| !p.is_over());
-            if state.sessions.len() + state.principals.len() >= self.processes_max {
+            if state.running >= self.processes_max {
                 return Err(Denial::new(
                     Code::Overloaded,
                     format!("the server already runs {} times", self.processes_max),
@@ -276,6 +283,7 @@ impl StdioUpstream {
             )));
         }
         tokio::time::sleep(wait).await;
+        self.state.lock().running += 1;
         let upstream = Arc::downgrade(self);
         let on_exit = move |ran: Duration, wanted: bool| {
             if let Some(upstream) = upstream.upgrade() {
@@ -293,10 +301,11 @@ impl StdioUpstream {
     }
 
     fn exited(&self, ran: Duration, wanted: bool) {
+        let mut state = self.state.lock();
+        state.running = state.running.saturating_sub(1);
         if wanted {
             return;
         }
-        let mut state = self.state.lock();
         if ran >= RAN_WELL {
             state.backoff.crashes = 0;
         }

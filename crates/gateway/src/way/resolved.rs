@@ -117,6 +117,7 @@ fn note(facts: &mut Facts, message: &Message) {
             .collect::<String>()
             .into(),
     };
+    facts.is_request = message.kind() == cardea_mcp::Kind::Request;
     facts.id = message.id().map(|id| id.raw().to_owned());
     facts.model = message
         .meta_str(meta::MODEL)

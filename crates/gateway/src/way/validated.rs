@@ -55,7 +55,12 @@ impl Validated {
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
         let Some(known) = resolved.known.take() else {
-            return Err(Refused::new(unknown_upstream(), resolved.facts));
+            let denial = match wanted.first() {
+                Some((Action::Extension, _)) => unknown_method(&resolved.facts.method, dialect.era)
+                    .detail("the tenant has no such upstream"),
+                _ => unknown_upstream(),
+            };
+            return Err(Refused::new(denial, resolved.facts));
         };
         let questions = questions(&mut resolved, &known, wanted);
         Ok(Self {

@@ -68,36 +68,73 @@ impl Run<'_> {
         let mut command = tokio::process::Command::new(interpreter);
         command
             .arg(folder.join(self.client.driver))
-            .args(["--url", &street.gateway.url(self.upstream), "--token", &street.token, "--mode", self.mode])
-            .args(["--call", self.call, "--args", &self.arguments.to_string(), "--expect-denied", self.denied])
+            .args([
+                "--url",
+                &street.gateway.url(self.upstream),
+                "--token",
+                &street.token,
+                "--mode",
+                self.mode,
+            ])
+            .args([
+                "--call",
+                self.call,
+                "--args",
+                &self.arguments.to_string(),
+                "--expect-denied",
+                self.denied,
+            ])
             .kill_on_drop(true);
         if self.client.elicits {
             command.args(["--elicit", r#"{"name":"Ada"}"#]);
         }
         let output = tokio::time::timeout(RUN_WITHIN, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("{} hangs", self.named())).unwrap();
+        let output = output
+            .unwrap_or_else(|_| panic!("{} hangs", self.named()))
+            .unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         let report: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{}: {error}: {complaint}", self.named()));
-        assert!(output.status.success(), "{}: {}: {report:#}\n{complaint}\n{}", self.named(), output.status, street.gateway.log());
+        assert!(
+            output.status.success(),
+            "{}: {}: {report:#}\n{complaint}\n{}",
+            self.named(),
+            output.status,
+            street.gateway.log()
+        );
         report
     }
 
     fn named(&self) -> String {
-        format!("{} --mode {} against {}", self.client.driver, self.mode, self.upstream)
+        format!(
+            "{} --mode {} against {}",
+            self.client.driver, self.mode, self.upstream
+        )
     }
 
     /// What every client must see of every server.
     fn check(&self, report: &Value, shown: &[&str]) {
         let named = self.named();
         let modern = self.mode != "legacy";
-        assert_eq!(report["protocol"], if modern { MODERN } else { LEGACY }, "{named}: {report:#}");
-        let mut tools: Vec<&str> = report["tools"].as_array().unwrap().iter().map(|tool| tool.as_str().unwrap()).collect();
+        assert_eq!(
+            report["protocol"],
+            if modern { MODERN } else { LEGACY },
+            "{named}: {report:#}"
+        );
+        let mut tools: Vec<&str> = report["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool.as_str().unwrap())
+            .collect();
         tools.sort_unstable();
         assert_eq!(tools, shown, "{named}: {report:#}");
         assert_eq!(report["is_error"], false, "{named}: {report:#}");
         let denied = &report["denied"];
-        assert!(denied["code"] == -31403 || denied["as"] == "client", "{named}: {report:#}");
+        assert!(
+            denied["code"] == -31403 || denied["as"] == "client",
+            "{named}: {report:#}"
+        );
     }
 }
 
@@ -113,13 +150,22 @@ async fn against_rmcp(street: &Street, client: &Client, mode: &str) {
     let report = run.report(street).await;
     run.check(&report, &["test_simple_text", "test_tool_with_progress"]);
     if client.reports_progress {
-        assert_eq!(report["progress"].as_array().unwrap().len(), 3, "{}: {report:#}", run.named());
+        assert_eq!(
+            report["progress"].as_array().unwrap().len(),
+            3,
+            "{}: {report:#}",
+            run.named()
+        );
     }
     street.on_record(RMCP, run.call, None);
 }
 
 async fn against_python(street: &Street, client: &Client, mode: &str) {
-    let (call, text) = if client.elicits { ("ask_name", "hello Ada") } else { ("seen_headers", "user-agent") };
+    let (call, text) = if client.elicits {
+        ("ask_name", "hello Ada")
+    } else {
+        ("seen_headers", "user-agent")
+    };
     let run = Run {
         client,
         mode,
@@ -132,9 +178,17 @@ async fn against_python(street: &Street, client: &Client, mode: &str) {
     run.check(&report, &["ask_name", "seen_headers"]);
     let told = report["result_text"].as_str().unwrap();
     assert!(told.contains(text), "{}: {report:#}", run.named());
-    assert!(!told.contains(&street.token) && !told.contains("authorization"), "{told}");
+    assert!(
+        !told.contains(&street.token) && !told.contains("authorization"),
+        "{told}"
+    );
     if client.elicits {
-        assert_eq!(report["elicited"], json!(["Who shall be greeted?"]), "{}", run.named());
+        assert_eq!(
+            report["elicited"],
+            json!(["Who shall be greeted?"]),
+            "{}",
+            run.named()
+        );
     }
     street.on_record(PYTHON, run.call, None);
 }
@@ -150,7 +204,12 @@ async fn against_python_over_stdio(street: &Street, client: &Client, mode: &str)
     };
     let report = run.report(street).await;
     run.check(&report, &["count_up", "region"]);
-    assert_eq!(report["result_text"], "region eu", "{}: {report:#}", run.named());
+    assert_eq!(
+        report["result_text"],
+        "region eu",
+        "{}: {report:#}",
+        run.named()
+    );
     street.on_record(PYTHON_STDIO, run.call, None);
 }
 
@@ -167,13 +226,29 @@ async fn drive(client: &Client) {
 /// A client with a token of nobody's gets nothing, and says so rather than to hang.
 async fn wrong_token(street: &Street, client: &Client) {
     let folder = installed();
-    let interpreter = if client.driver.ends_with(".py") { folder.join(".venv/bin/python3") } else { "node".into() };
+    let interpreter = if client.driver.ends_with(".py") {
+        folder.join(".venv/bin/python3")
+    } else {
+        "node".into()
+    };
     let run = tokio::process::Command::new(interpreter)
         .arg(folder.join(client.driver))
-        .args(["--url", &street.gateway.url(RMCP), "--token", "nobody", "--mode", client.modes[0], "--call", "test_simple_text"])
+        .args([
+            "--url",
+            &street.gateway.url(RMCP),
+            "--token",
+            "nobody",
+            "--mode",
+            client.modes[0],
+            "--call",
+            "test_simple_text",
+        ])
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(RUN_WITHIN, run).await.expect("an end").unwrap();
+    let output = tokio::time::timeout(RUN_WITHIN, run)
+        .await
+        .expect("an end")
+        .unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(report["error"].is_object(), "{report:#}");
     assert_eq!(report["tools"], json!([]));

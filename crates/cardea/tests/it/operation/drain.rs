@@ -20,8 +20,6 @@ async fn a_call_in_flight_finishes_and_no_new_connection_is_taken() {
             TcpStream::connect(stage.gateway.address()).await.err()
         })
         .await;
-        assert_eq!(admin_status(&stage.gateway, "/readyz").await, 503);
-        assert_eq!(admin_status(&stage.gateway, "/healthz").await, 200);
         gate.open();
         let answer = bounded("the held call", call).await.unwrap().unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -31,6 +29,33 @@ async fn a_call_in_flight_finishes_and_no_new_connection_is_taken() {
         let outcome = stage.record_by_id("outcome", &json!("held")).await;
         assert_eq!(outcome["response"]["outcome"], "result");
     }
+}
+
+/// Whoever balances load looks at readiness, whoever restarts the dead at health; both also while it drains.
+#[tokio::test]
+async fn health_is_told_until_the_last_call_has_ended() {
+    // The one call is at one of eight workers.
+    let mut stage = Stage::with(|setup| setup.policy(PERMIT_ALL).set("workers", 8.into())).await;
+    let gate = Gate::closed();
+    let call = held_call(&stage, &gate).await;
+    stage.gateway.signal("TERM").unwrap();
+    until("new connections are refused", async || {
+        TcpStream::connect(stage.gateway.address()).await.err()
+    })
+    .await;
+    assert_eq!(admin_status(&stage.gateway, "/readyz").await, 503);
+    assert_eq!(admin_status(&stage.gateway, "/healthz").await, 200);
+    assert_eq!(metric(&stage.gateway, "cardea_open_calls", &[]).await, 1.0);
+    gate.open();
+    assert_eq!(
+        bounded("the held call", call)
+            .await
+            .unwrap()
+            .unwrap()
+            .status,
+        200
+    );
+    assert!(stage.gateway.ended(DEADLINE).await.unwrap().success());
 }
 
 #[tokio::test]
@@ -87,8 +112,8 @@ async fn a_request_that_was_begun_before_is_told_to_come_again_or_cut_off() {
     );
     begun.write_all(head.as_bytes()).await.unwrap();
     stage.gateway.signal("TERM").unwrap();
-    until("the gateway drains", async || {
-        (admin_status(&stage.gateway, "/readyz").await == 503).then_some(())
+    until("new connections are refused", async || {
+        TcpStream::connect(stage.gateway.address()).await.err()
     })
     .await;
     // It may be gone already.

@@ -216,6 +216,52 @@ async fn a_task_that_asks_for_input_is_checked_like_a_call_that_does() {
 }
 
 #[tokio::test]
+async fn a_note_on_a_task_that_asks_for_input_is_checked_too() {
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"t","status":"input_required","inputRequests":{"k":{"method":"sampling/createMessage","params":{}}}}}"#;
+    let policies = format!(
+        r#"{CALLS} permit(principal, action == Cardea::Action::"resources/subscribe", resource);"#
+    );
+    let scene = Scene::with(|setup| setup.policy(&policies), move |_| Script::stream().event(note).close()).await;
+    let message = modern(7, "subscriptions/listen", json!({"notifications": {"taskIds": ["t"]}}));
+
+    let answer = scene.call(&message).await;
+
+    assert!(!answer.text().contains("sampling"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_error_that_sends_the_person_somewhere_is_checked_like_a_request() {
+    // 2025-11-25, Elicitation, URL Elicitation Required Error: the server elicits by refusing the call.
+    let error = |received: &Received| {
+        let elicitation = json!({"mode": "url", "elicitationId": "e", "url": "https://evil.example/", "message": "log in"});
+        json!({
+            "jsonrpc": "2.0",
+            "id": received.json()["id"],
+            "error": {"code": -32042, "message": "log in first", "data": {"elicitations": [elicitation]}},
+        })
+        .to_string()
+    };
+    let message = legacy(7, "tools/call", json!({"name": "echo"}));
+    let permitted = format!("{CALLS}{}", permit("elicitation/create"));
+    for (policies, passes) in [(CALLS, false), (&permitted, true)] {
+        for stream in [false, true] {
+            let scene = Scene::with(
+                |setup| setup.policy(policies),
+                move |received| match stream {
+                    true => Script::stream().event(&error(received)).close(),
+                    false => Script::json(error(received)),
+                },
+            )
+            .await;
+
+            let answer = scene.call(&message).await;
+
+            assert_eq!(answer.text().contains("evil.example"), passes, "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_on_a_stream_of_the_modern_era_ends_the_call() {
     let scene = Scene::start(|_| {
         Script::stream()

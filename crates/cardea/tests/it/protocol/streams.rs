@@ -158,6 +158,35 @@ async fn a_principal_has_no_more_streams_than_the_limit_and_others_have_their_ow
 }
 
 #[tokio::test]
+async fn streams_asked_for_at_once_are_no_more_than_the_limit_either() {
+    let limits = json!({"streams_per_principal_max": 2});
+    let gate = Gate::closed();
+    let late = gate.clone();
+    let scene = Scene::with(
+        |setup| setup.policy(PERMIT_ALL).set("limits", limits),
+        move |_| Script::new().until(&late).send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n").hang(),
+    )
+    .await;
+    let opening = (0..20).map(|_| tokio::spawn(scene.bare("GET").try_open(scene.gateway.address())));
+    let opening: Vec<_> = opening.collect();
+    // Whatever is let through waits at the upstream until all have come.
+    until("two streams at the upstream", async || (scene.upstream.seen().requests.len() >= 2).then_some(())).await;
+    let refused = until("an end of the others' beginning", async || {
+        let finished = opening.iter().filter(|one| one.is_finished()).count();
+        let waiting = scene.upstream.seen().requests.len();
+        (finished + waiting == 20).then_some(finished)
+    })
+    .await;
+    gate.open();
+
+    assert_eq!(refused, 18, "of 20 streams at once two may be open");
+    for one in opening {
+        let open = bounded("a reply", one).await.unwrap().unwrap();
+        assert!([200, 503].contains(&open.status));
+    }
+}
+
+#[tokio::test]
 async fn a_call_over_the_stream_limit_has_no_effect() {
     let limits = json!({"streams_per_principal_max": 1});
     let scene = Scene::with(

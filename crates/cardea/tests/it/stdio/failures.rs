@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::hostile::resident_bytes;
 
 #[tokio::test]
 async fn a_server_that_crashes_in_a_call_fails_that_call_and_the_next_one_finds_it_again() {
@@ -72,8 +73,7 @@ async fn a_crash_ends_the_other_calls_of_its_process_and_its_legacy_session() {
         after.text()
     );
     let session = until("a new session", async || {
-        let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-        let answer = shop.send(ask(&legacy(0, "initialize", params)).bearer(&shop.token)).await;
+        let answer = shop.send(ask(&initialize()).bearer(&shop.token)).await;
         answer.header("mcp-session-id")
     })
     .await;
@@ -104,6 +104,40 @@ async fn a_server_that_always_crashes_is_not_started_over_and_over() {
     assert!(starts <= 7, "{starts} starts in {:?}", began.elapsed());
     assert!(calls > starts, "calls are answered meanwhile");
     shop.good_answers().await;
+}
+
+#[tokio::test]
+async fn a_legacy_server_that_always_crashes_is_not_started_over_and_over() {
+    let shop = Workshop::with(&["--era", "legacy", "--crash-at-start"], json!({}), |setup| setup).await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) {
+        let answer = shop.send(ask(&initialize()).bearer(&shop.token)).await;
+        assert!(!code_of(&answer).is_empty(), "{}", answer.text());
+        assert_eq!(answer.header("mcp-session-id"), None);
+    }
+    let starts = shop.started().len();
+    assert!(starts <= 7, "{starts} starts in {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_crashed_at_its_first_start_is_still_of_the_modern_era() {
+    // The first start fails for a reason of its own, such as a file that is not there yet.
+    let folder = tempfile::tempdir().unwrap();
+    let flag = folder.path().join("ready");
+    let command = format!("test -e {flag:?} && exec {} {:?} --era modern", python(), program());
+    let late = json!({"tenants": [TENANT], "stdio": {"command": "sh", "args": ["-c", command]}});
+    let shop = Workshop::with(&[], json!({}), |setup| setup.upstream(UPSTREAM, late)).await;
+    let first = shop.call("echo", json!({})).await;
+    assert_eq!(first.json()["error"]["code"], -31502, "{}", first.text());
+
+    fs::write(&flag, "").unwrap();
+
+    let answer = until("the server", async || {
+        let answer = shop.call("echo", json!({"a": 1})).await;
+        (!["E_UPSTREAM_CLOSED", "E_UPSTREAM_UNREACHABLE"].contains(&code_of(&answer).as_str())).then_some(answer)
+    })
+    .await;
+    assert_eq!(told(&answer), json!({"a": 1}));
 }
 
 #[tokio::test]
@@ -272,4 +306,63 @@ async fn many_first_calls_at_once_do_not_start_more_processes_than_the_limit() {
     let starts = shop.started().len();
     assert!(starts <= 3, "{starts} processes were started");
     assert!(answers.iter().any(|answer| code_of(answer).is_empty()));
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_leaves_no_process_behind() {
+    let silent = json!({
+        "tenants": [TENANT],
+        "stdio": {"command": "sleep", "args": ["1000"]},
+        "limits": {"call_timeout": "1s", "sessions_stdio_max": 2},
+    });
+    let shop = Workshop::with(&[], json!({}), |setup| setup.upstream(UPSTREAM, silent)).await;
+    for _ in 0..4 {
+        let answer = shop.send(ask(&initialize()).bearer(&shop.token)).await;
+        // Nobody has the id of such a session: it counts against the limit for as long as it is there.
+        assert_eq!(code_of(&answer), "E_UPSTREAM_TIMEOUT", "{}", answer.text());
+        assert_eq!(answer.header("mcp-session-id"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_read_does_not_use_up_the_memory() {
+    let shop = Workshop::with(&[], json!({"call_timeout": "4s"}), |setup| setup).await;
+    shop.call("echo", json!({})).await;
+    let deaf = tokio::spawn(shop.ask("deaf", json!({})).try_send(shop.gateway.address()));
+    shop.note("call deaf").await;
+    let padding = "x".repeat(3 << 20);
+    for _ in 0..4 {
+        let calls = (0..40).map(|_| shop.call("echo", json!({"padding": padding})));
+        let answers = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(|answer| !code_of(answer).is_empty()));
+    }
+    let resident = resident_bytes(&shop.gateway);
+    assert!(resident < 300 << 20, "the gateway uses {resident} bytes");
+    shop.good_answers().await;
+    deaf.abort();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_the_other_calls_no_longer_than_its_own() {
+    let shop = Workshop::with(&[], json!({"call_timeout": "3s"}), |setup| setup).await;
+    shop.call("echo", json!({})).await;
+    let mut message = call("flood", "flood", json!({}));
+    message["params"]["_meta"]["progressToken"] = 1.into();
+    let unread = ask(&message).bearer(&shop.token).open(shop.gateway.address()).await;
+
+    until("an answer to another call of the same process", async || {
+        let answer = shop.call("echo", json!({"a": 1})).await;
+        code_of(&answer).is_empty().then_some(())
+    })
+    .await;
+    drop(unread);
+}
+
+#[tokio::test]
+async fn a_server_that_shouts_on_stderr_is_heard_and_not_kept() {
+    let shop = Workshop::open("modern").await;
+    let answer = shop.call("shout", json!({"lines": 200_000})).await;
+    assert_eq!(text_of(&answer), "after the shouting", "{}", answer.text());
+    let resident = resident_bytes(&shop.gateway);
+    assert!(resident < 200 << 20, "the gateway uses {resident} bytes");
 }

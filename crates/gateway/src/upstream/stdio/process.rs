@@ -2,7 +2,10 @@
 
 use std::{
     process::Stdio,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub(super) struct Process {
     used: Mutex<Instant>,
     last_words: Mutex<String>,
     learnt: Mutex<bool>,
+    /// Its output ended before anybody asked it to.
+    broke: AtomicBool,
     stop: CancellationToken,
     over: CancellationToken,
 }
@@ -88,6 +93,7 @@ impl Process {
             used: Mutex::new(Instant::now()),
             last_words: Mutex::default(),
             learnt: Mutex::new(false),
+            broke: AtomicBool::new(false),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
         });
@@ -187,7 +193,7 @@ impl Process {
     pub(super) async fn probe(self: &Arc<Self>) -> Result<Era, Denial> {
         let answer = match self.ask("server/discover", json!({})).await {
             Ok(answer) => answer,
-            Err(_) if !self.over.is_cancelled() => return Ok(Era::Legacy),
+            Err(_) if !self.is_over() => return Ok(Era::Legacy),
             Err(denial) => return Err(denial),
         };
         if answer.kind() == Kind::Result {
@@ -276,8 +282,11 @@ impl Process {
                 Ok(_) => self.line(&line).await,
             }
         }
-        self.routes.lock().end();
+        if !self.stop.is_cancelled() {
+            self.broke.store(true, Ordering::Release);
+        }
         self.stop.cancel();
+        self.routes.lock().end();
     }
 
     async fn line(&self, line: &[u8]) {
@@ -347,31 +356,31 @@ impl Process {
         on_exit: impl FnOnce(Duration, bool),
     ) {
         let started = Instant::now();
+        // Taken while it runs: a process that was waited for has no id any more, and what it
+        // started must still be found.
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
         let mut check = tokio::time::interval(IDLE_CHECK);
-        let wanted = loop {
+        loop {
             tokio::select! {
-                _ = child.wait() => break self.stop.is_cancelled() && !self.crashed(&mut child),
-                () = self.stop.cancelled() => {
-                    // A closed stdout stops a process too: that is a crash, unless asked for.
-                    break !self.crashed(&mut child);
-                }
+                _ = child.wait() => break,
+                () = self.stop.cancelled() => break,
                 _ = check.tick() => {
                     if self.routes.lock().is_idle() && self.used.lock().elapsed() > idle_timeout {
                         self.stop.cancel();
                     }
                 }
             }
-        };
-        self.routes.lock().end();
+        }
+        let wanted = self.stop.is_cancelled() && !self.broke.load(Ordering::Acquire);
         self.stop.cancel();
-        end(&mut child).await;
+        self.routes.lock().end();
+        end(&mut child, group).await;
         tracing::info!(upstream = %self.upstream, wanted, ran_ms = started.elapsed().as_millis(), "a server process ended");
         on_exit(started.elapsed(), wanted);
         self.over.cancel();
-    }
-
-    fn crashed(&self, child: &mut Child) -> bool {
-        matches!(child.try_wait(), Ok(Some(_)))
     }
 }
 
@@ -396,11 +405,7 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
 }
 
 /// Ends the process and its whole group: by its closed input, then SIGTERM, then SIGKILL.
-async fn end(child: &mut Child) {
-    let group = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(rustix::process::Pid::from_raw);
+async fn end(child: &mut Child, group: Option<rustix::process::Pid>) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         signal(group, rustix::process::Signal::TERM);
         if tokio::time::timeout(GRACE, child.wait()).await.is_err() {

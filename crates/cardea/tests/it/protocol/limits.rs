@@ -1,0 +1,134 @@
+//! What one request may cost: depth, size, headers, time.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    edge::{good, refused, scene},
+    *,
+};
+
+#[tokio::test]
+async fn a_body_that_is_too_deep_is_refused_and_the_deepest_allowed_is_not() {
+    let scene = scene().await;
+    // The message, its params and the arguments are three levels.
+    for (levels, allowed) in [(13, true), (14, false), (1500, false)] {
+        let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let text = tool_call(7, json!({"a": 1}))
+            .to_string()
+            .replace(r#""a":1"#, &format!(r#""a":{nested}"#));
+        let ask = good(&scene).body(text);
+        if allowed {
+            assert_eq!(scene.send(ask).await.status, 200);
+        } else {
+            refused(&scene, ask, 400, "E_JSON_TOO_DEEP").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_whether_its_length_is_announced_or_not() {
+    let scene = scene().await;
+    let body = tool_call(7, json!({"a": "x".repeat(4096)})).to_string();
+    refused(
+        &scene,
+        good(&scene).body(body.clone()),
+        413,
+        "E_BODY_TOO_LARGE",
+    )
+    .await;
+
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        scene.gateway.address(),
+        scene.token
+    );
+    let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let answer = exchange(scene.gateway.address(), chunked.as_bytes())
+        .await
+        .unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("E_BODY_TOO_LARGE"), "{answer}");
+    assert!(scene.upstream.seen().requests.is_empty());
+}
+
+/// The head of a call, up to its blank line.
+fn head(scene: &Scene, more: &str) -> String {
+    format!(
+        "POST {PATH} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n{more}\r\n",
+        scene.gateway.address(),
+        scene.token
+    )
+}
+
+async fn sent(scene: &Scene, text: &str) -> String {
+    let answer = exchange(scene.gateway.address(), text.as_bytes()).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off() {
+    let limits = json!({"header_timeout": "1s"});
+    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let whole = head(&scene, "");
+    let began = Instant::now();
+
+    let answer = sent(&scene, &whole[..whole.len() - 2]).await;
+
+    assert!(!answer.contains("200"), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_refused() {
+    let limits = json!({"body_timeout": "1s"});
+    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let head = head(&scene, "Content-Length: 100\r\n");
+
+    let answer = sent(&scene, &format!("{head}{{\"jsonrpc\"")).await;
+
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("E_BODY_INCOMPLETE"), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "the rest is not read as a request: {answer}");
+    assert!(scene.upstream.seen().requests.is_empty());
+}
+
+#[tokio::test]
+async fn more_headers_than_the_limit_are_refused() {
+    let limits = json!({"header_count_max": 20, "header_bytes_max": "8KiB"});
+    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let message = legacy(1, "tools/call", json!({"name": "echo"})).to_string();
+    let length = format!("Content-Length: {}\r\nConnection: close\r\n", message.len());
+    let many: String = (0..20).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "x".repeat(9000));
+    for (more, status) in [(String::new(), "200"), (many, "431"), (long, "431")] {
+        let head = head(&scene, &format!("{length}{more}"));
+
+        let answer = sent(&scene, &format!("{head}{message}")).await;
+
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    assert_eq!(scene.seen("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_hides_another_in_its_body_is_one_request() {
+    let scene = Scene::start(|r| tool_result(r, "done")).await;
+    let inner = legacy("inner", "tools/call", json!({"name": "echo"})).to_string();
+    let hidden = format!("{}{inner}", head(&scene, &format!("Content-Length: {}\r\n", inner.len())));
+    for lengths in [
+        format!("Content-Length: 0\r\nContent-Length: {}\r\n", hidden.len()),
+        format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", 5 + hidden.len()),
+        "Transfer-Encoding: chunked, identity\r\n".to_owned(),
+        "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n".to_owned(),
+    ] {
+        let text = format!("{}0\r\n\r\n{hidden}", head(&scene, &lengths));
+
+        let answer = sent(&scene, &text.replace("Accept:", "Connection: close\r\nAccept:")).await;
+
+        assert!(!answer.contains("inner"), "{lengths}: {answer}");
+    }
+    assert!(scene.seen("tools/call").is_empty());
+}
