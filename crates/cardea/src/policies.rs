@@ -1,9 +1,12 @@
 //! Policy files from disk, and their mistakes as diagnostics.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cardea_config::{
-    Config,
+    Config, Inspected,
     diagnostic::{Diagnostic, Diagnostics, Source},
 };
 use cardea_policy::{KnownNames, Policies, PolicyFile};
@@ -16,10 +19,33 @@ const POLICY_BYTES_MAX: u64 = 4 << 20;
 /// # Errors
 /// Every mistake of every file.
 pub(crate) fn compile(config: &Config, epoch: u64) -> Result<Policies, Diagnostics> {
+    let known = KnownNames {
+        tenants: config.tenants.iter().map(ToString::to_string).collect(),
+        upstreams: config.upstreams.keys().map(ToString::to_string).collect(),
+    };
+    compile_files(config.file.parent(), &config.policies.files, &known, epoch)
+}
+
+/// The mistakes in the policies of a configuration that has mistakes of its own.
+pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
+    let known = KnownNames {
+        tenants: inspected.tenants.clone(),
+        upstreams: inspected.upstreams.clone(),
+    };
+    compile_files(inspected.file.parent(), &inspected.policies, &known, 0)
+        .err()
+        .unwrap_or_default()
+}
+
+fn compile_files(
+    folder: Option<&Path>,
+    paths: &[PathBuf],
+    known: &KnownNames,
+    epoch: u64,
+) -> Result<Policies, Diagnostics> {
     let mut mistakes = Diagnostics::new();
     let mut files = Vec::new();
-    let folder = config.file.parent();
-    for path in &config.policies.files {
+    for path in paths {
         let name = folder
             .and_then(|folder| path.strip_prefix(folder).ok())
             .unwrap_or(path)
@@ -38,11 +64,7 @@ pub(crate) fn compile(config: &Config, epoch: u64) -> Result<Policies, Diagnosti
             )),
         }
     }
-    let known = KnownNames {
-        tenants: config.tenants.iter().map(ToString::to_string).collect(),
-        upstreams: config.upstreams.keys().map(ToString::to_string).collect(),
-    };
-    match Policies::compile(&files, &known, epoch) {
+    match Policies::compile(&files, known, epoch) {
         Ok(policies) if mistakes.is_empty() => Ok(policies),
         Ok(_) => Err(mistakes),
         Err(findings) => {

@@ -53,6 +53,30 @@ pub(crate) fn check(
     (config, checker.diagnostics)
 }
 
+/// What can be said of a configuration whatever else is wrong with it.
+pub(crate) fn inspect(
+    document: &Document,
+    raw: &RawConfig,
+    around: &Surroundings<'_>,
+) -> crate::Inspected {
+    let mut checker = Checker {
+        document,
+        around,
+        tenants: BTreeSet::new(),
+        allow_plain_http: true,
+        diagnostics: Diagnostics::new(),
+    };
+    crate::Inspected {
+        file: around.file.to_owned(),
+        policies: checker
+            .policies(&At::root().key("policies"), &raw.policies)
+            .map(|found| found.files)
+            .unwrap_or_default(),
+        tenants: raw.tenants.keys().map(ToString::to_string).collect(),
+        upstreams: raw.upstreams.keys().map(ToString::to_string).collect(),
+    }
+}
+
 /// What all checks share: the file, what surrounds it, and where mistakes go.
 pub(crate) struct Checker<'a> {
     document: &'a Document,

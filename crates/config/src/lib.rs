@@ -42,7 +42,7 @@ pub use config::{
     AllowedHost, Audit, Config, EmbeddedIssuer, ExternalIssuer, Http, Issuer, KeySource,
     PolicyFiles, Stdio, Telemetry, TenantSource, Transport, Upstream,
 };
-pub use load::{load, load_with};
+pub use load::{Inspected, inspect, load, load_with};
 pub use raw::{Algorithm, ArgumentsInAudit, Limits, LogFormat, LogLevel};
 pub use reference::reference;
 pub use schema::json_schema;

@@ -43,6 +43,36 @@ pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Co
     from_source(Source::new(&*name, text), &around)
 }
 
+/// The policy files and names of a configuration that may be wrong in other places, so that the
+/// mistakes in its policies can be told together with its own. `None` when not even that is known.
+#[must_use]
+pub fn inspect(path: &Path) -> Option<Inspected> {
+    let text = read(path).ok()?;
+    let file = path::absolute(path).ok()?;
+    let around = Surroundings {
+        file: &file,
+        folder: file.parent().unwrap_or(&file),
+        env: &|_| None,
+    };
+    let (document, _) = yaml::read(Source::new(&*path.display().to_string(), text));
+    let mut document = document?;
+    let (raw, _) = structure::read(&mut document);
+    Some(check::inspect(&document, &raw?, &around))
+}
+
+/// What is known of a configuration that cannot be used.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// The configuration file.
+    pub file: path::PathBuf,
+    /// Its policy files.
+    pub policies: Vec<path::PathBuf>,
+    /// The ids of its tenants, right or wrong.
+    pub tenants: Vec<String>,
+    /// The ids of its upstreams, right or wrong.
+    pub upstreams: Vec<String>,
+}
+
 fn from_source(source: Source, around: &Surroundings<'_>) -> Result<Config, Diagnostics> {
     let name = source.name().to_owned();
     let (document, mut diagnostics) = yaml::read(source);

@@ -57,6 +57,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) era: Era,
 }
 
+const URL_ELICITATION_REQUIRED: &str = "-32042";
+
 /// An answer reduced to what its caller may see.
 #[derive(Debug)]
 pub(crate) struct Filtered {
@@ -87,6 +89,10 @@ impl Lens<'_> {
             }
         }
         if message.kind() == Kind::Error {
+            // 2025-11-25: an error that sends the person to a page is an elicitation.
+            if message.body("code") == Some(URL_ELICITATION_REQUIRED) {
+                self.server_may("elicitation/create")?;
+            }
             return Ok(error(message));
         }
         let kind = message.body_str("resultType");
@@ -158,7 +164,7 @@ impl Lens<'_> {
     }
 
     /// What the server asks of the client is checked like a call (2026-07-28, MRTR).
-    fn check_input_requests(&self, message: &Message) -> Result<(), Denial> {
+    pub(crate) fn check_input_requests(&self, message: &Message) -> Result<(), Denial> {
         #[derive(Deserialize)]
         struct InputRequest {
             method: String,

@@ -241,7 +241,10 @@ impl Relay {
         };
         self.events += 1;
         match message.kind() {
-            Kind::Notification => self.release_within(&event).await,
+            Kind::Notification => match self.lens().check_input_requests(&message) {
+                Ok(()) => self.release_within(&event).await,
+                Err(denial) => Some(End::Failed(denial)),
+            },
             Kind::Request => self.server_request(&event, &message).await,
             Kind::Result | Kind::Error => self.final_answer(event, &message).await,
         }

@@ -176,6 +176,8 @@ impl Gateway {
             // whoever asks for readiness makes one.
             let probe = Entry {
                 event: Some("readiness_probe"),
+                // As large as the record of a call with long arguments: less room is no room.
+                detail: Some(&PROBE),
                 ..Entry::default()
             };
             drop(self.ledger.append(&probe));
@@ -183,6 +185,8 @@ impl Gateway {
         self.ready.load(Ordering::Acquire) && !self.draining.is_cancelled() && can_record
     }
 }
+
+static PROBE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "-".repeat(4096));
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,6 +1,10 @@
 //! Policy files to a set: every mistake at once, nothing lenient.
 
-use std::{collections::HashMap, ops::Range, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    str::FromStr,
+};
 
 use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
@@ -109,50 +113,66 @@ impl<'a> Compiler<'a> {
                 ),
             });
         }
-        let validation = self.validator.validate(&parsed, ValidationMode::Strict);
+        let named = self.named_policies(file, source, &parsed);
         // A policy is checked for each action that it could be about; one mistake is told once.
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = BTreeSet::new();
+        let validation = self.validator.validate(&named, ValidationMode::Strict);
         for error in validation.validation_errors() {
-            let finding = finding(file, error);
+            let mut finding = finding(file, error);
             let place = finding.span.clone().map(|span| (span.start, span.end));
             if place.is_none_or(|place| told.insert(place)) {
+                finding.help = finding.help.or_else(|| nearest_action(&finding.message));
                 self.findings.push(finding);
             }
         }
-        let mut policies: Vec<&Policy> = parsed.policies().collect();
-        // Cedar numbers them `policy0`, `policy1`, ... in the order of the file.
-        policies.sort_by_key(|p| (p.id().to_string().len(), p.id().to_string()));
-        for (n, policy) in policies.into_iter().enumerate() {
+        for policy in named.policies() {
             self.literals(file, source, policy);
-            self.add(file, source, n, policy);
+            if let Err(error) = self.set.add(policy.clone()) {
+                self.findings.push(finding(file, &error));
+            }
         }
     }
 
-    fn add(&mut self, file: usize, source: &PolicyFile, n: usize, policy: &Policy) {
-        let id = match policy.annotation("id") {
-            Some(id) => id.to_owned(),
-            None => format!("{}#{}", source.name, n + 1),
-        };
-        if let Some(other) = self.ids.insert(id.clone(), source.name.clone()) {
-            self.findings.push(Finding {
-                file,
-                span: find_quoted(&source.text, &id),
-                message: format!("policy id `{id}` is used twice; the other is in {other}"),
-                help: Some(
-                    "give each policy an `@id` of its own: records name policies by it".into(),
-                ),
-            });
-            return;
+    /// The policies of a file under the ids by which records and findings call them.
+    fn named_policies(
+        &mut self,
+        file: usize,
+        source: &PolicyFile,
+        parsed: &PolicySet,
+    ) -> PolicySet {
+        let mut policies: Vec<&Policy> = parsed.policies().collect();
+        // Cedar numbers them `policy0`, `policy1`, ... in the order of the file.
+        policies.sort_by_key(|p| (p.id().to_string().len(), p.id().to_string()));
+        let mut named = PolicySet::new();
+        for (n, policy) in policies.into_iter().enumerate() {
+            let id = match policy.annotation("id") {
+                Some(id) => id.to_owned(),
+                None => format!("{}#{}", source.name, n + 1),
+            };
+            if let Some(other) = self.ids.insert(id.clone(), source.name.clone()) {
+                self.findings.push(Finding {
+                    file,
+                    span: find_last_quoted(&source.text, &id),
+                    message: format!("policy id `{id}` is used twice; the other is in {other}"),
+                    help: Some(
+                        "give each policy an `@id` of its own: records name policies by it".into(),
+                    ),
+                });
+                // Checked all the same, under a name that nothing else has.
+                let _ = named.add(policy.new_id(PolicyId::new(format!("{id} (again, {n})"))));
+                continue;
+            }
+            if let Err(error) = named.add(policy.new_id(PolicyId::new(&id))) {
+                self.findings.push(finding(file, &error));
+            }
         }
-        if let Err(error) = self.set.add(policy.new_id(PolicyId::new(&id))) {
-            self.findings.push(finding(file, &error));
-        }
+        named
     }
 
     /// Literals that name a tenant or upstream which does not exist: the policy could never
     /// apply, or, worse, a `forbid` would silently forbid nothing.
     fn literals(&mut self, file: usize, source: &PolicyFile, policy: &Policy) {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for literal in policy.entity_literals() {
             if !seen.insert(literal.to_string()) {
                 continue;
@@ -211,6 +231,24 @@ fn finding(file: usize, error: &dyn Diagnostic) -> Finding {
 fn find_quoted(text: &str, name: &str) -> Option<Range<usize>> {
     let quoted = format!("\"{name}\"");
     text.find(&quoted).map(|at| at..at + quoted.len())
+}
+
+fn find_last_quoted(text: &str, name: &str) -> Option<Range<usize>> {
+    let quoted = format!("\"{name}\"");
+    text.rfind(&quoted).map(|at| at..at + quoted.len())
+}
+
+/// Help for a message that quotes an action that does not exist.
+fn nearest_action(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("Cardea::Action::\"")?;
+    let (name, _) = rest.split_once('"')?;
+    let known: Vec<String> = cardea_domain::Action::ALL
+        .iter()
+        .map(|action| action.as_str())
+        .chain(["use", "read", "ask"])
+        .map(str::to_owned)
+        .collect();
+    (!known.iter().any(|k| k == name)).then(|| nearest(name, &known))
 }
 
 fn nearest(name: &str, known: &[String]) -> String {

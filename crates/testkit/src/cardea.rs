@@ -5,7 +5,7 @@
 
 use std::{
     env, fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -20,6 +20,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::ports::Port;
 
 /// The tenant that every [`Setup`] begins with.
 pub const TENANT: &str = "demo";
@@ -152,7 +154,8 @@ impl Setup {
     /// # Errors
     /// When the binary is not there, ends by itself or is not ready in time; the error ends with its log.
     pub async fn start(self) -> anyhow::Result<Gateway> {
-        let [listen, admin] = free_addresses()?;
+        let ports = [Port::reserve()?, Port::reserve()?];
+        let [listen, admin] = ports.each_ref().map(Port::address);
         let folder = tempfile::tempdir()?;
         let binary = self.binary.clone().map_or_else(binary, Ok)?;
         let (environment, shell) = (self.environment.clone(), self.shell.clone());
@@ -169,6 +172,7 @@ impl Setup {
             launch,
             listen,
             admin,
+            _ports: ports,
         };
         gateway.wait_until_ready().await?;
         Ok(gateway)
@@ -229,6 +233,7 @@ pub struct Gateway {
     launch: Launch,
     listen: SocketAddr,
     admin: SocketAddr,
+    _ports: [Port; 2],
 }
 
 impl Gateway {
@@ -290,7 +295,12 @@ impl Gateway {
             .arg("token")
             .arg("--config")
             .arg(&self.launch.config)
-            .envs(self.launch.environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.launch
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command.args([
@@ -460,15 +470,6 @@ pub fn binary() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Two addresses that were free a moment ago; both ports are held until both are known, so they differ.
-fn free_addresses() -> anyhow::Result<[SocketAddr; 2]> {
-    let listeners = [
-        TcpListener::bind(("127.0.0.1", 0))?,
-        TcpListener::bind(("127.0.0.1", 0))?,
-    ];
-    Ok([listeners[0].local_addr()?, listeners[1].local_addr()?])
-}
-
 async fn status_of(address: SocketAddr, path: &str) -> anyhow::Result<StatusCode> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -487,7 +488,7 @@ mod tests {
     #[test]
     fn written_setup_names_its_addresses_and_keeps_what_was_set() {
         let folder = tempfile::tempdir().unwrap();
-        let [listen, admin] = free_addresses().unwrap();
+        let [listen, admin] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let setup = Setup::new()
             .tenant("other")
             .allowed_host("localhost:1")

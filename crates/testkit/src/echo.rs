@@ -163,7 +163,11 @@ async fn answer(
 ) -> Result<Response<reply::ReplyBody>, Infallible> {
     let (head, body) = request.into_parts();
     // A body that breaks off is remembered as empty.
-    let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|b| b.to_bytes())
+        .unwrap_or_default();
     let seen = Seen {
         http: head.method,
         path: head.uri.to_string(),

@@ -69,14 +69,20 @@ impl Received {
     /// The JSON-RPC method; empty for a response or a bare request.
     #[must_use]
     pub fn rpc(&self) -> String {
-        self.json()["method"].as_str().unwrap_or_default().to_owned()
+        self.json()["method"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// `params.name`.
     #[must_use]
     pub fn name(&self) -> String {
         let json = self.json();
-        json["params"]["name"].as_str().unwrap_or_default().to_owned()
+        json["params"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -120,9 +126,8 @@ impl Script {
     /// The head of an event stream, whose end is the connection's.
     #[must_use]
     pub fn stream() -> Self {
-        Self::new().send(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
-        )
+        Self::new()
+            .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
     }
 
     /// Accepts a notification.
@@ -275,7 +280,10 @@ impl Hostile {
     #[must_use]
     pub fn calls(&self, rpc: &str) -> Vec<Received> {
         let seen = self.seen();
-        seen.requests.into_iter().filter(|r| r.rpc() == rpc).collect()
+        seen.requests
+            .into_iter()
+            .filter(|r| r.rpc() == rpc)
+            .collect()
     }
 
     /// Waits until `enough` of what it has seen.

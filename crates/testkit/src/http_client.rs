@@ -195,7 +195,10 @@ impl Ask {
 
 fn header(name: &str, value: &[u8]) -> (HeaderName, HeaderValue) {
     let name = name.parse().expect("a header name");
-    (name, HeaderValue::from_bytes(value).expect("a header value"))
+    (
+        name,
+        HeaderValue::from_bytes(value).expect("a header value"),
+    )
 }
 
 /// A whole answer.

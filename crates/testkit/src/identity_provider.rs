@@ -162,6 +162,10 @@ impl IdentityProvider {
 
 /// Now, in seconds since the Unix epoch.
 #[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens are good or stale by the machine's clock"
+)]
 pub fn unix_s() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.expect("the clock is after 1970").as_secs()
@@ -189,7 +193,9 @@ impl Shared {
             Err(status) => *response.status_mut() = status,
         }
         if let Some(seconds) = state.max_age_s {
-            let value = format!("max-age={seconds}").parse().expect("a header value");
+            let value = format!("max-age={seconds}")
+                .parse()
+                .expect("a header value");
             response.headers_mut().insert(header::CACHE_CONTROL, value);
         }
         response

@@ -10,8 +10,7 @@ use rmcp::{
     model::{CallToolRequestParams, JsonObject, ProtocolVersion},
     service::{ClientLifecycleMode, ClientServiceExt, ServiceError},
     transport::{
-        StreamableHttpClientTransport,
-        streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 use tempfile::TempDir;
@@ -57,9 +56,12 @@ pub async fn drive(
     call: (&str, JsonObject),
     denied: &str,
 ) -> anyhow::Result<Report> {
-    tokio::time::timeout(WITHIN, drive_unbounded(url, address, token, mode, call, denied))
-        .await
-        .context("rmcp's client hangs")?
+    tokio::time::timeout(
+        WITHIN,
+        drive_unbounded(url, address, token, mode, call, denied),
+    )
+    .await
+    .context("rmcp's client hangs")?
 }
 
 async fn drive_unbounded(
@@ -86,16 +88,23 @@ async fn drive_unbounded(
         },
     };
     let client = ().serve_with_lifecycle(transport, lifecycle).await?;
-    let info = client.peer_info().context("the server said nothing of itself")?;
+    let info = client
+        .peer_info()
+        .context("the server said nothing of itself")?;
     let protocol = info.protocol_version.to_string();
     let tools = client.list_all_tools().await?;
     let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
     let answer = serde_json::to_value(client.call_tool(request).await?)?;
-    let refused = client.call_tool(CallToolRequestParams::new(denied.to_owned())).await;
+    let refused = client
+        .call_tool(CallToolRequestParams::new(denied.to_owned()))
+        .await;
     let report = Report {
         protocol,
         tools: tools.iter().map(|tool| tool.name.to_string()).collect(),
-        text: answer["content"][0]["text"].as_str().unwrap_or_default().to_owned(),
+        text: answer["content"][0]["text"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         denied: match refused {
             Err(ServiceError::McpError(error)) => Some(error.code.0),
             Err(error) => return Err(error.into()),

@@ -10,7 +10,12 @@ use crate::policies;
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = match cardea_config::load(path) {
         Ok(config) => config,
-        Err(mistakes) => return refuse(&mistakes),
+        Err(mut mistakes) => {
+            if let Some(inspected) = cardea_config::inspect(path) {
+                mistakes.extend(policies::mistakes(&inspected));
+            }
+            return refuse(&mistakes);
+        }
     };
     let mut found = config.warnings.clone();
     let policies = match policies::compile(&config, 0) {

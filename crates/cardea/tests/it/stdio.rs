@@ -102,14 +102,7 @@ impl Workshop {
 
     /// Opens a legacy session; gives its id.
     async fn initialize(&self) -> String {
-        self.initialize_as(&self.token).await
-    }
-
-    async fn initialize_as(&self, token: &str) -> String {
-        let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-        let answer = self
-            .send(ask(&legacy(0, "initialize", params)).bearer(token))
-            .await;
+        let answer = self.send(ask(&initialize()).bearer(&self.token)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.header("mcp-session-id").expect("a session id")
     }
@@ -191,7 +184,11 @@ fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
 /// The legacy handshake.
 fn initialize() -> Value {
     let client = json!({"name": "c", "version": "1"});
-    legacy(0, "initialize", json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}))
+    legacy(
+        0,
+        "initialize",
+        json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}),
+    )
 }
 
 /// The JSON in the text of a tool's result.

@@ -83,6 +83,10 @@ impl Reply {
 
     /// A stream whose bytes the test sends; it ends when the sender is dropped, and breaks off at an error.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test that sends is the one that is read from"
+    )]
     pub fn channel() -> (mpsc::UnboundedSender<Part>, Self) {
         let (sender, parts) = mpsc::unbounded_channel();
         let mut reply = Self::bytes(200, "text/event-stream", Bytes::new());

@@ -129,8 +129,13 @@ impl Key {
             }
             Pair::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)
-                    .expect("a signature");
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    signed.as_bytes(),
+                    &mut signature,
+                )
+                .expect("a signature");
                 signature
             }
         };
@@ -148,7 +153,10 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
 #[must_use]
 pub fn hmac_signed(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let signed = signing_input(header, claims);
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, secret),
+        signed.as_bytes(),
+    );
     format!("{signed}.{}", encode(tag.as_ref()))
 }
 

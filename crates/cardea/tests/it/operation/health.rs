@@ -67,3 +67,20 @@ async fn only_hosts_that_are_the_gateways_own_are_answered() {
     assert_eq!(answer.json()["error"]["data"]["code"], "E_ORIGIN_FORBIDDEN");
     assert!(stage.echo.seen().is_empty());
 }
+
+/// Workers share one address by `SO_REUSEPORT`; a second gateway must not get half of the calls by it unnoticed, with
+/// other policies and another log.
+#[tokio::test]
+async fn a_second_gateway_on_the_same_address_does_not_start() {
+    let stage = Stage::start().await;
+    let taken = stage.gateway.address().to_string();
+    let second = setup().set("listen", taken.clone().into()).start().await;
+    let error = second.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("cannot listen on {taken}")),
+        "{error}"
+    );
+    for n in 0..20 {
+        assert_eq!(stage.call(&tool_call(n, json!({}))).await.status, 200);
+    }
+}

@@ -221,8 +221,16 @@ async fn a_note_on_a_task_that_asks_for_input_is_checked_too() {
     let policies = format!(
         r#"{CALLS} permit(principal, action == Cardea::Action::"resources/subscribe", resource);"#
     );
-    let scene = Scene::with(|setup| setup.policy(&policies), move |_| Script::stream().event(note).close()).await;
-    let message = modern(7, "subscriptions/listen", json!({"notifications": {"taskIds": ["t"]}}));
+    let scene = Scene::with(
+        |setup| setup.policy(&policies),
+        move |_| Script::stream().event(note).close(),
+    )
+    .await;
+    let message = modern(
+        7,
+        "subscriptions/listen",
+        json!({"notifications": {"taskIds": ["t"]}}),
+    );
 
     let answer = scene.call(&message).await;
 
@@ -256,7 +264,12 @@ async fn an_error_that_sends_the_person_somewhere_is_checked_like_a_request() {
 
             let answer = scene.call(&message).await;
 
-            assert_eq!(answer.text().contains("evil.example"), passes, "{}", answer.text());
+            assert_eq!(
+                answer.text().contains("evil.example"),
+                passes,
+                "{}",
+                answer.text()
+            );
         }
     }
 }

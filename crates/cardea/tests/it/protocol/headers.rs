@@ -174,15 +174,22 @@ async fn a_stream_is_marked_so_that_nobody_on_the_way_holds_or_changes_it() {
 
 #[tokio::test]
 async fn a_name_that_no_header_can_hold_goes_upstream_in_base64() {
-    let scene = Scene::start(|received| result(received, r#"{"resultType":"complete","contents":[]}"#)).await;
+    let scene =
+        Scene::start(|received| result(received, r#"{"resultType":"complete","contents":[]}"#))
+            .await;
     let message = modern(1, "resources/read", json!({"uri": "file:///caf\u{e9}"}));
-    let ask = scene.ask(&message).set("mcp-name", "=?base64?ZmlsZTovLy9jYWbDqQ==?=");
+    let ask = scene
+        .ask(&message)
+        .set("mcp-name", "=?base64?ZmlsZTovLy9jYWbDqQ==?=");
 
     let answer = scene.send(ask).await;
 
     assert_eq!(answer.status, 200, "{}", answer.text());
     let seen = &scene.seen("resources/read")[0];
-    assert_eq!(seen.header("mcp-name"), Some("=?base64?ZmlsZTovLy9jYWbDqQ==?="));
+    assert_eq!(
+        seen.header("mcp-name"),
+        Some("=?base64?ZmlsZTovLy9jYWbDqQ==?=")
+    );
 }
 
 /// A tool whose argument `region` is mirrored in a header.

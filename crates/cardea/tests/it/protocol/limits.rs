@@ -64,41 +64,62 @@ fn head(scene: &Scene, more: &str) -> String {
 }
 
 async fn sent(scene: &Scene, text: &str) -> String {
-    let answer = exchange(scene.gateway.address(), text.as_bytes()).await.unwrap();
+    let answer = exchange(scene.gateway.address(), text.as_bytes())
+        .await
+        .unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut_off() {
     let limits = json!({"header_timeout": "1s"});
-    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let scene = Scene::with(
+        |setup| setup.policy(PERMIT_ALL).set("limits", limits),
+        |r| tool_result(r, "done"),
+    )
+    .await;
     let whole = head(&scene, "");
     let began = Instant::now();
 
     let answer = sent(&scene, &whole[..whole.len() - 2]).await;
 
     assert!(!answer.contains("200"), "{answer}");
-    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "it took {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_refused() {
     let limits = json!({"body_timeout": "1s"});
-    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let scene = Scene::with(
+        |setup| setup.policy(PERMIT_ALL).set("limits", limits),
+        |r| tool_result(r, "done"),
+    )
+    .await;
     let head = head(&scene, "Content-Length: 100\r\n");
 
     let answer = sent(&scene, &format!("{head}{{\"jsonrpc\"")).await;
 
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("E_BODY_INCOMPLETE"), "{answer}");
-    assert!(answer.to_lowercase().contains("connection: close"), "the rest is not read as a request: {answer}");
+    assert!(
+        answer.to_lowercase().contains("connection: close"),
+        "the rest is not read as a request: {answer}"
+    );
     assert!(scene.upstream.seen().requests.is_empty());
 }
 
 #[tokio::test]
 async fn more_headers_than_the_limit_are_refused() {
     let limits = json!({"header_count_max": 20, "header_bytes_max": "8KiB"});
-    let scene = Scene::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits), |r| tool_result(r, "done")).await;
+    let scene = Scene::with(
+        |setup| setup.policy(PERMIT_ALL).set("limits", limits),
+        |r| tool_result(r, "done"),
+    )
+    .await;
     let message = legacy(1, "tools/call", json!({"name": "echo"})).to_string();
     let length = format!("Content-Length: {}\r\nConnection: close\r\n", message.len());
     let many: String = (0..20).map(|n| format!("X-{n}: {n}\r\n")).collect();
@@ -108,7 +129,10 @@ async fn more_headers_than_the_limit_are_refused() {
 
         let answer = sent(&scene, &format!("{head}{message}")).await;
 
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
     }
     assert_eq!(scene.seen("tools/call").len(), 1);
 }
@@ -117,16 +141,26 @@ async fn more_headers_than_the_limit_are_refused() {
 async fn a_request_that_hides_another_in_its_body_is_one_request() {
     let scene = Scene::start(|r| tool_result(r, "done")).await;
     let inner = legacy("inner", "tools/call", json!({"name": "echo"})).to_string();
-    let hidden = format!("{}{inner}", head(&scene, &format!("Content-Length: {}\r\n", inner.len())));
+    let hidden = format!(
+        "{}{inner}",
+        head(&scene, &format!("Content-Length: {}\r\n", inner.len()))
+    );
     for lengths in [
         format!("Content-Length: 0\r\nContent-Length: {}\r\n", hidden.len()),
-        format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", 5 + hidden.len()),
+        format!(
+            "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
+            5 + hidden.len()
+        ),
         "Transfer-Encoding: chunked, identity\r\n".to_owned(),
         "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n".to_owned(),
     ] {
         let text = format!("{}0\r\n\r\n{hidden}", head(&scene, &lengths));
 
-        let answer = sent(&scene, &text.replace("Accept:", "Connection: close\r\nAccept:")).await;
+        let answer = sent(
+            &scene,
+            &text.replace("Accept:", "Connection: close\r\nAccept:"),
+        )
+        .await;
 
         assert!(!answer.contains("inner"), "{lengths}: {answer}");
     }

@@ -212,13 +212,26 @@ async fn a_subscription_that_names_one_hidden_resource_is_refused_as_a_whole() {
         |_| Script::stream().event(r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}"#).hang(),
     )
     .await;
-    let listen = |uris: Value| modern(7, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}}));
+    let listen = |uris: Value| {
+        modern(
+            7,
+            "subscriptions/listen",
+            json!({"notifications": {"resourceSubscriptions": uris}}),
+        )
+    };
 
-    let answer = scene.call(&listen(json!(["file:///open", "file:///hidden"]))).await;
+    let answer = scene
+        .call(&listen(json!(["file:///open", "file:///hidden"])))
+        .await;
     assert_eq!(code_of(&answer), "E_POLICY_DENIED", "{}", answer.text());
     assert!(scene.upstream.seen().requests.is_empty());
 
-    let mut open = scene.open(scene.ask(&listen(json!(["file:///open"])))).await;
+    let mut open = scene
+        .open(scene.ask(&listen(json!(["file:///open"]))))
+        .await;
     let first = open.message().await.unwrap().unwrap();
-    assert_eq!(first["method"], "notifications/subscriptions/acknowledged", "{first}");
+    assert_eq!(
+        first["method"], "notifications/subscriptions/acknowledged",
+        "{first}"
+    );
 }

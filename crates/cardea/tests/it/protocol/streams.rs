@@ -164,13 +164,22 @@ async fn streams_asked_for_at_once_are_no_more_than_the_limit_either() {
     let late = gate.clone();
     let scene = Scene::with(
         |setup| setup.policy(PERMIT_ALL).set("limits", limits),
-        move |_| Script::new().until(&late).send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n").hang(),
+        move |_| {
+            Script::new()
+                .until(&late)
+                .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n")
+                .hang()
+        },
     )
     .await;
-    let opening = (0..20).map(|_| tokio::spawn(scene.bare("GET").try_open(scene.gateway.address())));
+    let opening =
+        (0..20).map(|_| tokio::spawn(scene.bare("GET").try_open(scene.gateway.address())));
     let opening: Vec<_> = opening.collect();
     // Whatever is let through waits at the upstream until all have come.
-    until("two streams at the upstream", async || (scene.upstream.seen().requests.len() >= 2).then_some(())).await;
+    until("two streams at the upstream", async || {
+        (scene.upstream.seen().requests.len() >= 2).then_some(())
+    })
+    .await;
     let refused = until("an end of the others' beginning", async || {
         let finished = opening.iter().filter(|one| one.is_finished()).count();
         let waiting = scene.upstream.seen().requests.len();

@@ -102,8 +102,7 @@ async fn server_filesystem_answers_legacy_clients_and_sends_modern_ones_there() 
         modern.text()
     );
 
-    let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-    let opened = send(ask(&legacy(0, "initialize", params))).await;
+    let opened = send(ask(&initialize())).await;
     let session = opened
         .header("mcp-session-id")
         .unwrap_or_else(|| panic!("{}", opened.text()));
@@ -162,8 +161,7 @@ async fn the_conformance_upstream_answers_both_eras_over_stdio() {
             .all(|event| event["params"]["progressToken"] == "mine")
     );
 
-    let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-    let opened = send(ask(&legacy(0, "initialize", params))).await;
+    let opened = send(ask(&initialize())).await;
     let session = opened
         .header("mcp-session-id")
         .unwrap_or_else(|| panic!("{}", opened.text()));
