@@ -1,5 +1,11 @@
 //! Between those who append and the one who writes: a buffer that fills while the other is on
 //! its way to the disk.
+//!
+//! A commit costs its CPU time once, however many records it has. Callers that go round in a loop
+//! fall into two groups, one of which always waits while the other is written; so the writer waits
+//! a moment, when it is worth it, for those whom it has just let go. With 16 callers that made
+//! batches of 15 rather than 8, and a record 3.5 µs cheaper at no loss of throughput (measured on
+//! the 2-core machine of `bench/README.md`). A caller that is alone is never made to wait.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -15,12 +21,19 @@ use crate::{
 /// Long for a thread to be woken, short for a call to wait.
 const LEADERS_WITHIN: Duration = Duration::from_millis(1);
 
+/// How long the writer waits for those whom the last commit let go: about what a commit takes.
+const GATHER_WITHIN: Duration = Duration::from_micros(200);
+/// After having waited in vain, the writer does not for so many commits: calls that take long are
+/// not to pay for it each time.
+const GATHER_PAUSE: u32 = 16;
+
 /// The queue, shared by the ledger and its writer.
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     arrived: Condvar,
     bytes_max: usize,
+    gather_within: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +42,12 @@ struct Inner {
     batch: Arc<Batch>,
     /// Bytes that are not durable yet, on disk: of `load` and of what the writer has taken.
     unsettled: usize,
+    /// How many records there will be if all whom the last commit let go come again.
+    hoped_for: u64,
+    /// The writer need not be told of fewer records than this.
+    tell_from: u64,
+    /// Commits until the writer waits for hoped-for records again.
+    gather_pause: u32,
     /// Why nothing is taken any more.
     ended: Option<Unavailable>,
 }
@@ -58,6 +77,7 @@ impl Queue {
             inner: Mutex::default(),
             arrived: Condvar::new(),
             bytes_max,
+            gather_within: GATHER_WITHIN,
         }
     }
 
@@ -76,8 +96,11 @@ impl Queue {
         let index = inner.load.len();
         inner.load.push(body);
         let batch = Arc::clone(&inner.batch);
+        let tell = inner.load.len() >= inner.tell_from;
         drop(inner);
-        self.arrived.notify_one();
+        if tell {
+            self.arrived.notify_one();
+        }
         Ok(Pending::new(batch, index))
     }
 
@@ -93,6 +116,7 @@ impl Queue {
             }
             self.wait(&mut inner, before);
         }
+        self.gather(&mut inner);
         let load = mem::replace(&mut inner.load, spare);
         let batch = mem::take(&mut inner.batch);
         Some(Taken {
@@ -112,6 +136,25 @@ impl Queue {
             MutexGuard::unlocked(inner, || batch.sweep());
         } else {
             *before = Some(batch);
+        }
+    }
+
+    /// Waits a moment for more records, if there is hope.
+    fn gather(&self, inner: &mut MutexGuard<'_, Inner>) {
+        let hoped_for = inner.hoped_for;
+        if inner.load.len() >= hoped_for || inner.ended.is_some() {
+            return;
+        }
+        if inner.gather_pause > 0 {
+            inner.gather_pause -= 1;
+            return;
+        }
+        inner.tell_from = hoped_for;
+        self.arrived.wait_for(inner, self.gather_within);
+        inner.tell_from = 0;
+        let most_came = inner.load.len() >= hoped_for - hoped_for / 4;
+        if !most_came {
+            inner.gather_pause = GATHER_PAUSE;
         }
     }
 
@@ -181,6 +224,9 @@ impl Taken<'_> {
         let bytes = self.load.on_disk();
         let mut inner = self.queue.inner.lock();
         inner.unsettled = inner.unsettled.saturating_sub(bytes);
+        if !self.load.is_empty() {
+            inner.hoped_for = inner.load.len() + self.load.len();
+        }
         drop(inner);
         wake_all(self.batch.settle(settled));
     }
@@ -207,4 +253,98 @@ impl Drop for EndsWithWriter {
 
 fn on_disk(body: &[u8]) -> usize {
     body.len() + FRAME_BYTES_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn queue(gather_within: Duration) -> Queue {
+        Queue {
+            gather_within,
+            ..Queue::new(1 << 20)
+        }
+    }
+
+    fn push(queue: &Queue, records: usize) {
+        for _ in 0..records {
+            drop(queue.push(b"x").unwrap());
+        }
+    }
+
+    /// Takes what there is, tells how many that were, and settles it.
+    fn take(queue: &Queue) -> u64 {
+        let taken = queue.take(Load::default(), &mut None).unwrap();
+        let records = taken.load().len();
+        taken.settle(Ok(1));
+        records
+    }
+
+    #[test]
+    fn bodies_come_out_as_they_went_in() {
+        let mut load = Load::default();
+        for body in [&b"a"[..], b"", b"bcd"] {
+            load.push(body);
+        }
+        let bodies: Vec<_> = load.bodies().collect();
+        assert_eq!(bodies, [&b"a"[..], b"", b"bcd"]);
+    }
+
+    #[test]
+    fn the_writer_waits_for_those_whom_it_has_just_let_go() {
+        let queue = queue(Duration::from_secs(600));
+        push(&queue, 3);
+        assert_eq!(take(&queue), 3);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| take(&queue));
+            push(&queue, 3);
+            assert_eq!(writer.join().unwrap(), 3);
+        });
+    }
+
+    #[test]
+    fn those_who_wait_already_are_hoped_for_as_well() {
+        let queue = queue(Duration::from_secs(600));
+        push(&queue, 2);
+        let taken = queue.take(Load::default(), &mut None).unwrap();
+        push(&queue, 3);
+        taken.settle(Ok(1));
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| take(&queue));
+            push(&queue, 2);
+            assert_eq!(writer.join().unwrap(), 5);
+        });
+    }
+
+    #[test]
+    fn a_caller_that_is_alone_is_never_made_to_wait() {
+        let queue = queue(Duration::from_secs(600));
+        for _ in 0..3 {
+            push(&queue, 1);
+            assert_eq!(take(&queue), 1);
+        }
+    }
+
+    #[test]
+    fn after_waiting_in_vain_the_writer_does_not_for_a_while() {
+        let queue = queue(Duration::ZERO);
+        push(&queue, 4);
+        assert_eq!(take(&queue), 4);
+        push(&queue, 1);
+        assert_eq!(take(&queue), 1);
+        assert_eq!(queue.inner.lock().gather_pause, GATHER_PAUSE);
+    }
+
+    #[test]
+    fn the_end_does_not_wait() {
+        let queue = queue(Duration::from_secs(600));
+        push(&queue, 2);
+        assert_eq!(take(&queue), 2);
+        push(&queue, 1);
+        queue.end(Unavailable::Closed);
+        assert_eq!(take(&queue), 1);
+        assert!(queue.take(Load::default(), &mut None).is_none());
+    }
 }

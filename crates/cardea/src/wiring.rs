@@ -1,11 +1,15 @@
 //! From a checked configuration to a world.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, anyhow};
 use cardea_config as config;
 use cardea_config::{Config, Issuer, TenantSource, Transport};
-use cardea_domain::{Clock, UpstreamId};
+use cardea_domain::{Clock, TenantId, UpstreamId};
 use cardea_gateway::{Edge, Limits, Sealer, Upstream, World};
 use cardea_identity::{
     Algorithm, Authenticator, ClaimPaths, EmbeddedIssuer, Fetcher, IssuerSettings, KeySource,
@@ -26,9 +30,18 @@ pub(crate) struct Built {
 /// What outlives one world.
 #[derive(Clone)]
 pub(crate) struct Kept {
-    issuers: Vec<Issuer>,
+    trust: Trust,
     authenticator: Arc<Authenticator>,
     upstreams: HashMap<UpstreamId, (config::Upstream, Arc<Entry>, Arc<Upstream>)>,
+}
+
+/// Everything that an authenticator is made from.
+#[derive(Clone, PartialEq)]
+struct Trust {
+    issuers: Vec<Issuer>,
+    tenants: BTreeSet<TenantId>,
+    origin: String,
+    jwks: Option<String>,
 }
 
 /// Builds a world from a configuration; `before` is what the last one left.
@@ -42,8 +55,14 @@ pub(crate) fn build(
         .map_err(|mistakes| anyhow!("{}", mistakes.to_string().trim_end()))?;
     let embedded = embedded(config)?;
     let jwks = embedded.as_ref().map(|e| e.jwks().to_owned());
+    let trust = Trust {
+        issuers: config.issuers.clone(),
+        tenants: config.tenants.clone(),
+        origin: config.public_origin(),
+        jwks: jwks.clone(),
+    };
     let authenticator = match before {
-        Some(kept) if kept.issuers == config.issuers => Arc::clone(&kept.authenticator),
+        Some(kept) if kept.trust == trust => Arc::clone(&kept.authenticator),
         _ => Arc::new(authenticator(config, jwks.as_deref(), clock)?),
     };
     let mut upstreams = HashMap::new();
@@ -74,7 +93,7 @@ pub(crate) fn build(
         limits: limits(&config.limits),
     };
     let kept = Kept {
-        issuers: config.issuers.clone(),
+        trust,
         authenticator,
         upstreams,
     };

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -75,6 +78,10 @@ impl Listeners {
         admin: Option<SocketAddr>,
         workers: usize,
     ) -> Result<Self, ListenError> {
+        // Workers share the address; without this look another process could come to share it too.
+        if public.port() != 0 {
+            drop(bind(public, Share::No)?);
+        }
         let mut sockets = Vec::new();
         let mut address = public;
         for _ in 0..workers.max(1) {
@@ -108,6 +115,8 @@ impl Listeners {
         if let Some(admin) = self.admin {
             serving.admin_thread = Some(admin_thread(gateway, admin, serving.ended.clone())?);
         }
+        let busy = Arc::new(AtomicUsize::new(self.public.len()));
+        let quiet = CancellationToken::new();
         for (index, public) in self.public.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -117,6 +126,8 @@ impl Listeners {
                 gateway: Arc::clone(gateway),
                 index,
                 killed: killed.clone(),
+                busy: Arc::clone(&busy),
+                quiet: quiet.clone(),
             };
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -196,6 +207,10 @@ struct Worker {
     gateway: Arc<Gateway>,
     index: usize,
     killed: CancellationToken,
+    /// Workers that still have calls under way.
+    busy: Arc<AtomicUsize>,
+    /// Cancelled by the last one of them.
+    quiet: CancellationToken,
 }
 
 impl Worker {
@@ -211,9 +226,15 @@ impl Worker {
                 tracing::warn!("calls were still under way when the drain time was over");
             }
         }
+        // Calls of other workers may still use a process that this one started, and a process
+        // lives on the runtime that started it: all wait for the last.
+        if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.cancel();
+        }
+        self.quiet.cancelled().await;
         let world = self.gateway.world();
         for upstream in world.upstreams.values() {
-            upstream.retire();
+            upstream.stop();
         }
         let ended = async {
             for upstream in world.upstreams.values() {

@@ -88,11 +88,13 @@ impl Relay {
         gateway: &Arc<Gateway>,
         world: &Arc<World>,
         upstream: &Arc<Upstream>,
-        call: Authorised,
+        mut call: Authorised,
         source: Source,
     ) -> Recorded {
         // Whether there is room was decided before the call had an effect.
-        let slot = gateway.streams.take(call.principal());
+        let slot = call
+            .take_slot()
+            .unwrap_or_else(|| gateway.streams.take(call.principal()));
         let awaited = match call.ask() {
             Ask::Stream => gateway.open_position(&call).and_then(|position| {
                 Some(Awaited {
@@ -320,8 +322,13 @@ impl Relay {
             &denial.message,
             None,
         );
-        let sent = self.upstream.answer_back(&self.call, refusal.into()).await;
-        sent.err().map(End::Failed)
+        // A server that does not take the refusal must not hold the stream of a client that left.
+        tokio::select! {
+            sent = self.upstream.answer_back(&self.call, refusal.into()) => {
+                sent.err().map(End::Failed)
+            }
+            () = self.client.closed() => Some(End::Gone),
+        }
     }
 
     fn lens(&self) -> Lens<'_> {
@@ -447,6 +454,7 @@ type StreamOwner = (
 );
 
 /// One counted stream; given back when dropped.
+#[derive(Debug)]
 pub(crate) struct Slot {
     streams: Streams,
     owner: StreamOwner,
@@ -456,6 +464,20 @@ impl Streams {
     /// How many streams the principal has open.
     pub(crate) fn open(&self, principal: &Principal) -> usize {
         self.0.lock().get(&owner(principal)).copied().unwrap_or(0)
+    }
+
+    /// A place for one more stream, if there are fewer than `max`.
+    pub(crate) fn reserve(&self, principal: &Principal, max: usize) -> Option<Slot> {
+        let owner = owner(principal);
+        let mut open = self.0.lock();
+        let count = open.entry(owner.clone()).or_default();
+        (*count < max).then(|| {
+            *count += 1;
+            Slot {
+                streams: self.clone(),
+                owner,
+            }
+        })
     }
 
     fn take(&self, principal: &Principal) -> Slot {

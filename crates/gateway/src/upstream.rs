@@ -144,7 +144,15 @@ impl Upstream {
         self.stream_idle_timeout
     }
 
-    /// Returns when nothing of a retired upstream is running any more.
+    /// Ends everything now: called when the gateway ends.
+    pub(crate) fn stop(&self) {
+        match &self.transport {
+            Transport::Http(upstream) => upstream.retire(),
+            Transport::Stdio(upstream) => upstream.stop(),
+        }
+    }
+
+    /// Returns when nothing of a stopped upstream is running any more.
     pub(crate) async fn ended(&self) {
         if let Transport::Stdio(upstream) = &self.transport {
             upstream.ended().await;

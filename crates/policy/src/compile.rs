@@ -121,7 +121,7 @@ impl<'a> Compiler<'a> {
             let mut finding = finding(file, error);
             let place = finding.span.clone().map(|span| (span.start, span.end));
             if place.is_none_or(|place| told.insert(place)) {
-                finding.help = finding.help.or_else(|| nearest_action(&finding.message));
+                finding.help = nearest_action(&finding.message).or(finding.help);
                 self.findings.push(finding);
             }
         }

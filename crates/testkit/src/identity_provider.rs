@@ -25,6 +25,12 @@ use crate::listen::{Running, bind_loopback, serve_http};
 /// The path of the key set.
 const JWKS_PATH: &str = "/jwks";
 
+/// Where the metadata of an issuer without a path is (RFC 8414; OpenID Connect Discovery).
+const WELL_KNOWN: [&str; 2] = [
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+];
+
 /// An identity provider at work; it stops when this value is dropped.
 #[derive(Debug)]
 pub struct IdentityProvider {
@@ -36,15 +42,20 @@ pub struct IdentityProvider {
 
 #[derive(Debug)]
 struct Shared {
-    issuer: String,
+    origin: String,
+    metadata_paths: Vec<String>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     keys: Vec<Value>,
+    /// The issuer that the metadata names.
+    issuer: String,
     /// What `Cache-Control` says of the key set, in seconds.
     max_age_s: Option<u64>,
+    /// Where the key set is said to have moved to.
+    moved_to: Option<String>,
     is_down: bool,
     requests: Vec<String>,
 }
@@ -55,14 +66,26 @@ impl IdentityProvider {
     /// # Errors
     /// When no port is free.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_at("", &WELL_KNOWN).await
+    }
+
+    /// Starts as an issuer whose name ends with `path`, and whose metadata is at these paths.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start_at(path: &str, metadata_paths: &[&str]) -> anyhow::Result<Self> {
         let (listener, address) = bind_loopback().await?;
-        let issuer = format!("http://{address}");
+        let origin = format!("http://{address}");
+        let issuer = format!("{origin}{path}");
         let key = Key::es256("first");
         let shared = Arc::new(Shared {
-            issuer: issuer.clone(),
+            origin,
+            metadata_paths: metadata_paths.iter().map(ToString::to_string).collect(),
             state: Mutex::new(State {
                 keys: vec![key.jwk()],
+                issuer: issuer.clone(),
                 max_age_s: None,
+                moved_to: None,
                 is_down: false,
                 requests: Vec::new(),
             }),
@@ -89,7 +112,7 @@ impl IdentityProvider {
     /// Where its keys are.
     #[must_use]
     pub fn jwks_url(&self) -> String {
-        format!("{}{JWKS_PATH}", self.issuer)
+        format!("{}{JWKS_PATH}", self.shared.origin)
     }
 
     /// The key it began with.
@@ -117,6 +140,16 @@ impl IdentityProvider {
     /// Lets the key set be kept for this long.
     pub fn max_age(&self, seconds: u64) {
         self.shared.state.lock().unwrap().max_age_s = Some(seconds);
+    }
+
+    /// Names another issuer in the metadata.
+    pub fn claim_to_be(&self, issuer: &str) {
+        issuer.clone_into(&mut self.shared.state.lock().unwrap().issuer);
+    }
+
+    /// Sends whoever asks for the key set elsewhere.
+    pub fn move_keys_to(&self, url: &str) {
+        self.shared.state.lock().unwrap().moved_to = Some(url.to_owned());
     }
 
     /// Answers everything with 503, or as before.
@@ -177,20 +210,24 @@ impl Shared {
         let mut state = self.state.lock().unwrap();
         state.requests.push(path.to_owned());
         let mut response = Response::new(Full::default());
+        let is_metadata = self.metadata_paths.iter().any(|known| known == path);
         let document = match path {
             _ if state.is_down => Err(StatusCode::SERVICE_UNAVAILABLE),
-            "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => {
-                Ok(json!({
-                    "issuer": self.issuer,
-                    "jwks_uri": format!("{}{JWKS_PATH}", self.issuer),
-                }))
-            }
+            _ if is_metadata => Ok(json!({
+                "issuer": state.issuer,
+                "jwks_uri": format!("{}{JWKS_PATH}", self.origin),
+            })),
+            JWKS_PATH if state.moved_to.is_some() => Err(StatusCode::FOUND),
             JWKS_PATH => Ok(json!({ "keys": state.keys })),
             _ => Err(StatusCode::NOT_FOUND),
         };
         match document {
             Ok(document) => *response.body_mut() = Full::from(document.to_string()),
             Err(status) => *response.status_mut() = status,
+        }
+        if let (StatusCode::FOUND, Some(url)) = (response.status(), &state.moved_to) {
+            let url = url.parse().expect("a header value");
+            response.headers_mut().insert(header::LOCATION, url);
         }
         if let Some(seconds) = state.max_age_s {
             let value = format!("max-age={seconds}")

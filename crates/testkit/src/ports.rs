@@ -26,6 +26,10 @@ pub(crate) struct Port {
 
 impl Port {
     /// Finds a port that nobody has.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "all test processes of the machine share it: that is what it is for"
+    )]
     pub(crate) fn reserve() -> anyhow::Result<Self> {
         let folder = env::temp_dir().join("cardea-testkit-ports");
         fs::create_dir_all(&folder)?;

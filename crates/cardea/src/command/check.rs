@@ -26,7 +26,9 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         }
     };
     let mut out = std::io::stdout().lock();
-    write!(out, "{found}")?;
+    if !found.is_empty() {
+        writeln!(out, "{found}")?;
+    }
     writeln!(
         out,
         "ok: {} tenants, {} issuers, {} upstreams, {} policies",

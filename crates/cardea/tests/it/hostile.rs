@@ -181,7 +181,8 @@ impl Siege {
         assert_eq!(record["response"]["outcome"], "failed", "{record:#}");
     }
 
-    /// The upstream does what it should from now on, and the gateway notices at once.
+    /// The upstream does what it should from now on, and the gateway notices at once. The log is whole, whatever was in
+    /// the answers.
     async fn works_when_calm(&self) {
         self.calm.store(true, Ordering::Relaxed);
         for _ in 0..3 {
@@ -194,6 +195,9 @@ impl Siege {
                 answer.text()
             );
         }
+        let log = self.scene.gateway.folder().join("state/audit");
+        let report = cardea_audit::verify(&log).unwrap();
+        assert!(report.is_sound(), "{:#?}", report.problems);
     }
 }
 

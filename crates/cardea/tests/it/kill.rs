@@ -1,6 +1,11 @@
 //! `kill -9` under load, again and again, on one state folder: nothing that had an effect is
 //! unrecorded, and no answer left before its record.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "the seed is what makes a failure happen again"
+)]
+
 use std::{
     collections::HashSet,
     sync::{

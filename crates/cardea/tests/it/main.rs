@@ -18,6 +18,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable,
     clippy::panic,
     reason = "a failed test is a panic"
 )]

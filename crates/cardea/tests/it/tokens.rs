@@ -5,12 +5,14 @@
 //! | `forged` | signatures, algorithms and headers that try to bring their own key |
 //! | `claims` | times, audience, and who the token says it is for |
 //! | `carriage` | how a token is sent, and where it must never end up |
+//! | `discovery` | where keys are found, and where they are not |
 //! | `keys` | rotation, bursts of unknown keys, an identity provider that is down |
 //! | `challenge` | what 401 and 403 tell a client |
 
 mod carriage;
 mod challenge;
 mod claims;
+mod discovery;
 mod forged;
 mod keys;
 

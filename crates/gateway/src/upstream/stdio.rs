@@ -24,6 +24,7 @@ use self::process::Process;
 pub(crate) use self::routes::{Routed, Ticket};
 use super::{Reply, Source, closed, unreachable};
 use crate::{
+    answer::ANSWER_DEPTH_MAX,
     way::{Ask, Authorised, Session, check_mirrored, unknown_session},
     world::{Gateway, Limits, World},
 };
@@ -39,6 +40,8 @@ pub(super) struct StdioUpstream {
     state: Mutex<State>,
     /// Held from a start to its first sign of life where that decides about the next one.
     starting: tokio::sync::Mutex<()>,
+    /// Told whenever a process has ended.
+    ended_one: tokio::sync::Notify,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +74,9 @@ const RAN_WELL: Duration = Duration::from_secs(60);
 /// Waited for within a call; for longer the call is refused.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// A process that is asked to end has this long, at most, before it is killed.
+const ENDING_WAIT_MAX: Duration = Duration::from_secs(5);
+
 impl StdioUpstream {
     pub(super) fn new(id: UpstreamId, server: StdioServer, limits: &Limits) -> Self {
         Self {
@@ -81,6 +87,7 @@ impl StdioUpstream {
             idle_timeout: limits.session_idle_timeout,
             state: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
+            ended_one: tokio::sync::Notify::new(),
         }
     }
 
@@ -131,10 +138,19 @@ impl StdioUpstream {
         self.session(call)?.write(text).await
     }
 
-    /// Stops all processes; no new ones are started.
+    /// Starts no new processes and ends each one when its last call has ended.
     pub(super) fn retire(&self) {
         let mut state = self.state.lock();
         state.retired = true;
+        for process in state.sessions.values().chain(state.principals.values()) {
+            process.stop_when_idle();
+        }
+    }
+
+    /// Ends all processes now.
+    pub(super) fn stop(&self) {
+        self.retire();
+        let state = self.state.lock();
         for process in state.sessions.values().chain(state.principals.values()) {
             process.stop();
         }
@@ -162,13 +178,11 @@ impl StdioUpstream {
         message: &Message,
     ) -> Result<Reply, Denial> {
         let opens = call.method().is_some_and(|m| m.name == "initialize");
+        let mut opening = None;
         let (process, session) = if opens {
             let id = Uuid::new_v4().to_string();
             let process = self.start().await?;
-            self.state
-                .lock()
-                .sessions
-                .insert(id.clone(), Arc::clone(&process));
+            opening = Some(Opening(Some(Arc::clone(&process))));
             (process, Some(id))
         } else {
             (self.process(call).await?, None)
@@ -181,6 +195,12 @@ impl StdioUpstream {
         let Some(first) = messages.recv().await else {
             return Err(closed(process.last_words()));
         };
+        if let (Some(opening), Some(id)) = (opening.take(), &session)
+            && !refuses(&first)
+            && let Some(process) = opening.opened()
+        {
+            self.state.lock().sessions.insert(id.clone(), process);
+        }
         if first.is_answer {
             return Ok(Reply::Whole {
                 status: StatusCode::OK,
@@ -256,26 +276,11 @@ impl StdioUpstream {
 
     /// Starts a process, unless there are too many or the last ones crashed a moment ago.
     async fn start(self: &Arc<Self>) -> Result<Arc<Process>, Denial> {
-        let wait = {
-            let mut state = self.state.lock();
-            if state.retired {
-                return Err(unreachable("the upstream is no longer configured"));
-            }
-            state.sessions.retain(|_, p| !p.is_over());
-            state.principals.retain(|_, p| !p.is_over());
-            if state.running >= self.processes_max {
-                return Err(Denial::new(
-                    Code::Overloaded,
-                    format!("the server already runs {} times", self.processes_max),
-                )
-                .help("end a session that is not needed, or try again later"));
-            }
-            state
-                .backoff
-                .not_before
-                .map(|at| at.saturating_duration_since(Instant::now()))
-                .unwrap_or_default()
+        let Ok(reserved) = tokio::time::timeout(ENDING_WAIT_MAX, self.reserve()).await else {
+            return Err(self.overloaded());
         };
+        let wait = reserved?;
+        let place = Place(Some(self));
         if wait > BACKOFF_WAIT_MAX {
             return Err(unreachable(format!(
                 "it crashed; started again in {} ms",
@@ -283,7 +288,7 @@ impl StdioUpstream {
             )));
         }
         tokio::time::sleep(wait).await;
-        self.state.lock().running += 1;
+        place.keep();
         let upstream = Arc::downgrade(self);
         let on_exit = move |ran: Duration, wanted: bool| {
             if let Some(upstream) = upstream.upgrade() {
@@ -300,9 +305,50 @@ impl StdioUpstream {
         .inspect_err(|_| self.exited(Duration::ZERO, false))
     }
 
-    fn exited(&self, ran: Duration, wanted: bool) {
+    /// Takes a place for one more process; waits while others are being ended. Gives how long to
+    /// wait after the last crash.
+    async fn reserve(&self) -> Result<Duration, Denial> {
+        loop {
+            let ended = self.ended_one.notified();
+            {
+                let mut state = self.state.lock();
+                if state.retired {
+                    return Err(unreachable("the upstream is no longer configured"));
+                }
+                state.sessions.retain(|_, p| !p.is_over());
+                state.principals.retain(|_, p| !p.is_over());
+                if state.sessions.len() + state.principals.len() >= self.processes_max {
+                    return Err(self.overloaded());
+                }
+                if state.running < self.processes_max {
+                    state.running += 1;
+                    let wait = state.backoff.not_before;
+                    return Ok(wait
+                        .map(|at| at.saturating_duration_since(Instant::now()))
+                        .unwrap_or_default());
+                }
+            }
+            ended.await;
+        }
+    }
+
+    fn overloaded(&self) -> Denial {
+        Denial::new(
+            Code::Overloaded,
+            format!("the server already runs {} times", self.processes_max),
+        )
+        .help("end a session that is not needed, or try again later")
+    }
+
+    fn give_back(&self) {
         let mut state = self.state.lock();
         state.running = state.running.saturating_sub(1);
+        self.ended_one.notify_waiters();
+    }
+
+    fn exited(&self, ran: Duration, wanted: bool) {
+        self.give_back();
+        let mut state = self.state.lock();
         if wanted {
             return;
         }
@@ -313,6 +359,49 @@ impl StdioUpstream {
         state.backoff.crashes = state.backoff.crashes.saturating_add(1);
         state.backoff.not_before = Some(Instant::now() + step.min(BACKOFF_MAX));
     }
+}
+
+/// A counted place for a process; given back when the caller goes away before the start.
+struct Place<'a>(Option<&'a StdioUpstream>);
+
+impl Place<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(upstream) = self.0 {
+            upstream.give_back();
+        }
+    }
+}
+
+/// A process whose session is not open yet; it is stopped unless the handshake succeeds.
+struct Opening(Option<Arc<Process>>);
+
+impl Opening {
+    fn opened(mut self) -> Option<Arc<Process>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            process.stop();
+        }
+    }
+}
+
+/// Whether a handshake was answered by an error.
+fn refuses(first: &Routed) -> bool {
+    let limits = cardea_mcp::Limits {
+        depth_max: ANSWER_DEPTH_MAX,
+    };
+    first.is_answer
+        && Message::parse(first.text.clone(), &limits).is_ok_and(|m| m.kind() == Kind::Error)
 }
 
 /// The answer by which a client of both eras falls back to the handshake.

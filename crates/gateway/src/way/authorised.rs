@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_mcp::{
     Era, Kind,
-    method::{Effect, Method},
+    method::{Effect, Method, TargetSource},
 };
 use cardea_policy::Permit;
 use cardea_registry::Known;
@@ -14,6 +14,7 @@ use http::HeaderMap;
 use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored};
 use crate::{
     protocol::{Dialect, unknown_method},
+    relay::Slot,
     world::{Gateway, World},
 };
 
@@ -27,6 +28,8 @@ pub(crate) struct Authorised {
     dialect: Dialect,
     method: Option<&'static Method>,
     session: Session,
+    /// The counted place of a request that is always answered by a stream.
+    slot: Option<Slot>,
     /// Kept to show that they are there: one for each question that the call asks.
     _permits: Vec<Permit>,
     call: OpenCall,
@@ -73,11 +76,12 @@ impl Authorised {
         facts.decided_by = first.policies_shared();
         facts.epoch = Some(first.epoch());
         // Only now: whoever may not call a tool learns nothing of its definition.
-        let ready = mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
-            .and_then(|()| has_room(gateway, world, &resolved.ask, &resolved.principal));
-        if let Err(denial) = ready {
-            return Err(Refused::new(denial, facts));
-        }
+        let slot = match mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
+            .and_then(|()| room(gateway, world, &resolved.ask, method, &resolved.principal))
+        {
+            Ok(slot) => slot,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
         let call = match effect {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
@@ -90,6 +94,7 @@ impl Authorised {
             dialect,
             method,
             session,
+            slot,
             _permits: permits,
             call,
             worker: resolved.worker,
@@ -143,6 +148,10 @@ impl Authorised {
         &mut self.call
     }
 
+    pub(crate) fn take_slot(&mut self) -> Option<Slot> {
+        self.slot.take()
+    }
+
     pub(crate) fn into_call(self) -> OpenCall {
         self.call
     }
@@ -165,24 +174,37 @@ fn mirrored(ask: &Ask, headers: &HeaderMap, known: &Known, dialect: Dialect) -> 
 }
 
 /// Any request may be answered by a stream, so a principal with too many is refused before the
-/// call has an effect, not when the stream begins.
-fn has_room(
+/// call has an effect, not when the stream begins. What always is a stream takes its place here.
+fn room(
     gateway: &Gateway,
     world: &World,
     ask: &Ask,
+    method: Option<&'static Method>,
     principal: &Principal,
-) -> Result<(), Denial> {
+) -> Result<Option<Slot>, Denial> {
     let max = world.limits.streams_per_principal_max;
-    let may_stream = match ask {
-        Ask::Message(message) => message.kind() == Kind::Request,
-        Ask::Stream => true,
-        Ask::End => false,
-    };
-    if !may_stream || gateway.streams.open(principal) < max {
-        return Ok(());
-    }
-    Err(
+    let full = || {
         Denial::new(Code::Overloaded, format!("{max} streams are open already"))
-            .help("close a stream first"),
-    )
+            .help("close a stream first")
+    };
+    match ask {
+        Ask::Stream => gateway
+            .streams
+            .reserve(principal, max)
+            .map(Some)
+            .ok_or_else(full),
+        Ask::Message(_) if method.is_some_and(|m| m.target == TargetSource::Filter) => gateway
+            .streams
+            .reserve(principal, max)
+            .map(Some)
+            .ok_or_else(full),
+        Ask::Message(message) if message.kind() == Kind::Request => {
+            if gateway.streams.open(principal) < max {
+                Ok(None)
+            } else {
+                Err(full())
+            }
+        }
+        Ask::Message(_) | Ask::End => Ok(None),
+    }
 }

@@ -60,7 +60,11 @@ fn acceptable(world: &World, head: &Parts) -> Result<(), Denial> {
 
 /// The HTTP library bounds what it buffers; the limit itself is held here, to the byte.
 fn head_size(head: &Parts, max: usize) -> Result<(), Denial> {
-    let line = head.method.as_str().len() + head.uri.path().len() + 16;
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let line = head.method.as_str().len() + target + 16;
     let bytes: usize = head
         .headers
         .iter()

@@ -72,7 +72,13 @@ impl Resolved {
         facts.parent_span = None;
         facts.trace = TraceContext::of(&head.headers, message);
         let host = message.and_then(|m| m.meta_str(meta::RUN));
-        let session = head.headers.get(cardea_mcp::header::SESSION_ID);
+        // The modern era has no sessions: a header that claims one names no run. A legacy session
+        // that is not this principal's is refused at the next station.
+        let modern = message.is_some_and(|m| m.meta(meta::PROTOCOL_VERSION).is_some());
+        let session = head
+            .headers
+            .get(cardea_mcp::header::SESSION_ID)
+            .filter(|_| !modern);
         let hints = RunHints {
             host: host.as_deref(),
             session: session.and_then(|s| s.to_str().ok()).map(short),

@@ -25,9 +25,7 @@ async fn rmcps_client_works_in_all_its_modes() {
                 "add",
             ),
         ] {
-            let Value::Object(arguments) = arguments else {
-                unreachable!("the literals are objects")
-            };
+            let arguments = arguments.as_object().unwrap().clone();
             let url = street.gateway.url(upstream);
             let address = street.gateway.address();
             let report = drive(

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+
 use super::*;
 
 const CLOSED: &[&str] = &["E_UPSTREAM_CLOSED"];
@@ -172,6 +174,48 @@ async fn an_upstream_that_is_not_there_fails_its_call_and_is_found_when_it_comes
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let _there = Hostile::on(listener, address, |received| tool_result(received, "calm"));
     siege.works_when_calm().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_accepts_no_connection_fails_its_call() {
+    // Its queue of connections is full, so that the next one waits.
+    let script = "import socket, time\n\
+        s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(0)\n\
+        held = []\n\
+        for _ in range(4):\n\
+        \x20   c = socket.socket(); c.setblocking(False); c.connect_ex(s.getsockname()); held.append(c)\n\
+        print(s.getsockname()[1], flush=True); time.sleep(600)";
+    let mut child = tokio::process::Command::new("python3")
+        .args(["-c", script])
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port = bounded("the port", lines.next_line())
+        .await
+        .unwrap()
+        .unwrap();
+    unreachable(&format!("http://127.0.0.1:{port}/mcp")).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_silent_in_the_tls_handshake_fails_its_call() {
+    let silent = Hostile::start(|_| Script::new().hang()).await.unwrap();
+    unreachable(&silent.url().replace("http:", "https:")).await;
+}
+
+/// Lays siege to an upstream to which no connection can be made.
+async fn unreachable(url: &str) {
+    let nobody = Hostile::start(|_| Script::new().close()).await.unwrap();
+    let limits = json!({"connect_timeout": "1s"});
+    let change = |setup: Setup| setup.set("limits", limits);
+    let siege = Siege::against(nobody, url, Arc::default(), change).await;
+    for answer in siege.call().await {
+        siege
+            .failed_with(&answer, &["E_UPSTREAM_UNREACHABLE"])
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -234,7 +234,11 @@ async fn a_note_on_a_task_that_asks_for_input_is_checked_too() {
 
     let answer = scene.call(&message).await;
 
-    assert!(!answer.text().contains("sampling"), "{}", answer.text());
+    assert!(
+        !answer.text().contains("inputRequests"),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test]
@@ -313,4 +317,27 @@ async fn a_request_on_a_sessions_own_stream_is_checked_too() {
     assert!(!answer.text().contains("sampling"), "{}", answer.text());
     assert!(answer.text().contains("list_changed"), "{}", answer.text());
     assert!(told(&scene)[0].json()["error"].is_object());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_a_refusal_does_not_keep_the_stream_of_a_client_that_left() {
+    let scene = Scene::with(
+        |setup| setup.policy(CALLS),
+        |received| match received.method.as_str() {
+            "GET" => Script::stream()
+                .event(&request("sampling/createMessage"))
+                .hang(),
+            _ => Script::new().hang(),
+        },
+    )
+    .await;
+    let open = scene.open(scene.bare("GET")).await;
+    until("the refusal at the upstream", async || {
+        (told(&scene).len() == 1).then_some(())
+    })
+    .await;
+
+    drop(open);
+
+    scene.wait_until_gone().await;
 }

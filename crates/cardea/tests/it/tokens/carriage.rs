@@ -116,6 +116,12 @@ async fn a_head_over_its_limit_is_refused_as_a_head() {
                 answer.text()
             );
         }
+        // The line with the query counts as well.
+        let path = format!("{PATH}?{}", "a".repeat(limit * 1280));
+        let answer = trust
+            .send(Ask::modern(&path, &tool_call(1, json!({}))))
+            .await;
+        assert_eq!(answer.status, 431, "at {limit} KiB: {}", answer.text());
     }
 }
 

@@ -115,6 +115,11 @@ async fn a_token_does_not_say_where_its_key_is() {
                 .await;
         }
     }
+    let mut own = claims.clone();
+    own["iss"] = attacker.issuer().into();
+    trust
+        .refuses("iss", &key.token(&own), INVALID, "unknown issuer")
+        .await;
     assert_eq!(
         attacker.requests(),
         Vec::<String>::new(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Clock, Code};
+use cardea_domain::{Clock, Code, TenantId};
 use cardea_identity::{
     Algorithm, Authenticator, ClaimPaths, Fetcher, IssuerSettings, KeySource, TenantRule,
 };
@@ -198,7 +198,7 @@ impl Desk {
             },
             algorithms: vec![Algorithm::ES256],
             audiences: Vec::new(),
-            tenant: TenantRule::Fixed(TENANT.parse_tenant()),
+            tenant: TenantRule::Fixed(TenantId::parse(TENANT).unwrap()),
             claims: ClaimPaths::default(),
             typ: Some("at+jwt".into()),
             scopes: Vec::new(),
@@ -227,16 +227,5 @@ impl Desk {
     async fn accepts(&self, key: &Key) {
         let verified = self.authenticator.verify(&self.token(key)).await;
         assert!(verified.is_ok(), "{:?}", verified.unwrap_err());
-    }
-}
-
-/// A tenant id from a constant.
-trait ParseTenant {
-    fn parse_tenant(&self) -> cardea_domain::TenantId;
-}
-
-impl ParseTenant for str {
-    fn parse_tenant(&self) -> cardea_domain::TenantId {
-        cardea_domain::TenantId::parse(self).unwrap()
     }
 }

@@ -39,12 +39,14 @@ pub(super) struct Process {
     learnt: Mutex<bool>,
     /// Its output ended before anybody asked it to.
     broke: AtomicBool,
+    /// Its upstream left the configuration: it ends with its last call.
+    leaving: AtomicBool,
     stop: CancellationToken,
     over: CancellationToken,
 }
 
-/// Lines under way to a process that does not read.
-const INPUT_LINES_MAX: usize = 256;
+/// Lines under way to a process that does not read; each may be as long as a request's body.
+const INPUT_LINES_MAX: usize = 16;
 /// A server that knows `server/discover` answers at once; one that starts slowly gets its time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between the closing of its input, SIGTERM and SIGKILL.
@@ -94,6 +96,7 @@ impl Process {
             last_words: Mutex::default(),
             learnt: Mutex::new(false),
             broke: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
         });
@@ -111,6 +114,14 @@ impl Process {
 
     pub(super) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Stops as soon as no call is under way.
+    pub(super) fn stop_when_idle(&self) {
+        self.leaving.store(true, Ordering::Release);
+        if self.routes.lock().is_idle() {
+            self.stop.cancel();
+        }
     }
 
     pub(super) async fn ended(&self) {
@@ -161,7 +172,12 @@ impl Process {
     }
 
     pub(super) fn forget(&self, number: u64) -> bool {
-        self.routes.lock().forget(number)
+        let mut routes = self.routes.lock();
+        let waited = routes.forget(number);
+        if self.leaving.load(Ordering::Acquire) && routes.is_idle() {
+            self.stop.cancel();
+        }
+        waited
     }
 
     /// Tells the process that nobody waits for a request any more.
