@@ -4,7 +4,7 @@
 //! A commit costs its CPU time once, however many records it has. Callers that go round in a loop
 //! fall into two groups, one of which always waits while the other is written; so the writer waits
 //! a moment, when it is worth it, for those whom it has just let go. With 16 callers that made
-//! batches of 15 rather than 8, and a record 3.5 µs cheaper at no loss of throughput (measured on
+//! batches of 15 rather than 8, and a record 3 µs cheaper at no loss of throughput (measured on
 //! the 2-core machine of `bench/README.md`). A caller that is alone is never made to wait.
 
 use std::{mem, sync::Arc, time::Duration};

@@ -34,15 +34,12 @@ pub(crate) async fn serve(
     if request.method() != Method::GET {
         return admin::plain(StatusCode::NOT_FOUND, "not found\n");
     }
-    if let Some(resource) = path.strip_prefix(RESOURCE_METADATA_PATH) {
-        if resource.is_empty() || resource == MCP_PATH || upstream_of(resource).is_some() {
-            let resource = if resource.is_empty() {
-                MCP_PATH
-            } else {
-                resource
-            };
-            return admin::json(world.edge.metadata(resource));
-        }
+    let resource = match path.strip_prefix(RESOURCE_METADATA_PATH) {
+        Some("") => Some(MCP_PATH),
+        of => of,
+    };
+    if let Some(resource) = resource.filter(|r| *r == MCP_PATH || upstream_of(r).is_some()) {
+        return admin::json(world.edge.metadata(resource));
     }
     match path {
         JWKS_PATH => match world.edge.jwks() {

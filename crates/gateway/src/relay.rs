@@ -34,7 +34,7 @@ pub(crate) struct Relay {
     world: Arc<World>,
     upstream: Arc<Upstream>,
     call: Authorised,
-    source: Source,
+    source: Box<Source>,
     client: mpsc::Sender<Released>,
     /// The request that is still to be answered on this stream.
     awaited: Option<Awaited>,
@@ -89,7 +89,7 @@ impl Relay {
         world: &Arc<World>,
         upstream: &Arc<Upstream>,
         mut call: Authorised,
-        source: Source,
+        source: Box<Source>,
     ) -> Recorded {
         // Whether there is room was decided before the call had an effect.
         let slot = call

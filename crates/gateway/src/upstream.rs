@@ -64,7 +64,7 @@ pub(crate) enum Reply {
     /// A stream of messages.
     Stream {
         session: Option<String>,
-        source: Source,
+        source: Box<Source>,
     },
     /// No message: a notification was accepted, a session ended, a stream is not offered.
     Empty { status: StatusCode },

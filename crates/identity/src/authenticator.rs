@@ -140,25 +140,6 @@ impl Authenticator {
             idle: IdleRun::default(),
         })
     }
-
-    /// Whether a token is asked for at all: an authenticator without issuers refuses everything.
-    #[must_use]
-    pub fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|i| i.settings.issuer.as_str())
-    }
-
-    /// All scopes that any issuer's entry asks for, without duplicates.
-    #[must_use]
-    pub fn scopes(&self) -> Vec<&str> {
-        let mut scopes: Vec<&str> = self
-            .issuers
-            .iter()
-            .flat_map(|i| i.settings.scopes.iter().map(String::as_str))
-            .collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        scopes
-    }
 }
 
 /// The refusal of a request that carries no token.

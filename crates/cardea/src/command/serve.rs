@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = super::load(path)?;
-    let _logs = telemetry::logs(&config.telemetry);
+    telemetry::logs(&config.telemetry);
     for warning in config.warnings.iter() {
         tracing::warn!("{}", warning.to_string().trim_end());
     }

@@ -176,7 +176,7 @@ impl HttpUpstream {
             )));
         }
         if kind == "text/event-stream" && status.is_success() {
-            let source = Source::http(body, self.answer_bytes_max);
+            let source = Box::new(Source::http(body, self.answer_bytes_max));
             return Ok(Reply::Stream { session, source });
         }
         let text = Limited::new(body, self.answer_bytes_max)

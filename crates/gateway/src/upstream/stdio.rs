@@ -113,11 +113,11 @@ impl StdioUpstream {
                 let (ticket, messages) = process.listen();
                 Ok(Reply::Stream {
                     session: None,
-                    source: Source::Stdio {
+                    source: Box::new(Source::Stdio {
                         first: None,
                         messages,
                         _ticket: ticket,
-                    },
+                    }),
                 })
             }
             Ask::End => {
@@ -210,11 +210,11 @@ impl StdioUpstream {
         }
         Ok(Reply::Stream {
             session,
-            source: Source::Stdio {
+            source: Box::new(Source::Stdio {
                 first: Some(first),
                 messages,
                 _ticket: ticket,
-            },
+            }),
         })
     }
 

@@ -46,7 +46,7 @@ const INSPECTOR: Client = Client {
 };
 
 /// One run of a driver, several processes of an interpreter, on a busy machine.
-const RUN_WITHIN: Duration = Duration::from_secs(90);
+const RUN_WITHIN: Duration = Duration::from_secs(240);
 
 struct Run<'a> {
     client: &'a Client,

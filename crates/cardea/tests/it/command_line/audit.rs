@@ -185,11 +185,11 @@ async fn tail_follows_what_is_written_also_into_the_next_file() {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let _child = Killed(child);
-    let (sender, mut ids) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut ids) = tokio::sync::mpsc::channel(10_000);
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             let record: Value = serde_json::from_str(&line).unwrap();
-            if record["kind"] == "outcome" && sender.send(record["id"].clone()).is_err() {
+            if record["kind"] == "outcome" && sender.blocking_send(record["id"].clone()).is_err() {
                 return;
             }
         }
