@@ -257,11 +257,20 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// What the value of `key` is, seen from the envelope.
+    /// What the value of `key` is, seen from the envelope; an escaped spelling means the same.
     fn inside(&self, within: Within, key: &Key) -> Within {
-        match (within, self.key_bytes(key)) {
-            (Within::Root, b"params" | b"result" | b"error") => Within::Body,
-            (Within::Body, b"_meta") => Within::Meta,
+        if !matches!(within, Within::Root | Within::Body) {
+            return Within::Other;
+        }
+        let spelt = std::str::from_utf8(self.key_bytes(key)).unwrap_or_default();
+        let plain = if key.escaped {
+            unescape(spelt).unwrap_or_default().into()
+        } else {
+            std::borrow::Cow::Borrowed(spelt)
+        };
+        match (within, &*plain) {
+            (Within::Root, "params" | "result" | "error") => Within::Body,
+            (Within::Body, "_meta") => Within::Meta,
             _ => Within::Other,
         }
     }

@@ -128,7 +128,9 @@ fn name_of(item: &RawValue, key: &str) -> Option<String> {
         #[serde(rename = "uriTemplate")]
         template: Option<String>,
     }
-    let names: Names = serde_json::from_str(item.get()).ok()?;
+    // An array would be read as the members in their order.
+    let object = Some(item.get()).filter(|raw| raw.starts_with('{'))?;
+    let names: Names = serde_json::from_str(object).ok()?;
     match key {
         "name" => names.name,
         "uri" => names.uri,

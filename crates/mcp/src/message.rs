@@ -96,6 +96,10 @@ impl Message {
                 ));
             }
         };
+        // The body's members are looked up by name alone: there must be one body.
+        if self.top("params").is_some() && matches!(kind, Kind::Result | Kind::Error) {
+            return Err(MessageError::Envelope("a response has no `params`"));
+        }
         let method = match method.map(json::as_str) {
             Some(Some(method)) if !method.is_empty() => Some(method.into_owned().into_boxed_str()),
             Some(_) => return Err(MessageError::Envelope("`method` must be a string")),

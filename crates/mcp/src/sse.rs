@@ -41,6 +41,8 @@ pub struct Parser {
     skip_lf: bool,
     started: bool,
     event_bytes_max: usize,
+    /// Bytes of the lines of the event that is being read.
+    size: usize,
 }
 
 impl Parser {
@@ -57,6 +59,7 @@ impl Parser {
             skip_lf: false,
             started: false,
             event_bytes_max,
+            size: 0,
         }
     }
 
@@ -74,7 +77,16 @@ impl Parser {
     /// [`SseError`]; the stream cannot be read on after it.
     pub fn next_event(&mut self) -> Result<Option<Event>, SseError> {
         while let Some(line) = self.next_line() {
+            let is_comment = line.first() == Some(&b':');
+            if self.with_line(is_comment, line.len()) > self.event_bytes_max {
+                return Err(SseError::TooLarge(self.event_bytes_max));
+            }
+            if is_comment {
+                continue;
+            }
+            self.size += line.len();
             if line.is_empty() {
+                self.size = 0;
                 if let Some(event) = self.dispatch() {
                     return Ok(Some(event));
                 }
@@ -82,10 +94,19 @@ impl Parser {
             }
             self.field(&line)?;
         }
-        if self.buffer.len() + self.data.len() > self.event_bytes_max {
+        let open = match self.buffer.first() {
+            Some(b'\n') if self.skip_lf => self.buffer.get(1..).unwrap_or_default(),
+            _ => &self.buffer,
+        };
+        if self.with_line(open.first() == Some(&b':'), open.len()) > self.event_bytes_max {
             return Err(SseError::TooLarge(self.event_bytes_max));
         }
         Ok(None)
+    }
+
+    /// What the event's lines come to with one more; a comment is no part of it.
+    fn with_line(&self, is_comment: bool, len: usize) -> usize {
+        if is_comment { len } else { self.size + len }
     }
 
     fn next_line(&mut self) -> Option<Bytes> {
@@ -129,9 +150,6 @@ impl Parser {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" => {
-                if self.data.len() + value.len() > self.event_bytes_max {
-                    return Err(SseError::TooLarge(self.event_bytes_max));
-                }
                 if self.has_data {
                     self.data.put_u8(b'\n');
                 }
@@ -144,7 +162,11 @@ impl Parser {
                 self.has_fields = true;
             }
             b"retry" => {
-                if let Some(ms) = text(value).ok().and_then(|t| t.parse().ok()) {
+                if let Some(ms) = text(value)
+                    .ok()
+                    .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
+                    .and_then(|t| t.parse().ok())
+                {
                     self.event.retry_ms = Some(ms);
                     self.has_fields = true;
                 }

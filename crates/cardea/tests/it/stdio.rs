@@ -2,7 +2,8 @@
 //!
 //! | module | what it shows |
 //! |---|---|
-//! | `failures` | crashes, crash loops, junk, floods, silence |
+//! | `failures` | crashes, crash loops, junk, silence |
+//! | `limits` | processes, memory, long lines, callers that do not read |
 //! | `ends` | what is left of a process and its children when it is no longer wanted |
 //! | `isolation` | environment and principals kept apart |
 //! | `messages` | ids, progress, cancellation: many calls on one channel |
@@ -13,6 +14,7 @@
 mod ends;
 mod failures;
 mod isolation;
+mod limits;
 mod messages;
 mod servers;
 
