@@ -1,0 +1,187 @@
+//! What an entry looks like in a line.
+
+use std::sync::Arc;
+
+use cardea_domain::{
+    Action, ActorId, RunId, RunSource, SubjectId, Target, TenantId, ToolName, UpstreamId,
+};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Kind;
+
+/// 2026-11-23T10:00:00.123456Z
+const NOW_US: u64 = 1_795_428_000_123_456;
+
+fn written(entry: &Entry<'_>) -> Value {
+    let mut body = b"{\"x\":0".to_vec();
+    push_body(&mut body, entry, NOW_US, 64);
+    body.push(b'}');
+    let text = String::from_utf8(body).unwrap();
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn principal() -> Principal {
+    Principal {
+        tenant: TenantId::parse("acme").unwrap(),
+        subject: SubjectId::parse("ada \"the\" first").unwrap(),
+        actor: ActorId::parse("agent").unwrap(),
+        run: RunId::parse("r1").unwrap(),
+        run_source: RunSource::Host,
+        groups: Arc::from([]),
+        task: Some("sort\nmail".into()),
+    }
+}
+
+#[test]
+fn everything_that_is_known_stands_in_the_record() {
+    let principal = principal();
+    let upstream = UpstreamId::parse("files").unwrap();
+    let target = Target::Tool(ToolName::parse("read").unwrap());
+    let denial = Denial::new(Code::UpstreamTimeout, "too late").detail("after 3 s");
+    let policies = ["p1".into(), "p2".into()];
+    let record = written(&Entry {
+        kind: Kind::Outcome,
+        call: "c1",
+        principal: Some(&principal),
+        model: Some("m"),
+        client: Some("{\"name\":\"host\"}"),
+        upstream: Some(&upstream),
+        version: Some("2026-07-28"),
+        era: Some("modern"),
+        method: "tools/call",
+        action: Some(Action::CallTool),
+        target: Some(&target),
+        id: Some("\"7\""),
+        arguments: Some("{\n}"),
+        decided_by: &policies,
+        epoch: Some(3),
+        denial: Some(&denial),
+        response: Some(Response {
+            word: "error",
+            status: 504,
+            bytes: 10,
+            rpc_code: Some(-32000),
+            is_error: true,
+            events: 2,
+            hidden: 1,
+        }),
+        peer: Some("::1".parse().unwrap()),
+        total_us: Some(30),
+        upstream_us: Some(20),
+        decision_us: Some(10),
+        trace_id: Some([0xab; 16]),
+        event: Some("name"),
+        detail: Some("more"),
+    });
+    let sha256 = "8eb95bcbc154530931e15fc418c8b1fe991095671409552099ea1aa596999ede";
+    let wanted = json!({
+        "x": 0,
+        "time": "2026-11-23T10:00:00.123456Z",
+        "kind": "outcome",
+        "call": "c1",
+        "tenant": "acme",
+        "subject": "ada \"the\" first",
+        "actor": "agent",
+        "run": "r1",
+        "run_source": "host",
+        "task": "sort\nmail",
+        "model": "m",
+        "client": {"name": "host"},
+        "peer": "::1",
+        "upstream": "files",
+        "version": "2026-07-28",
+        "era": "modern",
+        "method": "tools/call",
+        "action": "tools/call",
+        "target": {"kind": "Tool", "name": "read"},
+        "id": "7",
+        "arguments": {"bytes": 3, "sha256": sha256, "json": {}},
+        "decision": {"effect": "permit", "policies": ["p1", "p2"], "epoch": 3},
+        "denial": {"code": "E_UPSTREAM_TIMEOUT", "message": "too late", "detail": "after 3 s"},
+        "response": {
+            "outcome": "error", "status": 504, "bytes": 10, "rpc_code": -32000,
+            "is_error": true, "events": 2, "hidden": 1,
+        },
+        "total_us": 30,
+        "upstream_us": 20,
+        "decision_us": 10,
+        "trace": "ab".repeat(16),
+        "event": {"name": "name", "detail": "more"},
+    });
+    assert_eq!(record, wanted);
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    let record = written(&Entry::default());
+    let wanted = json!({"x": 0, "time": "2026-11-23T10:00:00.123456Z", "kind": "event"});
+    assert_eq!(record, wanted);
+}
+
+#[test]
+fn long_arguments_leave_their_length_and_digest() {
+    let arguments = format!("\"{}\"", "x".repeat(100));
+    let record = written(&Entry {
+        arguments: Some(&arguments),
+        ..Entry::default()
+    });
+    let members: Vec<_> = record["arguments"].as_object().unwrap().keys().collect();
+    assert_eq!(members, ["bytes", "sha256"]);
+    assert_eq!(record["arguments"]["bytes"], 102);
+}
+
+#[test]
+fn text_that_is_not_json_cannot_add_members() {
+    let forged = "1},\"tenant\":\"other\",\"y\":{\"z\":1";
+    let record = written(&Entry {
+        id: Some(forged),
+        client: Some(forged),
+        arguments: Some(forged),
+        ..Entry::default()
+    });
+    assert_eq!(record.get("tenant"), None);
+    assert_eq!(record["id"], forged);
+    assert_eq!(record["client"], forged);
+    assert_eq!(record["arguments"]["text"], forged);
+    assert_eq!(record["arguments"].get("json"), None);
+}
+
+#[test]
+fn a_policy_that_said_no_is_a_deny_and_a_later_refusal_is_not() {
+    for (code, effect) in [
+        (Code::PolicyDenied, "deny"),
+        (Code::PolicyError, "deny"),
+        (Code::UpstreamTimeout, "permit"),
+    ] {
+        let record = written(&Entry {
+            epoch: Some(1),
+            denial: Some(&Denial::new(code, "no")),
+            ..Entry::default()
+        });
+        assert_eq!(record["decision"]["effect"], effect, "{code}");
+    }
+}
+
+#[test]
+fn texts_and_lists_are_bounded() {
+    let long = "\u{1}".repeat(1 << 20);
+    let policies = vec![Arc::from("p"); 100];
+    let mut body = Vec::new();
+    let entry = Entry {
+        call: &long,
+        model: Some(&long),
+        client: Some(&long),
+        method: &long,
+        id: Some(&long),
+        epoch: Some(0),
+        decided_by: &policies,
+        event: Some(&long),
+        detail: Some(&long),
+        ..Entry::default()
+    };
+    push_body(&mut body, &entry, NOW_US, 64);
+    assert!(body.len() < 256 << 10, "{}", body.len());
+    assert_eq!(written(&entry)["decision"]["policies_left_off"], 68);
+}
