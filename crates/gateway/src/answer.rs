@@ -57,7 +57,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) era: Era,
 }
 
-const URL_ELICITATION_REQUIRED: &str = "-32042";
+/// A number, since `-32042.0` is the same code to a client.
+const URL_ELICITATION_REQUIRED: f64 = -32042.0;
 
 /// An answer reduced to what its caller may see.
 #[derive(Debug)]
@@ -90,7 +91,10 @@ impl Lens<'_> {
         }
         if message.kind() == Kind::Error {
             // 2025-11-25: an error that sends the person to a page is an elicitation.
-            if message.body("code") == Some(URL_ELICITATION_REQUIRED) {
+            let code = message
+                .body("code")
+                .and_then(|code| code.parse::<f64>().ok());
+            if code == Some(URL_ELICITATION_REQUIRED) {
                 self.server_may("elicitation/create")?;
             }
             return Ok(error(message));

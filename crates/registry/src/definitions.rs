@@ -29,8 +29,9 @@ impl Definitions {
     /// [`InvalidAnnotation`] when the protocol calls the whole definition invalid; such a tool
     /// must not be listed.
     pub fn learn(&self, name: &str, definition: &str) -> Result<(), InvalidAnnotation> {
-        // Most tools mirror nothing: their schemas are not looked at.
-        let mirrored = if definition.contains("x-mcp-header") {
+        // Most tools mirror nothing: their schemas are not looked at. A key may be spelt with escapes.
+        let may_mirror = definition.contains("x-mcp-header") || definition.contains("\\u");
+        let mirrored = if may_mirror {
             let definition: Value = serde_json::from_str(definition)
                 .map_err(|e| InvalidAnnotation(format!("the definition is not JSON: {e}")))?;
             param_header::of_schema(definition.get("inputSchema").unwrap_or(&Value::Null))?
