@@ -32,7 +32,7 @@ pub(crate) async fn answer(
     upstream: &Arc<Upstream>,
     mut call: Authorised,
 ) -> Recorded {
-    match upstream.send(gateway, world, &mut call).await {
+    match upstream.send(gateway, &mut call).await {
         Ok(Reply::Whole {
             status,
             session,

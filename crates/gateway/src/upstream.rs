@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{
     way::Authorised,
-    world::{Gateway, Limits, World},
+    world::{Gateway, Limits},
 };
 
 pub(crate) use self::source::Source;
@@ -97,7 +97,6 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         gateway: &Arc<Gateway>,
-        world: &Arc<World>,
         call: &mut Authorised,
     ) -> Result<Reply, Denial> {
         let within = self.call_timeout;
@@ -106,9 +105,7 @@ impl Upstream {
             Transport::Http(upstream) => {
                 tokio::time::timeout(within, upstream.send(gateway, call)).await
             }
-            Transport::Stdio(upstream) => {
-                tokio::time::timeout(within, upstream.send(gateway, world, call)).await
-            }
+            Transport::Stdio(upstream) => tokio::time::timeout(within, upstream.send(call)).await,
         };
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         call.call_mut().upstream_took(took);

@@ -26,7 +26,7 @@ use super::{Reply, Source, closed, unreachable};
 use crate::{
     answer::ANSWER_DEPTH_MAX,
     way::{Ask, Authorised, Session, check_mirrored, unknown_session},
-    world::{Gateway, Limits, World},
+    world::Limits,
 };
 
 /// All processes of one stdio upstream.
@@ -91,13 +91,7 @@ impl StdioUpstream {
         }
     }
 
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        gateway: &Arc<Gateway>,
-        world: &Arc<World>,
-        call: &Authorised,
-    ) -> Result<Reply, Denial> {
-        let _ = (gateway, world);
+    pub(super) async fn send(self: &Arc<Self>, call: &Authorised) -> Result<Reply, Denial> {
         match call.ask() {
             Ask::Message(message) if message.kind() == Kind::Request => {
                 self.request(call, message).await
