@@ -10,6 +10,7 @@ use std::{
 use cardea_config::Config;
 use cardea_domain::Clock;
 use cardea_gateway::Gateway;
+use cardea_identity::SigningKeys;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
@@ -20,17 +21,25 @@ pub(crate) struct Reloader {
     gateway: Arc<Gateway>,
     config: Config,
     kept: Kept,
+    keys: Arc<SigningKeys>,
     clock: Clock,
     epoch: u64,
 }
 
 impl Reloader {
     /// A reloader for a gateway that runs with this configuration.
-    pub(crate) fn new(gateway: Arc<Gateway>, config: Config, kept: Kept, clock: Clock) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        config: Config,
+        kept: Kept,
+        keys: Arc<SigningKeys>,
+        clock: Clock,
+    ) -> Self {
         Self {
             gateway,
             config,
             kept,
+            keys,
             clock,
             epoch: 1,
         }
@@ -56,7 +65,7 @@ impl Reloader {
         let config = cardea_config::load(&self.config.file)
             .map_err(|mistakes| anyhow::anyhow!("{}", mistakes.to_string().trim_end()))?;
         let epoch = self.epoch + 1;
-        let built = wiring::build(&config, &self.clock, epoch, Some(&self.kept))?;
+        let built = wiring::build(&config, &self.keys, &self.clock, epoch, Some(&self.kept))?;
         for name in fixed(&self.config, &config) {
             tracing::warn!("a change of `{name}` needs a restart; the old value stays");
         }

@@ -12,7 +12,7 @@ use cardea_config::{Config, Issuer, TenantSource, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
 use cardea_gateway::{Edge, Limits, Sealer, Upstream, World};
 use cardea_identity::{
-    Algorithm, Authenticator, ClaimPaths, EmbeddedIssuer, Fetcher, IssuerSettings, KeySource,
+    Algorithm, Authenticator, ClaimPaths, Fetcher, IssuerSettings, KeySource, SigningKeys,
     TenantRule, key_file,
 };
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
@@ -41,29 +41,26 @@ struct Trust {
     issuers: Vec<Issuer>,
     tenants: BTreeSet<TenantId>,
     origin: String,
-    jwks: Option<String>,
 }
 
 /// Builds a world from a configuration; `before` is what the last one left.
 pub(crate) fn build(
     config: &Config,
+    keys: &Arc<SigningKeys>,
     clock: &Clock,
     epoch: u64,
     before: Option<&Kept>,
 ) -> anyhow::Result<Built> {
     let policies = policies::compile(config, epoch)
         .map_err(|mistakes| anyhow!("{}", mistakes.to_string().trim_end()))?;
-    let embedded = embedded(config)?;
-    let jwks = embedded.as_ref().map(|e| e.jwks().to_owned());
     let trust = Trust {
         issuers: config.issuers.clone(),
         tenants: config.tenants.clone(),
         origin: config.public_origin(),
-        jwks: jwks.clone(),
     };
     let authenticator = match before {
         Some(kept) if kept.trust == trust => Arc::clone(&kept.authenticator),
-        _ => Arc::new(authenticator(config, jwks.as_deref(), clock)?),
+        _ => Arc::new(authenticator(config, keys, clock)?),
     };
     let mut upstreams = HashMap::new();
     for (id, wanted) in &config.upstreams {
@@ -89,7 +86,7 @@ pub(crate) fn build(
             .collect(),
         policies,
         authenticator: Arc::clone(&authenticator),
-        edge: edge(config, jwks),
+        edge: edge(config, Some(keys)),
         limits: limits(&config.limits),
     };
     let kept = Kept {
@@ -101,7 +98,7 @@ pub(crate) fn build(
 }
 
 /// How the gateway is seen from outside.
-pub(crate) fn edge(config: &Config, jwks: Option<String>) -> Edge {
+pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
     let issuers = config.issuers.iter().map(|issuer| match issuer {
         Issuer::Embedded(_) => config.public_origin(),
         Issuer::External(external) => external.issuer.clone(),
@@ -123,7 +120,7 @@ pub(crate) fn edge(config: &Config, jwks: Option<String>) -> Edge {
         config.allowed_origins.iter().cloned(),
         issuers.collect(),
         scopes,
-        jwks,
+        keys.filter(|_| is_issuer(config)).cloned(),
     )
 }
 
@@ -138,22 +135,24 @@ pub(crate) fn sealer(state_dir: &Path) -> anyhow::Result<Sealer> {
     Ok(Sealer::new(&secret)?)
 }
 
-fn embedded(config: &Config) -> anyhow::Result<Option<EmbeddedIssuer>> {
-    let wanted = config
+/// The gateway's own keys; the process opens them once, and they outlive every world.
+pub(crate) fn signing_keys(config: &Config, clock: &Clock) -> anyhow::Result<Arc<SigningKeys>> {
+    SigningKeys::open(&config.state_dir, clock.clone())
+        .map(Arc::new)
+        .context("the signing keys cannot be used")
+}
+
+/// Whether tokens of the gateway's own are accepted.
+fn is_issuer(config: &Config) -> bool {
+    config
         .issuers
         .iter()
-        .any(|issuer| matches!(issuer, Issuer::Embedded(_)));
-    if !wanted {
-        return Ok(None);
-    }
-    EmbeddedIssuer::open(&config.public_origin(), &config.state_dir)
-        .map(Some)
-        .context("the embedded key cannot be used")
+        .any(|issuer| matches!(issuer, Issuer::Embedded(_)))
 }
 
 fn authenticator(
     config: &Config,
-    jwks: Option<&str>,
+    keys: &Arc<SigningKeys>,
     clock: &Clock,
 ) -> anyhow::Result<Authenticator> {
     let mut settings = Vec::new();
@@ -161,7 +160,7 @@ fn authenticator(
         settings.push(match issuer {
             Issuer::Embedded(embedded) => IssuerSettings {
                 issuer: config.public_origin(),
-                keys: KeySource::Fixed(jwks.unwrap_or_default().to_owned()),
+                keys: KeySource::Own(Arc::clone(keys)),
                 algorithms: vec![Algorithm::ES256],
                 audiences: Vec::new(),
                 tenant: TenantRule::Claim {

@@ -1,6 +1,9 @@
 //! How the gateway is seen from outside: names, addresses, resource metadata.
 
+use std::sync::Arc;
+
 use cardea_domain::{Code, Denial};
+use cardea_identity::SigningKeys;
 use http::{HeaderMap, header};
 use serde_json::json;
 
@@ -16,15 +19,15 @@ pub struct Edge {
     /// Authorization servers, as the resource metadata names them.
     issuers: Vec<String>,
     scopes: Vec<String>,
-    /// The public keys of the embedded issuer, where there is one.
-    jwks: Option<String>,
+    /// The gateway's own keys, where there is something to verify with them.
+    keys: Option<Arc<SigningKeys>>,
 }
 
 /// The path under which all upstreams are.
 pub(crate) const MCP_PATH: &str = "/mcp";
 /// RFC 9728, section 3.
 pub(crate) const RESOURCE_METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
-/// Where the embedded issuer's keys are.
+/// Where the gateway's own public keys are.
 pub(crate) const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 impl Edge {
@@ -36,7 +39,7 @@ impl Edge {
         origins: impl IntoIterator<Item = String>,
         issuers: Vec<String>,
         scopes: Vec<String>,
-        jwks: Option<String>,
+        keys: Option<Arc<SigningKeys>>,
     ) -> Self {
         let origin = origin.trim_end_matches('/').to_owned();
         let own_host = origin
@@ -55,7 +58,7 @@ impl Edge {
             origin,
             issuers,
             scopes,
-            jwks,
+            keys,
         }
     }
 
@@ -71,8 +74,8 @@ impl Edge {
         format!("{}{MCP_PATH}/{upstream}", self.origin)
     }
 
-    pub(crate) fn jwks(&self) -> Option<&str> {
-        self.jwks.as_deref()
+    pub(crate) fn jwks(&self) -> Option<Arc<str>> {
+        self.keys.as_ref().map(|keys| keys.jwks())
     }
 
     /// The metadata of the resource at `path` (RFC 9728), which starts with [`MCP_PATH`].

@@ -43,7 +43,7 @@ pub(crate) async fn serve(
     }
     match path {
         JWKS_PATH => match world.edge.jwks() {
-            Some(jwks) => admin::json(jwks.to_owned()),
+            Some(jwks) => admin::json(jwks.to_string()),
             None => admin::plain(StatusCode::NOT_FOUND, "not found\n"),
         },
         "/healthz" | "/readyz" => admin::health(gateway, path),

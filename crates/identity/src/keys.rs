@@ -20,13 +20,13 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
-use crate::{FetchError, Fetcher};
+use crate::{FetchError, Fetcher, SigningKeys};
 
 /// Where an issuer's keys come from.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// A fixed set: the gateway's own.
-    Fixed(String),
+    /// The gateway's own keys, as they are at each moment.
+    Own(Arc<SigningKeys>),
     /// A JWKS document.
     Jwks {
         /// Where it is.
@@ -107,6 +107,8 @@ pub(crate) struct IssuerKeys {
     /// Held while fetching, so that any number of waiting calls cost one fetch.
     fetching: Mutex<()>,
     tried_ms: AtomicU64,
+    /// The generation of the gateway's own keys that `current` was made of.
+    own_generation: AtomicU64,
 }
 
 /// A key set is asked for again after this long when its server does not say.
@@ -130,6 +132,7 @@ impl IssuerKeys {
             current: ArcSwapOption::empty(),
             fetching: Mutex::new(()),
             tried_ms: AtomicU64::new(0),
+            own_generation: AtomicU64::new(0),
         }
     }
 
@@ -140,6 +143,7 @@ impl IssuerKeys {
 
     /// The key with this id, fetched where needed and allowed.
     pub(crate) async fn find(&self, kid: &str) -> Lookup {
+        self.follow_own();
         let now = self.clock.unix_ms();
         if let Some(set) = self.usable() {
             let fresh = now < set.fetched_ms.saturating_add(set.fresh_ms);
@@ -166,6 +170,7 @@ impl IssuerKeys {
     /// Asks for the keys again when the last answer is too old, so that a key that its issuer
     /// took back ends remembered tokens too. One caller waits; the others go on meanwhile.
     pub(crate) async fn refresh_when_due(&self) {
+        self.follow_own();
         let now = self.clock.unix_ms();
         let due = |set: &KeySet| now >= set.fetched_ms.saturating_add(set.fresh_ms);
         if !self.current.load().as_ref().is_some_and(|set| due(set)) {
@@ -173,6 +178,17 @@ impl IssuerKeys {
         }
         if let Ok(_mine) = self.fetching.try_lock() {
             self.fetch_and_accept(now).await;
+        }
+    }
+
+    /// Takes over the gateway's own keys when they changed; nothing to do for other issuers.
+    fn follow_own(&self) {
+        let KeySource::Own(own) = &self.source else {
+            return;
+        };
+        let generation = own.generation();
+        if self.own_generation.swap(generation, Ordering::AcqRel) != generation {
+            self.accept(&own.jwks(), Some(FRESH_MAX), self.clock.unix_ms());
         }
     }
 
@@ -230,7 +246,13 @@ impl IssuerKeys {
 
     async fn fetch(&self) -> Result<(String, Option<Duration>), KeySourceError> {
         match &self.source {
-            KeySource::Fixed(text) => Ok((text.clone(), Some(FRESH_MAX))),
+            KeySource::Own(own) => {
+                // Another process may have made the key; reading a folder is as quick as any answer.
+                if let Err(error) = own.tend() {
+                    warn!(%error, "the signing keys cannot be read again");
+                }
+                Ok((own.jwks().to_string(), Some(FRESH_MAX)))
+            }
             KeySource::Jwks { url, fetcher } => document(fetcher, url).await,
             KeySource::Discovery { urls, fetcher } => {
                 let jwks_url = self.discover(urls, fetcher).await?;

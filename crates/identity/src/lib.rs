@@ -29,13 +29,15 @@ mod embedded;
 mod fetch;
 pub mod key_file;
 mod keys;
+mod signing;
 mod verified;
 
 pub use authenticator::Authenticator;
 pub use claims::{ClaimPaths, TenantRule};
-pub use embedded::{EmbeddedIssuer, EmbeddedKeyError, MintRequest};
+pub use embedded::{EmbeddedIssuer, MintRequest};
 pub use fetch::{FetchError, Fetcher};
 pub use keys::{KeySource, KeySourceError};
+pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};
 pub use verified::{RunHints, Verified};
 
 /// Signature algorithms, by their JOSE names.

@@ -1,6 +1,6 @@
 //! `cardea serve`: wires the rooms together, listens, reloads, drains.
 
-use std::{io::Write as _, path::Path, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use cardea_audit::{Ledger, LedgerOptions};
@@ -13,6 +13,9 @@ use crate::{
     reload::{Reloader, Watch},
     telemetry, wiring,
 };
+
+/// How often keys that rotate are looked at; their schedule is in hours.
+const TEND_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = super::load(path)?;
@@ -31,7 +34,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::system();
     // Before anything is read, so that no change is missed while the gateway starts.
     let mut watch = Watch::begin(&config);
-    let built = wiring::build(&config, &clock, 1, None)?;
+    let keys = wiring::signing_keys(&config, &clock)?;
+    let built = wiring::build(&config, &keys, &clock, 1, None)?;
     let ledger = Ledger::open(ledger_options(&config, &clock))?;
     let spans = telemetry::spans(&config.telemetry)?;
     let gateway = Gateway::new(Parts {
@@ -49,7 +53,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .context("the gateway cannot start")?;
     announce(&config, &serving);
     let drain_timeout = config.limits.drain_timeout;
-    let mut reloader = Reloader::new(Arc::clone(&gateway), config, built.kept, clock);
+    let mut reloader = Reloader::new(
+        Arc::clone(&gateway),
+        config,
+        built.kept,
+        Arc::clone(&keys),
+        clock,
+    );
+    let mut tending = tokio::time::interval(TEND_EVERY);
+    tending.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -59,6 +71,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reloader.reload(&mut watch),
             () = watch.changed() => reloader.reload(&mut watch),
+            _ = tending.tick() => if let Err(error) = keys.tend() {
+                tracing::error!(%error, "the signing keys cannot be rotated; the old ones go on");
+            },
         }
     }
     tracing::info!(within_ms = drain_timeout.as_millis(), "draining");

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use cardea_config::Issuer;
 use cardea_domain::{ActorId, Clock, SubjectId, TenantId, UpstreamId};
 use cardea_identity::{EmbeddedIssuer, MintRequest};
@@ -37,8 +37,9 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
         }
         None => edge.resource(),
     };
-    let issuer = EmbeddedIssuer::open(&config.public_origin(), &config.state_dir)
-        .context("the embedded key cannot be used")?;
+    let clock = Clock::system();
+    let keys = wiring::signing_keys(&config, &clock)?;
+    let issuer = EmbeddedIssuer::new(&config.public_origin(), keys);
     let token = issuer.mint(
         &MintRequest {
             tenant,
@@ -48,7 +49,7 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
             audience,
             ttl_s: args.ttl.as_secs(),
         },
-        &Clock::system(),
+        &clock,
     )?;
     writeln!(std::io::stdout(), "{token}")?;
     Ok(())

@@ -1,25 +1,28 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{ActorId, RunSource, SubjectId, TenantId};
 
 use super::*;
-use crate::{ClaimPaths, EmbeddedIssuer, KeySource, MintRequest, RunHints, TenantRule};
+use crate::{
+    ClaimPaths, EmbeddedIssuer, Fetcher, KeySource, MintRequest, RunHints, SigningKeys, TenantRule,
+};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 const RESOURCE: &str = "https://gw.example.com/mcp";
 
 struct House {
     issuer: EmbeddedIssuer,
+    keys: Arc<SigningKeys>,
     authenticator: Authenticator,
     clock: Clock,
     _folder: tempfile::TempDir,
 }
 
-fn settings(issuer: &EmbeddedIssuer) -> IssuerSettings {
+fn settings(keys: &Arc<SigningKeys>) -> IssuerSettings {
     let acme = TenantId::parse("acme").unwrap();
     IssuerSettings {
         issuer: "https://gw.example.com".into(),
-        keys: KeySource::Fixed(issuer.jwks().to_owned()),
+        keys: KeySource::Own(Arc::clone(keys)),
         algorithms: vec![Algorithm::ES256],
         audiences: Vec::new(),
         tenant: TenantRule::Claim {
@@ -34,13 +37,15 @@ fn settings(issuer: &EmbeddedIssuer) -> IssuerSettings {
 
 fn house(change: impl FnOnce(&mut IssuerSettings)) -> House {
     let folder = tempfile::tempdir().unwrap();
-    let issuer = EmbeddedIssuer::open("https://gw.example.com", folder.path()).unwrap();
     let clock = Clock::manual(NOW_MS);
-    let mut settings = settings(&issuer);
+    let keys = Arc::new(SigningKeys::open(folder.path(), clock.clone()).unwrap());
+    let issuer = EmbeddedIssuer::new("https://gw.example.com", Arc::clone(&keys));
+    let mut settings = settings(&keys);
     change(&mut settings);
     House {
         authenticator: Authenticator::new(vec![settings], clock.clone()),
         issuer,
+        keys,
         clock,
         _folder: folder,
     }
@@ -155,7 +160,13 @@ async fn a_missing_scope_is_told_apart_from_a_bad_token() {
 
 #[tokio::test]
 async fn keys_that_cannot_be_had_refuse_and_say_so_in_the_record_only() {
-    let house = house(|s| s.keys = KeySource::Fixed("{}".into()));
+    let house = house(|s| {
+        s.keys = KeySource::Jwks {
+            // Nobody listens there.
+            url: "http://127.0.0.1:1/jwks".into(),
+            fetcher: Fetcher::new(None).unwrap(),
+        };
+    });
     let denial = house
         .authenticator
         .verify(&mint(&house, "acme", 60))
@@ -174,4 +185,23 @@ fn an_idle_run_ends_after_thirty_silent_minutes() {
     assert_eq!(run.touch(minutes(20)), first);
     assert_eq!(run.touch(minutes(45)), first);
     assert_ne!(run.touch(minutes(76)), first);
+}
+
+#[tokio::test]
+async fn own_keys_rotate_under_the_authenticator_and_a_retired_ones_tokens_end() {
+    let house = house(|_| {});
+    let old = mint(&house, "acme", 400 * 86_400);
+    assert!(house.authenticator.verify(&old).await.is_ok());
+    // Once to publish the next key, once to sign with it, once to retire the first.
+    for seconds in [crate::PERIOD_S, crate::LEAD_S + 3600] {
+        house.clock.advance(Duration::from_secs(seconds));
+        house.keys.tend().unwrap();
+        let new = mint(&house, "acme", 600);
+        assert!(house.authenticator.verify(&new).await.is_ok());
+        assert!(house.authenticator.verify(&old).await.is_ok());
+    }
+    house.clock.advance(Duration::from_secs(crate::RETAIN_S));
+    house.keys.tend().unwrap();
+    let denial = house.authenticator.verify(&old).await.unwrap_err();
+    assert_eq!(denial.code, Code::TokenInvalid);
 }
