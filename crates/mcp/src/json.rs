@@ -7,9 +7,13 @@
 //! Cost: one pass over the bytes; strings are skipped with `memchr`. Memory: one entry per open
 //! key, one span per member of the envelope.
 
+mod cursor;
+
 use std::{collections::HashSet, ops::Range};
 
 use thiserror::Error;
+
+pub use cursor::{Cursor, ValueKind};
 
 /// How deep and wide a text may be.
 #[derive(Debug, Clone, Copy)]

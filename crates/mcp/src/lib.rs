@@ -20,6 +20,7 @@
     )
 )]
 
+pub mod canonical;
 pub mod header;
 pub mod json;
 pub mod list;
@@ -50,6 +51,8 @@ pub mod meta {
     pub const TRACEPARENT: &str = "traceparent";
     /// The run, as the host names it.
     pub const RUN: &str = "dev.cardea/run";
+    /// Who calls and what, signed by the gateway for the upstream; never a client's.
+    pub const IDENTITY: &str = "dev.cardea/identity";
     /// The model, as the host names it.
     pub const MODEL: &str = "dev.cardea/model";
 }
