@@ -1,4 +1,11 @@
 //! Checks of content: what the arguments of a call and its result may hold.
+//!
+//! What it is: pure functions over the bytes of checked messages. Rules and a message go in; a
+//! message with some spans replaced, or the reason for a refusal, comes out.
+//! What it is not: no I/O, no policy, no wire. When a check applies and what a refusal looks like
+//! is for the gateway.
+//!
+//! Entry points: [`tenant::Rules`], [`tenant::Guard`].
 
 #![cfg_attr(
     test,
@@ -11,3 +18,6 @@
         reason = "a failed test is a panic"
     )
 )]
+
+mod skeleton;
+pub mod tenant;
