@@ -12,7 +12,8 @@ use std::{sync::Arc, thread};
 
 use cardea_audit::{Entry, Kind, Ledger, LedgerOptions, parts, verify};
 use cardea_domain::{
-    Action, ActorId, Principal, RunId, RunSource, SubjectId, Target, TenantId, ToolName, UpstreamId,
+    Action, ActorId, KeyBinding, Principal, RunId, RunSource, SubjectId, Target, TenantId,
+    ToolName, UpstreamId,
 };
 use divan::{Bencher, black_box, counter};
 use tempfile::TempDir;
@@ -42,6 +43,7 @@ impl Call {
                 actor: ActorId::parse("support-agent").unwrap(),
                 run: RunId::parse("0199e0a5-3b0c-7cc1-9e4c-0d7c4ff5a4b1").unwrap(),
                 run_source: RunSource::Token,
+                binding: KeyBinding::NONE,
                 groups: Arc::from([]),
                 task: None,
             },

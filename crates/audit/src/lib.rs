@@ -35,7 +35,7 @@
 //! - `seq` counts from 1 without gaps; `prev` is the `hash` of the line before, 64 zeros in the
 //!   first; `hash` is the SHA-256 of the line's bytes before `,"hash":`.
 //! - `kind` is `intent`, `outcome`, `denial` or `event`; an outcome has its intent's `call`.
-//! - `tenant`, `subject`, `actor`, `run`, `run_source`, `task`: who. `model`, `client`: as claimed.
+//! - `tenant`, `subject`, `actor`, `run`, `run_source`, `binding`, `task`: who. `model`, `client`: as claimed.
 //! - `arguments` is `{"bytes", "sha256"}` and, up to a bound, the arguments themselves as `json`:
 //!   their line breaks are spaces there; the digest is over the bytes as they came. Text that is
 //!   not JSON is kept as a string, in `text`; so are a `client` and an `id` that are not JSON or

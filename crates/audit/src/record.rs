@@ -1,7 +1,7 @@
 //! An entry as the body of a line.
 
 use aws_lc_rs::digest;
-use cardea_domain::{Code, Denial, Principal};
+use cardea_domain::{Code, Denial, KeyBinding, Principal};
 
 use crate::{
     entry::{Entry, Response},
@@ -94,7 +94,28 @@ fn push_principal(out: &mut Vec<u8>, principal: &Principal) {
     text(out, ",\"actor\":", Some(principal.actor.as_str()));
     text(out, ",\"run\":", Some(principal.run.as_str()));
     word(out, ",\"run_source\":", principal.run_source.as_str());
+    push_binding(out, &principal.binding);
     text(out, ",\"task\":", principal.task.as_deref());
+}
+
+/// The thumbprints of the keys that the token is bound to; nothing when it is bound to none.
+fn push_binding(out: &mut Vec<u8>, binding: &KeyBinding) {
+    let keys = [
+        ("\"dpop\":", binding.dpop),
+        ("\"certificate\":", binding.certificate),
+    ];
+    let mut before = ",\"binding\":{";
+    for (name, thumbprint) in keys {
+        let Some(thumbprint) = thumbprint else {
+            continue;
+        };
+        out.extend_from_slice(before.as_bytes());
+        push_display(out, name, &thumbprint);
+        before = ",";
+    }
+    if !binding.is_none() {
+        out.push(b'}');
+    }
 }
 
 /// `{"bytes":N,"sha256":"…"}`, and the arguments as `json` when they are not too long, or as

@@ -13,12 +13,24 @@ pub enum Code {
     TokenInvalid,
     /// The token was good once.
     TokenExpired,
+    /// The token is bound to a key that the request does not show, or to none where it shows one.
+    TokenBinding,
+    /// The tenant takes only tokens that are bound to a key.
+    BindingRequired,
+    /// There is no DPoP proof where one is needed, or it is not one for this request.
+    ProofInvalid,
+    /// The DPoP proof has to carry a nonce of the gateway's.
+    ProofNonce,
     /// The token is good, but its scope does not cover this gateway.
     ScopeInsufficient,
     /// The `Origin` header names a site that may not use this gateway.
     OriginForbidden,
     /// The `Host` header names a host that this gateway is not.
     HostForbidden,
+    /// A header that only a trusted proxy may send came from somebody else.
+    PeerUntrusted,
+    /// The client certificate that a trusted proxy passed on cannot be read.
+    CertificateInvalid,
     /// The HTTP method does not exist here.
     HttpMethod,
     /// The client does not accept what an answer may be made of.
@@ -90,13 +102,19 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 40] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
+        Self::TokenBinding,
+        Self::BindingRequired,
+        Self::ProofInvalid,
+        Self::ProofNonce,
         Self::ScopeInsufficient,
         Self::OriginForbidden,
         Self::HostForbidden,
+        Self::PeerUntrusted,
+        Self::CertificateInvalid,
         Self::HttpMethod,
         Self::NotAcceptable,
         Self::ContentType,
@@ -134,9 +152,15 @@ impl Code {
             Self::TokenMissing => "E_TOKEN_MISSING",
             Self::TokenInvalid => "E_TOKEN_INVALID",
             Self::TokenExpired => "E_TOKEN_EXPIRED",
+            Self::TokenBinding => "E_TOKEN_BINDING",
+            Self::BindingRequired => "E_BINDING_REQUIRED",
+            Self::ProofInvalid => "E_PROOF_INVALID",
+            Self::ProofNonce => "E_PROOF_NONCE",
             Self::ScopeInsufficient => "E_SCOPE_INSUFFICIENT",
             Self::OriginForbidden => "E_ORIGIN_FORBIDDEN",
             Self::HostForbidden => "E_HOST_FORBIDDEN",
+            Self::PeerUntrusted => "E_PEER_UNTRUSTED",
+            Self::CertificateInvalid => "E_CERTIFICATE_INVALID",
             Self::HttpMethod => "E_HTTP_METHOD",
             Self::NotAcceptable => "E_NOT_ACCEPTABLE",
             Self::ContentType => "E_CONTENT_TYPE",

@@ -6,12 +6,14 @@
 //!
 //! Entry points: [`Principal`], [`Target`], [`Denial`], [`Clock`].
 
+mod binding;
 mod clock;
 mod denial;
 mod id;
 mod principal;
 mod target;
 
+pub use binding::{KeyBinding, Thumbprint};
 pub use clock::Clock;
 pub use denial::{Code, Denial, Side};
 pub use id::{

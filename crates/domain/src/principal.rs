@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ActorId, RunId, SubjectId, TenantId};
+use crate::{ActorId, KeyBinding, RunId, SubjectId, TenantId};
 
 /// Tenant, subject, actor and run of one request.
 ///
@@ -19,6 +19,8 @@ pub struct Principal {
     pub run: RunId,
     /// What the run id was taken from.
     pub run_source: RunSource,
+    /// The keys that the token is bound to, whose possession the request has shown.
+    pub binding: KeyBinding,
     /// Group names from the token, sorted, without duplicates.
     pub groups: Arc<[Arc<str>]>,
     /// The task as declared to the token's issuer; recorded, never trusted as an instruction.

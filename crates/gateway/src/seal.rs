@@ -99,14 +99,15 @@ impl Sealer {
     }
 }
 
-/// Not the run: a session lives on when its token is renewed.
+/// Not the run: a session lives on when its token is renewed. But the key, where the token is bound
+/// to one: to whoever comes with another key, or with none, the session is somebody else's.
 fn binding(purpose: Purpose, principal: &Principal, upstream: &UpstreamId) -> Vec<u8> {
     let purpose = match purpose {
         Purpose::Session => "session",
         Purpose::Position => "position",
     };
     // No identifier holds a control character, so NUL keeps them apart.
-    [
+    let mut bytes = [
         purpose,
         principal.tenant.as_str(),
         principal.subject.as_str(),
@@ -114,14 +115,24 @@ fn binding(purpose: Purpose, principal: &Principal, upstream: &UpstreamId) -> Ve
         upstream.as_str(),
     ]
     .join("\0")
-    .into_bytes()
+    .into_bytes();
+    for (kind, key) in [
+        (b"\0d", principal.binding.dpop),
+        (b"\0c", principal.binding.certificate),
+    ] {
+        if let Some(key) = key {
+            bytes.extend_from_slice(kind);
+            bytes.extend_from_slice(key.as_bytes());
+        }
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use cardea_domain::{ActorId, RunId, RunSource, SubjectId, TenantId};
+    use cardea_domain::{ActorId, KeyBinding, RunId, RunSource, SubjectId, TenantId, Thumbprint};
 
     use super::*;
 
@@ -132,6 +143,7 @@ mod tests {
             actor: ActorId::parse(actor).unwrap(),
             run: RunId::parse("r").unwrap(),
             run_source: RunSource::Token,
+            binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,
         }
@@ -164,6 +176,32 @@ mod tests {
         changed.replace_range(20..21, if &sealed[20..21] == "A" { "B" } else { "A" });
         assert_eq!(open(&ada, &files, Purpose::Session, &changed), None);
         assert_eq!(open(&ada, &files, Purpose::Session, "up-1"), None);
+    }
+
+    #[test]
+    fn a_sealed_text_of_a_bound_principal_opens_for_the_same_key_only() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        let files = UpstreamId::parse("files").unwrap();
+        let key = |byte| Some(Thumbprint::new([byte; 32]));
+        let bound = |dpop, certificate| Principal {
+            binding: KeyBinding { dpop, certificate },
+            ..principal("acme", "ada", "bot")
+        };
+        let holders = [
+            bound(None, None),
+            bound(key(1), None),
+            bound(key(2), None),
+            bound(None, key(1)),
+            bound(key(1), key(1)),
+        ];
+        for (mine, holder) in holders.iter().enumerate() {
+            let sealed = sealer.seal(Purpose::Session, holder, &files, "up-1");
+            let sealed = sealed.unwrap();
+            for (theirs, other) in holders.iter().enumerate() {
+                let opened = sealer.open(Purpose::Session, other, &files, &sealed);
+                assert_eq!(opened.is_some(), mine == theirs, "{mine} for {theirs}");
+            }
+        }
     }
 
     #[test]

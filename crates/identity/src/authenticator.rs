@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use cardea_domain::{Clock, Code, Denial};
+use cardea_domain::{Clock, Denial};
 use jsonwebtoken::{Algorithm, Validation};
 use moka::sync::Cache;
 use serde::Deserialize;
@@ -136,37 +136,10 @@ impl Authenticator {
             keys_epoch,
             required_scopes: settings.scopes.clone(),
             extra_audiences: settings.audiences.clone(),
+            sha256: *hash,
             short: hash.iter().take(8).map(|b| format!("{b:02x}")).collect(),
             idle: IdleRun::default(),
         })
-    }
-}
-
-/// The refusal of a request that carries no token.
-#[must_use]
-pub(crate) fn missing() -> Denial {
-    Denial::new(Code::TokenMissing, "an access token is needed")
-        .help("send `Authorization: Bearer <token>`; the challenge names where to get one")
-}
-
-impl Verified {
-    /// The token of an `Authorization` header's value.
-    ///
-    /// # Errors
-    /// [`Code::TokenMissing`] when there is none, [`Code::TokenInvalid`] when it is of another
-    /// scheme.
-    pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Denial> {
-        let value = authorization.ok_or_else(missing)?;
-        let text = std::str::from_utf8(value).map_err(|_| invalid("the header is not text"))?;
-        let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-        let token = token.trim_matches(' ');
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(invalid(format!("scheme `{}`", scheme.escape_debug())));
-        }
-        if token.is_empty() {
-            return Err(missing());
-        }
-        Ok(token)
     }
 }
 

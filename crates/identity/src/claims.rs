@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cardea_domain::{ActorId, Code, Denial, RunId, SubjectId, TenantId};
+use cardea_domain::{ActorId, Code, Denial, KeyBinding, RunId, SubjectId, TenantId};
 use serde_json::Value;
+
+use crate::binding::confirmation;
 
 /// Where an issuer's tokens carry what; JSON Pointers (RFC 6901) into the claims.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub(crate) struct Claims {
     pub(crate) task: Option<Arc<str>>,
     pub(crate) audiences: Vec<String>,
     pub(crate) scopes: Vec<String>,
+    /// The keys without which the token is worth nothing.
+    pub(crate) binding: KeyBinding,
     pub(crate) expires_s: u64,
 }
 
@@ -106,6 +110,7 @@ impl Claims {
             scopes: string(claims, "/scope")
                 .map(|s| s.split(' ').map(str::to_owned).collect())
                 .unwrap_or_default(),
+            binding: confirmation(claims)?,
             expires_s,
         })
     }

@@ -5,8 +5,9 @@
 //! verified token is remembered by its hash until it expires or its issuer's keys change.
 //! What it is not: no decisions about what the principal may do, no HTTP status codes.
 //!
-//! The data's path: token text -> [`Authenticator::verify`] -> [`Verified`], the proof that only
-//! this room makes -> [`Verified::principal`] with the run's hints.
+//! The data's path: token text -> [`Authenticator::verify`] -> [`Verified`] -> with what the request
+//! shows of its sender's keys, [`Holders::confirm`] -> [`Confirmed`] -> [`Confirmed::principal`] with
+//! the run's hints. Both proofs are made in this room only.
 //!
 //! Keys are pinned to issuers by configuration: nothing in a token (`jku`, `jwk`, `x5u`) ever
 //! chooses where a key comes from.
@@ -24,7 +25,11 @@
 )]
 
 mod authenticator;
+mod binding;
+mod certificate;
 mod claims;
+mod credentials;
+mod dpop;
 mod embedded;
 mod fetch;
 pub mod key_file;
@@ -33,12 +38,19 @@ mod signing;
 mod verified;
 
 pub use authenticator::Authenticator;
+pub use binding::{Holders, Possession, Proofs, RequiredBinding};
+pub use certificate::{
+    CERTIFICATE_BYTES_MAX, CertificateError, ClientCertificate, SvidError, claims_spiffe,
+    svid_trust_domain,
+};
 pub use claims::{ClaimPaths, TenantRule};
+pub use credentials::{Credentials, Scheme};
+pub use dpop::{BoundToken, Dpop, DpopSettings, Proof, ProofError, ProofFor};
 pub use embedded::{EmbeddedIssuer, MintRequest};
 pub use fetch::{FetchError, Fetcher};
 pub use keys::{KeySource, KeySourceError};
 pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};
-pub use verified::{RunHints, Verified};
+pub use verified::{Confirmed, RunHints, Verified};
 
 /// Signature algorithms, by their JOSE names.
 pub use jsonwebtoken::Algorithm;

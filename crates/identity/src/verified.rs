@@ -1,18 +1,29 @@
-//! The proof that a token was verified.
+//! The proofs that a token was verified, and that whoever presents it is its holder.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use cardea_domain::{Code, Denial, Principal, RunId, RunSource};
+use cardea_domain::{Code, Denial, KeyBinding, Principal, RunId, RunSource, TenantId};
 
 use crate::claims::{Claims, invalid};
 
 /// A verified token. Made by [`crate::Authenticator::verify`] alone.
+///
+/// It names nobody yet: whose request it is follows once its holder is [`Confirmed`].
 #[derive(Debug, Clone)]
-#[must_use = "a verified token is what an identified call is built from"]
+#[must_use = "a verified token says nothing about who presents it"]
 pub struct Verified(pub(crate) Arc<Known>);
+
+/// A verified token whose sender has shown every key that it is bound to. Made by
+/// [`crate::Holders::confirm`] alone.
+#[derive(Debug, Clone)]
+#[must_use = "a confirmed token is what an identified call is built from"]
+pub struct Confirmed {
+    verified: Verified,
+    nonce_is_due: bool,
+}
 
 /// What is remembered of a verified token.
 #[derive(Debug)]
@@ -24,6 +35,7 @@ pub(crate) struct Known {
     pub(crate) keys_epoch: u64,
     pub(crate) required_scopes: Vec<String>,
     pub(crate) extra_audiences: Vec<String>,
+    pub(crate) sha256: [u8; 32],
     /// The first half of the token's hash in hex: names idle runs, never the token.
     pub(crate) short: String,
     pub(crate) idle: IdleRun,
@@ -58,10 +70,18 @@ impl IdleRun {
 }
 
 impl Verified {
-    /// When the token ends, in seconds since the Unix epoch.
+    /// The keys that it is bound to.
     #[must_use]
-    pub fn expires_s(&self) -> u64 {
-        self.0.claims.expires_s
+    pub fn binding(&self) -> KeyBinding {
+        self.0.claims.binding
+    }
+
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.0.claims.tenant
+    }
+
+    pub(crate) fn sha256(&self) -> [u8; 32] {
+        self.0.sha256
     }
 
     /// Checks that the token was issued for one of these resources (RFC 8707, RFC 9068 section 4).
@@ -109,14 +129,36 @@ impl Verified {
     pub fn required_scopes(&self) -> &[String] {
         &self.0.required_scopes
     }
+}
+
+impl Confirmed {
+    pub(crate) fn new(verified: Verified, nonce_is_due: bool) -> Self {
+        Self {
+            verified,
+            nonce_is_due,
+        }
+    }
+
+    /// Whether the answer should offer a fresh nonce for DPoP proofs.
+    #[must_use]
+    pub fn nonce_is_due(&self) -> bool {
+        self.nonce_is_due
+    }
+
+    /// When the token ends, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn expires_s(&self) -> u64 {
+        self.verified.0.claims.expires_s
+    }
 
     /// The principal, with its run from the strongest source at hand.
     ///
     /// # Errors
     /// [`Code::ParamsInvalid`] when the host's run id is not one.
     pub fn principal(&self, hints: RunHints<'_>, now_ms: u64) -> Result<Principal, Denial> {
-        let claims = &self.0.claims;
-        let started_ms = self.0.idle.touch(now_ms);
+        let known = &self.verified.0;
+        let claims = &known.claims;
+        let started_ms = known.idle.touch(now_ms);
         let (run, run_source) = if let Some(session) = &claims.session {
             (session.clone(), RunSource::Token)
         } else if let Some(host) = hints.host {
@@ -126,7 +168,7 @@ impl Verified {
         } else if let Some(run) = hints.session.and_then(|s| RunId::parse(s).ok()) {
             (run, RunSource::Session)
         } else {
-            let run = RunId::parse(&format!("{}-{started_ms}", self.0.short)).map_err(invalid)?;
+            let run = RunId::parse(&format!("{}-{started_ms}", known.short)).map_err(invalid)?;
             (run, RunSource::Idle)
         };
         Ok(Principal {
@@ -135,6 +177,7 @@ impl Verified {
             actor: claims.actor.clone(),
             run,
             run_source,
+            binding: claims.binding,
             groups: Arc::clone(&claims.groups),
             task: claims.task.clone(),
         })

@@ -10,7 +10,8 @@
 use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
 use cardea_domain::{
-    Action, ActorId, Principal, RunId, RunSource, SubjectId, Target, TenantId, ToolName, UpstreamId,
+    Action, ActorId, KeyBinding, Principal, RunId, RunSource, SubjectId, Target, TenantId,
+    ToolName, UpstreamId,
 };
 use cardea_policy::{KnownNames, Policies, PolicyFile, Question};
 use divan::{Bencher, black_box, counter::ItemsCount};
@@ -73,6 +74,7 @@ fn ada() -> Principal {
         actor: ActorId::parse("support-agent").unwrap(),
         run: RunId::parse("0199e0a5-3b0c-7cc1-9e4c-0d7c4ff5a4b1").unwrap(),
         run_source: RunSource::Token,
+        binding: KeyBinding::NONE,
         groups: Arc::from(["all", "support", "team-0"].map(Arc::from)),
         task: None,
     }
@@ -118,6 +120,7 @@ fn afresh_permitted(bencher: Bencher, count: usize) {
 fn afresh_denied(bencher: Bencher, count: usize) {
     let policies = policies(count);
     let stranger = Principal {
+        binding: KeyBinding::NONE,
         groups: Arc::from([]),
         ..ada()
     };

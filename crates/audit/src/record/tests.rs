@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cardea_domain::{
-    Action, ActorId, RunId, RunSource, SubjectId, Target, TenantId, ToolName, UpstreamId,
+    Action, ActorId, RunId, RunSource, SubjectId, Target, TenantId, Thumbprint, ToolName,
+    UpstreamId,
 };
 use serde_json::{Value, json};
 
@@ -29,8 +30,34 @@ fn principal() -> Principal {
         actor: ActorId::parse("agent").unwrap(),
         run: RunId::parse("r1").unwrap(),
         run_source: RunSource::Host,
+        binding: KeyBinding::NONE,
         groups: Arc::from([]),
         task: Some("sort\nmail".into()),
+    }
+}
+
+#[test]
+fn the_keys_that_a_token_is_bound_to_stand_in_the_record_and_none_where_there_is_none() {
+    let (jkt, x5t) = (Thumbprint::new([1; 32]), Thumbprint::new([2; 32]));
+    for (dpop, certificate, wanted) in [
+        (None, None, Value::Null),
+        (Some(jkt), None, json!({"dpop": jkt.to_string()})),
+        (None, Some(x5t), json!({"certificate": x5t.to_string()})),
+        (
+            Some(jkt),
+            Some(x5t),
+            json!({"dpop": jkt.to_string(), "certificate": x5t.to_string()}),
+        ),
+    ] {
+        let principal = Principal {
+            binding: KeyBinding { dpop, certificate },
+            ..principal()
+        };
+        let record = written(&Entry {
+            principal: Some(&principal),
+            ..Entry::default()
+        });
+        assert_eq!(record["binding"], wanted);
     }
 }
 

@@ -1,8 +1,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use cardea_domain::{
-    Action, ActorId, Code, Denial, Principal, RunId, RunSource, SubjectId, Target, TenantId,
-    ToolName, UpstreamId,
+    Action, ActorId, Code, Denial, KeyBinding, Principal, RunId, RunSource, SubjectId, Target,
+    TenantId, ToolName, UpstreamId,
 };
 
 use super::*;
@@ -30,6 +30,7 @@ fn principal(tenant: &str, subject: &str, actor: &str, groups: &[&str]) -> Princ
         actor: ActorId::parse(actor).unwrap(),
         run: RunId::parse("r").unwrap(),
         run_source: RunSource::Token,
+        binding: KeyBinding::NONE,
         groups: groups.iter().map(|g| Arc::from(*g)).collect(),
         task: None,
     }
