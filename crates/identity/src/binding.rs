@@ -221,6 +221,18 @@ impl<'a> Proofs<'a> {
     }
 }
 
+/// The `cnf` claim of a token that is bound to these keys; `None` when it is bound to none.
+#[must_use]
+pub fn cnf(binding: &KeyBinding) -> Option<Value> {
+    let members = [("jkt", binding.dpop), ("x5t#S256", binding.certificate)];
+    let named = members.into_iter().filter_map(|(name, thumbprint)| {
+        let thumbprint = thumbprint?.to_string();
+        Some((name.to_owned(), Value::from(thumbprint)))
+    });
+    let named: serde_json::Map<_, _> = named.collect();
+    (!named.is_empty()).then_some(Value::Object(named))
+}
+
 /// The keys that a token names.
 ///
 /// A way of naming one that is not known here is a condition that cannot be checked, so the token

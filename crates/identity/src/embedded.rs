@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{ActorId, Clock, SubjectId, TenantId};
+use cardea_domain::{ActorId, Clock, KeyBinding, SubjectId, TenantId};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{SigningKeys, SigningKeysError};
+use crate::{SigningKeys, SigningKeysError, binding::cnf};
 
 /// Makes tokens by the gateway's own keys.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct MintRequest {
     pub actor: ActorId,
     /// The task, in the person's words.
     pub task: Option<String>,
+    /// The keys that it is bound to.
+    pub binding: KeyBinding,
     /// The resource it is for (RFC 8707).
     pub audience: String,
     /// How long it is good for, in seconds; at most a day, which is what retired keys wait for.
@@ -60,8 +62,16 @@ impl EmbeddedIssuer {
             "iat": now,
             "exp": now.saturating_add(request.ttl_s),
         });
-        if let (Some(task), Some(claims)) = (&request.task, claims.as_object_mut()) {
-            claims.insert("task".into(), json!(task));
+        if let Some(claims) = claims.as_object_mut() {
+            let optional = [
+                ("task", request.task.as_ref().map(|task| json!(task))),
+                ("cnf", cnf(&request.binding)),
+            ];
+            for (name, value) in optional {
+                if let Some(value) = value {
+                    claims.insert(name.into(), value);
+                }
+            }
         }
         self.keys.sign("at+jwt", &claims)
     }

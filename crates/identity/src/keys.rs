@@ -19,6 +19,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
+use url::{Host, Url};
 
 use crate::{FetchError, Fetcher, SigningKeys};
 
@@ -290,12 +291,36 @@ impl IssuerKeys {
                     metadata.issuer, self.issuer
                 )));
             }
+            if !is_protected(&metadata.jwks_uri) {
+                return Err(unusable(format!(
+                    "its `jwks_uri` is `{}`, which is not `https`",
+                    metadata.jwks_uri.escape_debug()
+                )));
+            }
             return Ok(metadata.jwks_uri);
         }
         Err(last.unwrap_or_else(|| KeySourceError::Document {
             url: self.issuer.clone(),
             reason: "no metadata address is configured".into(),
         }))
+    }
+}
+
+/// Whether nobody on the way can exchange what is fetched from here: `https`, or this machine.
+fn is_protected(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => true,
+        "http" => is_loopback,
+        _ => false,
     }
 }
 
@@ -347,4 +372,33 @@ fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_fetched_where_nobody_can_exchange_them_on_the_way() {
+        for url in [
+            "https://id.example.com/jwks",
+            "http://127.0.0.1:8080/jwks",
+            "http://[::1]/jwks",
+            "http://localhost/jwks",
+        ] {
+            assert!(is_protected(url), "{url}");
+        }
+        for url in [
+            "http://id.example.com/jwks",
+            "http://127.0.0.1.example.com/jwks",
+            "http://localhost@evil.example/jwks",
+            "http://10.0.0.1/jwks",
+            "file:///etc/passwd",
+            "ftp://127.0.0.1/jwks",
+            "//id.example.com/jwks",
+            "",
+        ] {
+            assert!(!is_protected(url), "{url}");
+        }
+    }
 }

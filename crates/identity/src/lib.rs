@@ -38,7 +38,7 @@ mod signing;
 mod verified;
 
 pub use authenticator::Authenticator;
-pub use binding::{Holders, Possession, Proofs, RequiredBinding};
+pub use binding::{Holders, Possession, Proofs, RequiredBinding, cnf};
 pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateError, ClientCertificate, SvidError, claims_spiffe,
     svid_trust_domain,

@@ -1,10 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{ActorId, RunSource, SubjectId, TenantId};
+use cardea_domain::{ActorId, Code, KeyBinding, RunSource, SubjectId, TenantId};
 
 use super::*;
 use crate::{
-    ClaimPaths, EmbeddedIssuer, Fetcher, KeySource, MintRequest, RunHints, SigningKeys, TenantRule,
+    ClaimPaths, Confirmed, EmbeddedIssuer, Fetcher, KeySource, MintRequest, RunHints, SigningKeys,
+    TenantRule,
 };
 
 const NOW_MS: u64 = 1_800_000_000_000;
@@ -57,6 +58,7 @@ fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {
         subject: SubjectId::parse("ada").unwrap(),
         actor: ActorId::parse("bot").unwrap(),
         task: Some("summarise".into()),
+        binding: KeyBinding::NONE,
         audience: RESOURCE.into(),
         ttl_s,
     };
@@ -71,7 +73,8 @@ async fn a_minted_token_names_its_principal_and_each_one_is_a_new_run() {
         let token = mint(&house, "acme", 600);
         let verified = house.authenticator.verify(&token).await.unwrap();
         verified.for_audience(&[RESOURCE]).unwrap();
-        let principal = verified.principal(RunHints::default(), NOW_MS).unwrap();
+        let confirmed = Confirmed::new(verified, false);
+        let principal = confirmed.principal(RunHints::default(), NOW_MS).unwrap();
         assert_eq!(principal.tenant.as_str(), "acme");
         assert_eq!(principal.subject.as_str(), "ada");
         assert_eq!(principal.actor.as_str(), "bot");
