@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use cardea_domain::Thumbprint;
 use clap::{Args, Parser, Subcommand};
 
 /// A zero-trust gateway for the Model Context Protocol.
@@ -53,6 +54,12 @@ pub(crate) struct TokenArgs {
     /// How long the token is good for: `90s`, `10m`, `2h`; at most 24h.
     #[arg(long, default_value = "10m", value_parser = ttl)]
     pub(crate) ttl: Duration,
+    /// Bind it to this DPoP key, by its thumbprint (RFC 7638).
+    #[arg(long, value_name = "THUMBPRINT", value_parser = thumbprint)]
+    pub(crate) jkt: Option<Thumbprint>,
+    /// Bind it to this client certificate, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
     /// Good for this upstream alone; without it for all.
     #[arg(long, value_name = "ID")]
     pub(crate) upstream: Option<String>,
@@ -108,6 +115,11 @@ fn ttl(text: &str) -> Result<Duration, String> {
         return Err("the duration must be from 1s to 24h".into());
     }
     Ok(ttl)
+}
+
+fn thumbprint(text: &str) -> Result<Thumbprint, String> {
+    Thumbprint::parse(text)
+        .ok_or_else(|| "a thumbprint is 43 characters of base64url, without padding".to_owned())
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ pub(crate) struct Watch {
 /// The files that a change counts of; others of the same folders are somebody else's.
 #[derive(Debug, Default)]
 struct Files {
-    /// The configuration and policies that are named as files.
+    /// The configuration, policies that are named as files, and what TLS is made from.
     named: BTreeSet<PathBuf>,
     /// Folders whose policies count.
     folders: BTreeSet<PathBuf>,
@@ -116,7 +116,11 @@ impl Files {
             .cloned()
             .partition(|root| root.is_dir());
         Self {
-            named: files.into_iter().chain([config.file.clone()]).collect(),
+            named: files
+                .into_iter()
+                .chain([config.file.clone()])
+                .chain(config.tls.iter().flat_map(|tls| tls.files()).cloned())
+                .collect(),
             folders,
         }
     }
@@ -177,6 +181,13 @@ impl Watch {
         // Folders, since editors replace a file by renaming another one over it.
         let wanted: BTreeSet<PathBuf> = std::iter::once(config.file.as_path())
             .chain(config.policies.roots.iter().map(PathBuf::as_path))
+            .chain(
+                config
+                    .tls
+                    .iter()
+                    .flat_map(|tls| tls.files())
+                    .map(PathBuf::as_path),
+            )
             .filter_map(folder_of)
             .collect();
         for gone in self.folders.difference(&wanted) {

@@ -1,5 +1,7 @@
 //! From a checked configuration to a world.
 
+pub(crate) mod holders;
+
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
@@ -12,8 +14,8 @@ use cardea_config::{Config, Issuer, TenantSource, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
 use cardea_gateway::{Edge, Limits, Sealer, Upstream, World};
 use cardea_identity::{
-    Algorithm, Authenticator, ClaimPaths, Fetcher, IssuerSettings, KeySource, SigningKeys,
-    TenantRule, key_file,
+    Algorithm, Authenticator, ClaimPaths, Dpop, Fetcher, IssuerSettings, KeySource, SigningKeys,
+    TenantRule,
 };
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
 use http::{HeaderName, HeaderValue};
@@ -32,6 +34,7 @@ pub(crate) struct Built {
 pub(crate) struct Kept {
     trust: Trust,
     authenticator: Arc<Authenticator>,
+    dpop: Arc<Dpop>,
     upstreams: HashMap<UpstreamId, (config::Upstream, Arc<Entry>, Arc<Upstream>)>,
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn build(
         Some(kept) if kept.trust == trust => Arc::clone(&kept.authenticator),
         _ => Arc::new(authenticator(config, keys, clock)?),
     };
+    let dpop = holders::dpop(config, clock, before.map(|kept| &kept.dpop))?;
     let mut upstreams = HashMap::new();
     for (id, wanted) in &config.upstreams {
         let same = before
@@ -86,12 +90,16 @@ pub(crate) fn build(
             .collect(),
         policies,
         authenticator: Arc::clone(&authenticator),
+        holders: holders::holders(config, &dpop, clock),
+        tls: holders::tls(config, clock)?,
+        proxies: holders::proxies(config),
         edge: edge(config, Some(keys)),
         limits: limits(&config.limits),
     };
     let kept = Kept {
         trust,
         authenticator,
+        dpop,
         upstreams,
     };
     Ok(Built { world, kept })
@@ -122,16 +130,12 @@ pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
         scopes,
         keys.filter(|_| is_issuer(config)).cloned(),
     )
+    .with_bindings(holders::bindings(config))
 }
 
 /// The sealer, by the secret in the state folder.
 pub(crate) fn sealer(state_dir: &Path) -> anyhow::Result<Sealer> {
-    let path = state_dir.join("keys").join("sealing.key");
-    let secret = key_file::read_or_make(&path, || {
-        let mut secret = vec![0; 32];
-        aws_lc_rs::rand::fill(&mut secret).map_err(std::io::Error::other)?;
-        Ok(secret)
-    })?;
+    let secret = holders::sealing_secret(state_dir)?;
     Ok(Sealer::new(&secret)?)
 }
 

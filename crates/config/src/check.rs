@@ -7,6 +7,7 @@ mod files;
 mod issuer;
 mod network;
 mod secret;
+mod tls;
 mod upstream;
 mod url;
 
@@ -93,6 +94,10 @@ impl Checker<'_> {
         let issuers = self.issuers(&root.key("issuers"), &raw.issuers);
         let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &raw.limits);
         let policies = self.policies(&root.key("policies"), &raw.policies);
+        let tls = self.tls(raw.tls.as_ref());
+        let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
+        let dpop = self.dpop(&raw.dpop);
+        let required_bindings = self.required_bindings(raw);
         let limits = raw.limits.check(&root.key("limits"), self);
         let state_dir = self.path(&raw.state_dir);
         let audit = self.audit(&root.key("audit"), &raw.audit, &state_dir);
@@ -106,6 +111,10 @@ impl Checker<'_> {
             admin_listen: network.admin_listen,
             allowed_hosts: network.allowed_hosts,
             allowed_origins: network.allowed_origins,
+            tls: tls?,
+            trusted_proxies: trusted_proxies?,
+            dpop,
+            required_bindings,
             workers: workers(raw.workers),
             state_dir,
             tenants: self.tenants.clone(),

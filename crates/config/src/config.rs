@@ -1,7 +1,10 @@
 //! The checked configuration: what the gateway is built from.
 
+mod binding;
 mod host;
 
+pub(crate) use binding::network;
+pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
 pub use host::AllowedHost;
 
 use std::{
@@ -12,6 +15,7 @@ use std::{
 };
 
 use cardea_domain::{TenantId, UpstreamId};
+use ipnet::IpNet;
 use url::Url;
 
 use crate::{
@@ -36,6 +40,14 @@ pub struct Config {
     pub allowed_hosts: Vec<AllowedHost>,
     /// Origins that a request may come from, as browsers spell them, that of `public_url` included.
     pub allowed_origins: BTreeSet<String>,
+    /// TLS at `listen`.
+    pub tls: Option<Tls>,
+    /// Proxies whose word about a client counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Proofs of possession.
+    pub dpop: Dpop,
+    /// Tenants that take no plain bearer tokens.
+    pub required_bindings: BTreeMap<TenantId, RequiredBinding>,
     /// Threads that serve requests, at least one.
     pub workers: usize,
     /// The folder for keys and audit logs; it may not be there yet.

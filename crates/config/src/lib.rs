@@ -39,8 +39,9 @@ mod yaml;
 
 pub use claim::ClaimPointer;
 pub use config::{
-    AllowedHost, Audit, Config, EmbeddedIssuer, ExternalIssuer, Http, Issuer, KeySource,
-    PolicyFiles, Stdio, Telemetry, TenantSource, Transport, Upstream,
+    AllowedHost, Audit, ClientCertificates, Config, Dpop, EmbeddedIssuer, ExternalIssuer, Http,
+    Issuer, KeySource, PolicyFiles, RequiredBinding, Stdio, Telemetry, TenantSource, Tls,
+    Transport, Upstream,
 };
 pub use load::{Inspected, inspect, load, load_with};
 pub use raw::{Algorithm, ArgumentsInAudit, Limits, LogFormat, LogLevel};

@@ -4,12 +4,16 @@
 //! whoever writes the file. Each key has a default, even those that the schema requires: a file with
 //! mistakes must still be readable as far as it is right. Secrets may stand here, so no `Debug`.
 
+mod binding;
 mod issuer;
 mod limits;
+mod tls;
 mod upstream;
 
+pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawUpstreamLimits};
+pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
 pub use issuer::Algorithm;
@@ -48,7 +52,7 @@ pub(crate) struct RawConfig {
     /// The origin under which clients reach the gateway, without a path or a slash at the end. Tokens
     /// are accepted for resources below it only (RFC 8707), so it must be what clients use. Plain
     /// `http` is for loopback hosts, unless `allow_plain_http` is set.
-    #[schemars(extend("x-default" = "`http://` and `listen`"))]
+    #[schemars(extend("x-default" = "`http://`, or `https://` with `tls`, and `listen`"))]
     pub(crate) public_url: Option<String>,
 
     /// Allows plain `http` to and from hosts that are not loopback. Tokens and data then travel
@@ -72,6 +76,19 @@ pub(crate) struct RawConfig {
     /// refused.
     #[schemars(extend("uniqueItems" = true))]
     pub(crate) allowed_origins: Vec<String>,
+
+    /// TLS at `listen`. Without it the gateway speaks plain HTTP there: on loopback, or behind a proxy
+    /// that ends TLS.
+    pub(crate) tls: Option<RawTls>,
+
+    /// Proxies in front of the gateway, as networks such as `10.0.0.0/8` or single addresses. From them
+    /// alone `Client-Cert` (RFC 9440) and `Forwarded` or `X-Forwarded-For` are taken; whoever else sends
+    /// `Client-Cert` is refused.
+    #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
+    pub(crate) trusted_proxies: Vec<String>,
+
+    /// Proofs of possession.
+    pub(crate) dpop: RawDpop,
 
     /// Threads that serve requests.
     #[schemars(extend("x-minimum" = 1, "x-maximum" = WORKERS_MAX.bound(), "x-default" = "number of cores"))]
@@ -119,6 +136,9 @@ impl Default for RawConfig {
             admin_listen: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            dpop: RawDpop::default(),
             workers: None,
             state_dir: ".state".to_owned(),
             tenants: BTreeMap::new(),
@@ -132,11 +152,16 @@ impl Default for RawConfig {
     }
 }
 
-/// One tenant. It has no settings of its own yet: write `{}`.
+/// One tenant. None of its settings is needed: `{}` is one too.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Tenant")]
-pub(crate) struct RawTenant {}
+pub(crate) struct RawTenant {
+    /// Whether every token of this tenant must be bound to a key, so that a stolen one is worth
+    /// nothing: `dpop` to a key that signs a proof for each request, `certificate` to the client's
+    /// certificate, `true` to either.
+    pub(crate) require_binding: RawRequiredBinding,
+}
 
 /// A file per call would be no log.
 pub(crate) const ROTATE_MIN: ByteSize = kib(4);

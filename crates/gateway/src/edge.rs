@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cardea_domain::{Code, Denial};
-use cardea_identity::SigningKeys;
+use cardea_identity::{Scheme, SigningKeys};
 use http::{HeaderMap, header};
 use serde_json::json;
 
@@ -21,6 +21,18 @@ pub struct Edge {
     scopes: Vec<String>,
     /// The gateway's own keys, where there is something to verify with them.
     keys: Option<Arc<SigningKeys>>,
+    bindings: Bindings,
+}
+
+/// How tokens can be, or have to be, bound to keys.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings {
+    /// The algorithms of DPoP proofs, by their JOSE names.
+    pub algorithms: Vec<String>,
+    /// Whether every tenant takes tokens with a DPoP key only.
+    pub dpop_required: bool,
+    /// Whether client certificates reach the gateway.
+    pub certificates: bool,
 }
 
 /// The path under which all upstreams are.
@@ -59,7 +71,19 @@ impl Edge {
             issuers,
             scopes,
             keys,
+            bindings: Bindings::default(),
         }
+    }
+
+    /// The same outside, with these ways of binding tokens told to clients.
+    #[must_use]
+    pub fn with_bindings(self, bindings: Bindings) -> Self {
+        Self { bindings, ..self }
+    }
+
+    /// The address of a path as it is seen from outside.
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
     }
 
     /// The resource identifier of the gateway as a whole (RFC 8707): good for every upstream.
@@ -87,6 +111,9 @@ impl Edge {
             "authorization_servers": self.issuers,
             "bearer_methods_supported": ["header"],
             "resource_name": "Cardea MCP gateway",
+            "dpop_signing_alg_values_supported": self.bindings.algorithms,
+            "dpop_bound_access_tokens_required": self.bindings.dpop_required,
+            "tls_client_certificate_bound_access_tokens": self.bindings.certificates,
         });
         if let (false, Some(document)) = (self.scopes.is_empty(), document.as_object_mut()) {
             document.insert("scopes_supported".into(), json!(self.scopes));
@@ -94,20 +121,32 @@ impl Edge {
         document.to_string()
     }
 
-    /// The `WWW-Authenticate` value of a refusal (RFC 6750 section 3, RFC 9728 section 5.1).
-    pub(crate) fn challenge(&self, code: Code, path: &str) -> String {
+    /// The `WWW-Authenticate` value for one scheme; `code` says why a request in it was refused.
+    ///
+    /// # Source
+    /// RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1.
+    pub(crate) fn challenge(&self, scheme: Scheme, code: Option<Code>, path: &str) -> String {
         let metadata = format!("{}{RESOURCE_METADATA_PATH}{path}", self.origin);
         let error = match code {
-            Code::TokenMissing => "",
-            Code::ScopeInsufficient => "error=\"insufficient_scope\", ",
-            _ => "error=\"invalid_token\", ",
+            None | Some(Code::TokenMissing) => "",
+            Some(Code::ScopeInsufficient) => "error=\"insufficient_scope\", ",
+            Some(Code::ProofInvalid) => "error=\"invalid_dpop_proof\", ",
+            Some(Code::ProofNonce) => "error=\"use_dpop_nonce\", ",
+            Some(_) => "error=\"invalid_token\", ",
         };
         let scope = if self.scopes.is_empty() {
             String::new()
         } else {
             format!(", scope=\"{}\"", self.scopes.join(" "))
         };
-        format!("Bearer {error}resource_metadata=\"{metadata}\"{scope}")
+        let (name, algorithms) = match scheme {
+            Scheme::Bearer => ("Bearer", String::new()),
+            Scheme::Dpop => {
+                let names = self.bindings.algorithms.join(" ");
+                ("DPoP", format!("algs=\"{names}\", "))
+            }
+        };
+        format!("{name} {error}{algorithms}resource_metadata=\"{metadata}\"{scope}")
     }
 
     /// Refuses requests that a foreign web page made a browser send (DNS rebinding).
@@ -225,8 +264,16 @@ mod tests {
     #[test]
     fn challenges_name_the_metadata_and_the_scopes() {
         assert_eq!(
-            edge().challenge(Code::TokenExpired, "/mcp/files"),
+            edge().challenge(Scheme::Bearer, Some(Code::TokenExpired), "/mcp/files"),
             "Bearer error=\"invalid_token\", resource_metadata=\"https://gw.example.com:8443/.well-known/oauth-protected-resource/mcp/files\", scope=\"mcp\""
+        );
+        let edge = edge().with_bindings(Bindings {
+            algorithms: vec!["ES256".into(), "EdDSA".into()],
+            ..Bindings::default()
+        });
+        assert_eq!(
+            edge.challenge(Scheme::Dpop, Some(Code::ProofNonce), "/mcp/files"),
+            "DPoP error=\"use_dpop_nonce\", algs=\"ES256 EdDSA\", resource_metadata=\"https://gw.example.com:8443/.well-known/oauth-protected-resource/mcp/files\", scope=\"mcp\""
         );
     }
 }

@@ -1,6 +1,6 @@
 //! One request: where it goes, and the refusals on its way.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cardea_domain::{Code, Denial};
@@ -11,8 +11,10 @@ use crate::{
     admin,
     answer::answer,
     body::ReplyBody,
+    challenge::{Offer, challenge},
     edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
     facts::Facts,
+    peer::Peer,
     refusal,
     way::{Authorised, Identified, Received, Recorded, Refused, Resolved, Validated},
     world::{Gateway, World},
@@ -22,7 +24,7 @@ use crate::{
 pub(crate) async fn serve(
     gateway: &Arc<Gateway>,
     worker: usize,
-    peer: IpAddr,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     let path = request.uri().path();
@@ -64,14 +66,29 @@ fn upstream_of(path: &str) -> Option<&str> {
 async fn mcp(
     gateway: &Arc<Gateway>,
     worker: usize,
-    peer: IpAddr,
+    peer: &Peer,
     upstream: &str,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     // One load: the whole call sees one world.
     let world = gateway.world();
-    let facts = Box::new(Facts::new(peer, request.method(), gateway.clock.unix_ms()));
-    let recorded = match way(gateway, &world, worker, upstream, request, facts).await {
+    let facts = Box::new(Facts::new(
+        peer.address,
+        request.method(),
+        gateway.clock.unix_ms(),
+    ));
+    let mut offer = Offer::default();
+    let way = way(
+        gateway,
+        &world,
+        (worker, peer),
+        upstream,
+        request,
+        facts,
+        &mut offer,
+    )
+    .await;
+    let mut recorded = match way {
         Ok(call) => match world.upstreams.get(call.known().id()) {
             Some(connection) => answer(gateway, &world, connection, call).await,
             None => {
@@ -79,8 +96,9 @@ async fn mcp(
                 crate::answer::failed(call, denial).await
             }
         },
-        Err(refused) => refuse(gateway, &world, upstream, *refused).await,
+        Err(refused) => refuse(gateway, &world, upstream, *refused, &offer).await,
     };
+    offer.give(&mut recorded);
     recorded.into_response()
 }
 
@@ -88,10 +106,11 @@ async fn mcp(
 async fn way(
     gateway: &Arc<Gateway>,
     world: &World,
-    worker: usize,
+    (worker, peer): (usize, &Peer),
     upstream: &str,
     request: Request<Incoming>,
-    facts: Box<Facts>,
+    mut facts: Box<Facts>,
+    offer: &mut Offer,
 ) -> Result<Authorised, Box<Refused>> {
     if gateway.draining.is_cancelled() {
         let denial = Denial::new(Code::Draining, "the gateway is shutting down")
@@ -99,8 +118,13 @@ async fn way(
         return Err(Refused::new(denial, facts));
     }
     let (head, body) = request.into_parts();
+    let client = match world.proxies.client(peer, &head.headers) {
+        Ok(client) => client,
+        Err(denial) => return Err(Refused::new(denial, facts)),
+    };
+    facts.peer = client.address;
     let received = Received::check(world, head, body, facts, worker)?;
-    let identified = Identified::by_token(received, world, upstream).await?;
+    let identified = Identified::by_token(received, world, upstream, &client, offer).await?;
     let now_ms = gateway.clock.unix_ms();
     let mut resolved = Resolved::find(identified, world, upstream, now_ms).await?;
     gateway.continue_trace(&mut resolved);
@@ -114,6 +138,7 @@ async fn refuse(
     world: &World,
     upstream: &str,
     refused: Refused,
+    offer: &Offer,
 ) -> Recorded {
     let Refused { denial, facts } = refused;
     gateway.metrics.refused(denial.code.as_str());
@@ -136,9 +161,11 @@ async fn refuse(
     let text = Bytes::from(refusal::text(&denial, era, id, &facts.call));
     let mut recorded = Recorded::whole(&receipt, status, text);
     match status {
-        StatusCode::UNAUTHORIZED => challenge(&mut recorded, world, &denial, upstream),
+        StatusCode::UNAUTHORIZED => {
+            challenge(&mut recorded, world, &denial, upstream, offer.scheme);
+        }
         StatusCode::FORBIDDEN if denial.code == Code::ScopeInsufficient => {
-            challenge(&mut recorded, world, &denial, upstream);
+            challenge(&mut recorded, world, &denial, upstream, offer.scheme);
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             recorded.header(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"))
@@ -153,19 +180,6 @@ async fn refuse(
         recorded.header(header::CONNECTION, HeaderValue::from_static("close"));
     }
     recorded
-}
-
-fn challenge(recorded: &mut Recorded, world: &World, denial: &Denial, upstream: &str) {
-    let path = format!("{MCP_PATH}/{upstream}");
-    let challenge = world.edge.challenge(denial.code, &path);
-    // The path is a client's text: what does not fit a header gets the whole gateway's metadata.
-    let value = HeaderValue::from_str(&challenge)
-        .ok()
-        .filter(|_| !upstream.contains('"'))
-        .or_else(|| HeaderValue::from_str(&world.edge.challenge(denial.code, MCP_PATH)).ok());
-    if let Some(value) = value {
-        recorded.header(header::WWW_AUTHENTICATE, value);
-    }
 }
 
 #[cfg(test)]

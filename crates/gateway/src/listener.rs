@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,14 +15,21 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{admin, endpoint, world::Gateway};
+use crate::{
+    admin, endpoint,
+    peer::Peer,
+    world::{Gateway, Limits},
+};
 
 /// The gateway cannot listen.
 #[derive(Debug, Error)]
@@ -250,7 +257,7 @@ impl Worker {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.connection(stream, peer.ip(), graceful),
+                    Ok((stream, peer)) => self.connection(stream, peer, graceful),
                     Err(error) => {
                         // Out of descriptors, usually: give others time to close theirs.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -262,7 +269,7 @@ impl Worker {
         }
     }
 
-    fn connection(&self, stream: TcpStream, peer: IpAddr, graceful: &GracefulShutdown) {
+    fn connection(&self, stream: TcpStream, from: SocketAddr, graceful: &GracefulShutdown) {
         let world = self.gateway.world();
         let limits = &world.limits;
         if self.gateway.metrics.connections() >= limits.connections_max {
@@ -275,29 +282,74 @@ impl Worker {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let (gateway, index) = (Arc::clone(&self.gateway), self.index);
-        let counted = Connection::open(&self.gateway);
+        let session = Session {
+            gateway: Arc::clone(&self.gateway),
+            worker: self.index,
+            watcher: graceful.watcher(),
+            limits: limits.clone(),
+            counted: Connection::open(&self.gateway),
+        };
+        let mut peer = Peer {
+            address: from.ip(),
+            certificate: None,
+        };
+        let Some(tls) = world.tls.clone() else {
+            tokio::spawn(session.serve(stream, peer));
+            return;
+        };
+        tokio::spawn(async move {
+            let draining = session.gateway.draining.clone();
+            let Some(handshake) = draining.run_until_cancelled(tls.accept(stream)).await else {
+                return;
+            };
+            match handshake {
+                Ok((stream, certificate)) => {
+                    peer.certificate = certificate;
+                    session.serve(stream, peer).await;
+                }
+                Err(error) => {
+                    session.gateway.metrics.handshake_failed();
+                    tracing::debug!(%from, %error, "a TLS handshake failed");
+                }
+            }
+        });
+    }
+}
+
+/// One connection of a client, from its acceptance on.
+struct Session {
+    gateway: Arc<Gateway>,
+    worker: usize,
+    watcher: Watcher,
+    limits: Limits,
+    counted: Connection,
+}
+
+impl Session {
+    /// Serves requests until either side closes the connection.
+    async fn serve<S>(self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _counted = self.counted;
+        let (gateway, worker, peer) = (self.gateway, self.worker, Arc::new(peer));
         // Boxed: a connection holds room for its service's future even while it is idle, and the
         // way of a call is some kilobytes long.
         let service = service_fn(move |request| {
-            let gateway = Arc::clone(&gateway);
+            let (gateway, peer) = (Arc::clone(&gateway), Arc::clone(&peer));
             Box::pin(async move {
-                Ok::<_, Infallible>(endpoint::serve(&gateway, index, peer, request).await)
+                Ok::<_, Infallible>(endpoint::serve(&gateway, worker, &peer, request).await)
             })
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(limits.header_count_max)
-            .max_buf_size(limits.header_bytes_max.max(8192))
+            .header_read_timeout(self.limits.header_timeout)
+            .max_headers(self.limits.header_count_max)
+            .max_buf_size(self.limits.header_bytes_max.max(8192))
             .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _counted = counted;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Metrics {
     upstream_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     open_calls: Gauge,
     connections: Gauge,
+    handshake_failures: Counter,
     reloads: Family<ReloadLabels, Counter>,
     audit_records: Counter<u64, AtomicU64>,
     audit_ok: Gauge,
@@ -90,6 +91,12 @@ impl Default for Metrics {
             "Open client connections",
             connections.clone(),
         );
+        let handshake_failures = Counter::default();
+        registry.register(
+            "tls_handshake_failures",
+            "Connections that ended before their TLS handshake did",
+            handshake_failures.clone(),
+        );
         let reloads = Family::default();
         registry.register("reloads", "Configuration reloads", reloads.clone());
         let audit_records = Counter::default();
@@ -112,6 +119,7 @@ impl Default for Metrics {
             upstream_seconds: upstream,
             open_calls,
             connections,
+            handshake_failures,
             reloads,
             audit_records,
             audit_ok,
@@ -120,6 +128,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    pub(crate) fn handshake_failed(&self) {
+        self.handshake_failures.inc();
+    }
+
     pub(crate) fn call_opened(&self) {
         self.open_calls.inc();
     }

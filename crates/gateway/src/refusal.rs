@@ -19,12 +19,18 @@ pub(crate) struct Wire {
 /// concerns the request's form, the token, or the gateway as a whole has its HTTP status.
 pub(crate) fn wire(code: Code, era: Era) -> Wire {
     let (status, rpc) = match code {
-        Code::TokenMissing | Code::TokenInvalid | Code::TokenExpired => {
-            (StatusCode::UNAUTHORIZED, rpc::REFUSED)
-        }
-        Code::ScopeInsufficient | Code::OriginForbidden | Code::HostForbidden => {
-            (StatusCode::FORBIDDEN, rpc::REFUSED)
-        }
+        Code::TokenMissing
+        | Code::TokenInvalid
+        | Code::TokenExpired
+        | Code::TokenBinding
+        | Code::BindingRequired
+        | Code::ProofInvalid
+        | Code::ProofNonce => (StatusCode::UNAUTHORIZED, rpc::REFUSED),
+        Code::ScopeInsufficient
+        | Code::OriginForbidden
+        | Code::HostForbidden
+        | Code::PeerUntrusted => (StatusCode::FORBIDDEN, rpc::REFUSED),
+        Code::CertificateInvalid => (StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
         Code::HttpMethod => (StatusCode::METHOD_NOT_ALLOWED, rpc::INVALID_REQUEST),
         Code::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, rpc::INVALID_REQUEST),
         Code::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, rpc::INVALID_REQUEST),

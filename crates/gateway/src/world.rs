@@ -12,12 +12,12 @@ use std::{
 use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
 use cardea_domain::{Clock, UpstreamId};
-use cardea_identity::Authenticator;
+use cardea_identity::{Authenticator, Holders};
 use cardea_policy::Policies;
 use cardea_registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Edge, Metrics, Sealer, SpanSink, Upstream, relay::Streams};
+use crate::{Edge, Metrics, Sealer, SpanSink, Tls, TrustedProxies, Upstream, relay::Streams};
 
 /// Bounds on what a peer can make the gateway hold or wait for.
 #[derive(Debug, Clone)]
@@ -83,6 +83,12 @@ pub struct World {
     pub policies: Policies,
     /// Whose tokens are good.
     pub authenticator: Arc<Authenticator>,
+    /// Who may present them.
+    pub holders: Holders,
+    /// TLS for new connections; `None` is plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+    /// Whose word about a client counts.
+    pub proxies: TrustedProxies,
     /// How the gateway is seen from outside.
     pub edge: Edge,
     /// Bounds.

@@ -5,7 +5,9 @@ use std::{io::Write as _, path::Path};
 use anyhow::anyhow;
 use cardea_config::diagnostic::Diagnostics;
 
-use crate::policies;
+use cardea_domain::Clock;
+
+use crate::{policies, wiring::holders};
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = match cardea_config::load(path) {
@@ -25,6 +27,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
             return refuse(&found);
         }
     };
+    // Certificates and keys are no text of the configuration, but whoever checks it wants to know.
+    holders::tls(&config, &Clock::system())?;
     let mut out = std::io::stdout().lock();
     if !found.is_empty() {
         writeln!(out, "{found}")?;

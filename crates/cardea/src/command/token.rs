@@ -1,11 +1,12 @@
 //! `cardea token`: a token for development, and nothing else on standard output.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use cardea_config::Issuer;
-use cardea_domain::{ActorId, Clock, SubjectId, TenantId, UpstreamId};
-use cardea_identity::{EmbeddedIssuer, MintRequest};
+use cardea_domain::{ActorId, Clock, KeyBinding, SubjectId, TenantId, Thumbprint, UpstreamId};
+use cardea_identity::{ClientCertificate, EmbeddedIssuer, MintRequest};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::{cli::TokenArgs, wiring};
 
@@ -46,6 +47,14 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
             subject: SubjectId::parse(&args.subject)?,
             actor: ActorId::parse(&args.actor)?,
             task: args.task.clone(),
+            binding: KeyBinding {
+                dpop: args.jkt,
+                certificate: args
+                    .certificate
+                    .as_deref()
+                    .map(of_certificate)
+                    .transpose()?,
+            },
             audience,
             ttl_s: args.ttl.as_secs(),
         },
@@ -53,4 +62,11 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
     )?;
     writeln!(std::io::stdout(), "{token}")?;
     Ok(())
+}
+
+/// The thumbprint of the certificate in a PEM file.
+fn of_certificate(path: &Path) -> anyhow::Result<Thumbprint> {
+    let der = CertificateDer::from_pem_file(path)
+        .with_context(|| format!("`{}` holds no certificate in PEM", path.display()))?;
+    Ok(ClientCertificate::from_der(&der)?.thumbprint())
 }

@@ -31,15 +31,16 @@ impl Checker<'_> {
         let admin_listen = self.admin_listen(raw, listen);
         let public_url = match &raw.public_url {
             Some(text) => self.public_url(&root.key("public_url"), text),
-            None => listen.and_then(|listen| self.default_public_url(&listen_at, listen)),
+            None => listen.and_then(|listen| self.default_public_url(raw, &listen_at, listen)),
         };
         let hosts = self.hosts(&root.key("allowed_hosts"), &raw.allowed_hosts);
         let origins = self.origins(&root.key("allowed_origins"), &raw.allowed_origins);
         let (listen, public_url) = (listen?, public_url?);
+        self.tls_fits(raw, &public_url);
         if !listen.ip().is_loopback() && public_url.scheme() == "http" {
             let message = "clients on the network will send their tokens over plain `http`";
             let diagnostic = self.document.error(&listen_at, message).warning();
-            let help = "put TLS in front and set `public_url` to its `https` origin";
+            let help = "set `tls`, or put TLS in front, and set `public_url` to its `https` origin";
             self.report(&listen_at, diagnostic.help(help));
         }
         let own = own_hosts(listen, &public_url);
@@ -111,12 +112,18 @@ impl Checker<'_> {
         None
     }
 
-    fn default_public_url(&mut self, listen_at: &At, listen: SocketAddr) -> Option<Url> {
+    fn default_public_url(
+        &mut self,
+        raw: &RawConfig,
+        listen_at: &At,
+        listen: SocketAddr,
+    ) -> Option<Url> {
         if self.has(&At::root().key("public_url")) {
             return None;
         }
         if listen.ip().is_loopback() {
-            return Url::parse(&format!("http://{listen}")).ok();
+            let scheme = if raw.tls.is_some() { "https" } else { "http" };
+            return Url::parse(&format!("{scheme}://{listen}")).ok();
         }
         let diagnostic = self
             .document

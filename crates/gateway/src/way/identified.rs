@@ -1,27 +1,36 @@
-//! Second station: a request whose token is good for the resource it asks for.
+//! Second station: a request whose token is good for the resource it asks for, by its holder.
 
-use cardea_identity::Verified;
-use http::header;
+use cardea_domain::{Code, Denial};
+use cardea_identity::{Confirmed, Credentials, Possession, Proofs, Scheme};
+use http::{HeaderName, HeaderValue, header};
 
 use super::{Received, Refused};
-use crate::world::World;
+use crate::{challenge::Offer, peer::Peer, world::World};
 
 /// A request of a verified caller; its body is still unread, so that only callers cost memory.
 #[derive(Debug)]
 pub(crate) struct Identified {
     pub(super) received: Received,
-    pub(super) verified: Verified,
+    pub(super) confirmed: Confirmed,
 }
 
+/// RFC 9449, section 4.1.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
 impl Identified {
-    /// Verifies the bearer token, its audience and its scopes.
+    /// Verifies the token, its audience, its scopes, and that its holder sent it.
     pub(crate) async fn by_token(
         received: Received,
         world: &World,
         upstream: &str,
+        client: &Peer,
+        offer: &mut Offer,
     ) -> Result<Self, Box<Refused>> {
-        match verify(&received, world, upstream).await {
-            Ok(verified) => Ok(Self { received, verified }),
+        match verify(&received, world, upstream, client, offer).await {
+            Ok(confirmed) => Ok(Self {
+                received,
+                confirmed,
+            }),
             Err(denial) => Err(Refused::new(denial, received.facts)),
         }
     }
@@ -31,21 +40,42 @@ async fn verify(
     received: &Received,
     world: &World,
     upstream: &str,
-) -> Result<Verified, cardea_domain::Denial> {
-    let mut values = received.head.headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().map(http::HeaderValue::as_bytes);
+    client: &Peer,
+    offer: &mut Offer,
+) -> Result<Confirmed, Denial> {
+    let headers = &received.head.headers;
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().map(HeaderValue::as_bytes);
     if values.next().is_some() {
-        return Err(cardea_domain::Denial::new(
-            cardea_domain::Code::TokenInvalid,
-            "more than one `Authorization` header",
-        )
-        .help("send one token"));
+        return Err(
+            Denial::new(Code::TokenInvalid, "more than one `Authorization` header")
+                .help("send one token"),
+        );
     }
-    let token = Verified::bearer(value)?;
-    let verified = world.authenticator.verify(token).await?;
+    let credentials = Credentials::parse(value)?;
+    offer.scheme = Some(credentials.scheme);
+    let verified = world.authenticator.verify(credentials.token).await?;
     let whole = world.edge.resource();
     let own = world.edge.upstream_resource(upstream);
     verified.for_audience(&[&whole, &own])?;
     verified.with_scopes()?;
-    Ok(verified)
+    // A bearer token has no proof whose address would have to be right.
+    let uri = match credentials.scheme {
+        Scheme::Bearer => String::new(),
+        Scheme::Dpop => world.edge.address(received.head.uri.path()),
+    };
+    let possession = Possession {
+        scheme: credentials.scheme,
+        proofs: Proofs::of(headers.get_all(DPOP).iter().map(HeaderValue::as_bytes)),
+        method: received.head.method.as_str(),
+        uri: &uri,
+        certificate: client.certificate.as_deref(),
+    };
+    let confirmed = world.holders.confirm(verified, &possession);
+    let nonce_is_due = match &confirmed {
+        Ok(confirmed) => confirmed.nonce_is_due(),
+        Err(denial) => denial.code == Code::ProofNonce,
+    };
+    offer.nonce = nonce_is_due.then(|| world.holders.dpop().nonce());
+    confirmed
 }

@@ -60,9 +60,14 @@ impl Recorded {
         reply
     }
 
-    /// Adds a header.
+    /// Sets a header.
     pub(crate) fn header(&mut self, name: header::HeaderName, value: HeaderValue) {
         self.0.headers_mut().insert(name, value);
+    }
+
+    /// Adds a header beside those of the same name.
+    pub(crate) fn add_header(&mut self, name: header::HeaderName, value: HeaderValue) {
+        self.0.headers_mut().append(name, value);
     }
 
     /// The reply as it is written.

@@ -49,7 +49,10 @@ impl Resolved {
         upstream: &str,
         now_ms: u64,
     ) -> Result<Self, Box<Refused>> {
-        let Identified { received, verified } = identified;
+        let Identified {
+            received,
+            confirmed,
+        } = identified;
         let (head, body, mut facts, worker) = (
             received.head,
             received.body,
@@ -57,7 +60,7 @@ impl Resolved {
             received.worker,
         );
         // Known before the body is read, so that a refused body is recorded with its sender.
-        facts.principal = verified.principal(RunHints::default(), now_ms).ok();
+        facts.principal = confirmed.principal(RunHints::default(), now_ms).ok();
         let ask = match read(world, &head, body).await {
             Ok(ask) => ask,
             Err(denial) => return Err(Refused::new(denial, facts)),
@@ -83,7 +86,7 @@ impl Resolved {
             host: host.as_deref(),
             session: session.and_then(|s| s.to_str().ok()).map(short),
         };
-        let principal = match verified.principal(hints, now_ms) {
+        let principal = match confirmed.principal(hints, now_ms) {
             Ok(principal) => principal,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
@@ -91,7 +94,7 @@ impl Resolved {
         let known = world.registry.resolve(&principal.tenant, upstream);
         facts.upstream = known.as_ref().map(|known| known.id().clone());
         Ok(Self {
-            expires_s: verified.expires_s(),
+            expires_s: confirmed.expires_s(),
             head,
             ask,
             principal,

@@ -1,0 +1,98 @@
+//! Whose tokens count as their holder's, and the TLS by which holders may show themselves.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use cardea_config as config;
+use cardea_config::Config;
+use cardea_domain::Clock;
+use cardea_gateway::{Bindings, ClientAuthorities, Tls, TlsFiles, TrustedProxies};
+use cardea_identity::{Algorithm, Dpop, DpopSettings, Holders, RequiredBinding, key_file};
+
+/// The check of proofs: the one from before, with all that it remembers, unless its settings
+/// changed.
+pub(super) fn dpop(
+    config: &Config,
+    clock: &Clock,
+    before: Option<&Arc<Dpop>>,
+) -> anyhow::Result<Arc<Dpop>> {
+    let settings = DpopSettings {
+        require_nonce: config.dpop.require_nonce,
+        iat_window: config.dpop.iat_window,
+        algorithms: algorithms(&config.dpop.algorithms)?,
+    };
+    if let Some(before) = before.filter(|dpop| *dpop.settings() == settings) {
+        return Ok(Arc::clone(before));
+    }
+    let secret = sealing_secret(&config.state_dir)?;
+    let dpop = Dpop::new(settings, &secret, "resource", clock.clone());
+    Ok(Arc::new(dpop))
+}
+
+/// What tenants demand of their tokens.
+pub(super) fn holders(config: &Config, dpop: &Arc<Dpop>, clock: &Clock) -> Holders {
+    let required = config.required_bindings.iter().map(|(tenant, required)| {
+        let required = match required {
+            config::RequiredBinding::Any => RequiredBinding::Any,
+            config::RequiredBinding::Dpop => RequiredBinding::Dpop,
+            config::RequiredBinding::Certificate => RequiredBinding::Certificate,
+        };
+        (tenant.clone(), required)
+    });
+    Holders::new(Arc::clone(dpop), required.collect(), clock.clone())
+}
+
+/// What clients are told of binding.
+pub(super) fn bindings(config: &Config) -> Bindings {
+    let algorithms = config.dpop.algorithms.iter();
+    let asks_for_certificates = config.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let demands_dpop =
+        |tenant| config.required_bindings.get(tenant) == Some(&config::RequiredBinding::Dpop);
+    Bindings {
+        algorithms: algorithms.map(|a| a.as_str().to_owned()).collect(),
+        dpop_required: config.tenants.iter().all(demands_dpop),
+        certificates: asks_for_certificates || !config.trusted_proxies.is_empty(),
+    }
+}
+
+/// TLS for new connections, from the files as they are now.
+pub(crate) fn tls(config: &Config, clock: &Clock) -> anyhow::Result<Option<Arc<Tls>>> {
+    let Some(wanted) = &config.tls else {
+        return Ok(None);
+    };
+    let files = TlsFiles {
+        certificate: wanted.certificate.clone(),
+        key: wanted.key.clone(),
+        clients: wanted.clients.as_ref().map(|clients| ClientAuthorities {
+            ca_file: clients.ca_file.clone(),
+            spiffe: clients.spiffe.clone(),
+            required: clients.required,
+        }),
+    };
+    let tls = Tls::load(&files, clock).context("`tls`")?;
+    Ok(Some(Arc::new(tls)))
+}
+
+pub(super) fn proxies(config: &Config) -> TrustedProxies {
+    TrustedProxies::new(config.trusted_proxies.clone())
+}
+
+/// The secret in the state folder under which session ids and nonces are sealed; made where there
+/// is none.
+pub(super) fn sealing_secret(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
+    let path = state_dir.join("keys").join("sealing.key");
+    let secret = key_file::read_or_make(&path, || {
+        let mut secret = vec![0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(std::io::Error::other)?;
+        Ok(secret)
+    })?;
+    Ok(secret)
+}
+
+fn algorithms(configured: &[config::Algorithm]) -> anyhow::Result<Vec<Algorithm>> {
+    let parsed = configured.iter().map(|algorithm| {
+        let parsed = algorithm.as_str().parse::<Algorithm>();
+        parsed.context("an algorithm is not known")
+    });
+    parsed.collect()
+}
