@@ -47,6 +47,7 @@ pub struct Setup {
     binary: Option<PathBuf>,
     config: Map<String, Value>,
     policies: Vec<String>,
+    files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     shell: Option<String>,
 }
@@ -70,6 +71,7 @@ impl Setup {
             binary: None,
             config,
             policies: Vec::new(),
+            files: Vec::new(),
             environment: Vec::new(),
             shell: None,
         }
@@ -128,6 +130,13 @@ impl Setup {
         self
     }
 
+    /// Puts a file beside the configuration.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: &str) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
+        self
+    }
+
     /// Sets a member of the configuration that has no method here.
     #[must_use]
     pub fn set(mut self, member: &str, value: Value) -> Self {
@@ -159,6 +168,7 @@ impl Setup {
         let folder = tempfile::tempdir()?;
         let binary = self.binary.clone().map_or_else(binary, Ok)?;
         let (environment, shell) = (self.environment.clone(), self.shell.clone());
+        let scheme = self.scheme();
         let launch = Launch {
             config: self.write(folder.path(), listen, admin)?,
             log: folder.path().join(LOG_NAME),
@@ -170,6 +180,7 @@ impl Setup {
             child: launch.spawn()?,
             folder,
             launch,
+            scheme,
             listen,
             admin,
             _ports: ports,
@@ -178,16 +189,25 @@ impl Setup {
         Ok(gateway)
     }
 
+    /// How the gateway is reached.
+    fn scheme(&self) -> &'static str {
+        match self.config.contains_key("tls") {
+            true => "https",
+            false => "http",
+        }
+    }
+
     fn write(
         mut self,
         folder: &Path,
         listen: SocketAddr,
         admin: SocketAddr,
     ) -> anyhow::Result<PathBuf> {
+        let scheme = self.scheme();
         for (member, value) in [
             ("listen", listen.to_string()),
             ("admin_listen", admin.to_string()),
-            ("public_url", format!("http://{listen}")),
+            ("public_url", format!("{scheme}://{listen}")),
         ] {
             self.config.entry(member).or_insert(value.into());
         }
@@ -195,6 +215,9 @@ impl Setup {
         fs::create_dir(&policies)?;
         for (index, policy) in self.policies.iter().enumerate() {
             fs::write(policies.join(format!("{index}.cedar")), policy)?;
+        }
+        for (name, content) in &self.files {
+            fs::write(folder.join(name), content)?;
         }
         // JSON is YAML.
         let config = folder.join("cardea.yaml");
@@ -231,6 +254,7 @@ pub struct Gateway {
     child: OwnedChild,
     folder: TempDir,
     launch: Launch,
+    scheme: &'static str,
     listen: SocketAddr,
     admin: SocketAddr,
     _ports: [Port; 2],
@@ -240,7 +264,7 @@ impl Gateway {
     /// The endpoint of `upstream`, such as `http://127.0.0.1:40123/mcp/suite`.
     #[must_use]
     pub fn url(&self, upstream: &str) -> String {
-        format!("http://{}/mcp/{upstream}", self.listen)
+        format!("{}://{}/mcp/{upstream}", self.scheme, self.listen)
     }
 
     /// Where agents connect.

@@ -174,14 +174,7 @@ impl Ask {
             // What breaks it shows in the answer.
             let _ = connection.await;
         }));
-        let mut request = Request::new(Full::new(self.body));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.path.parse().context("the path")?;
-        *request.headers_mut() = self.headers;
-        if !request.headers().contains_key(header::HOST) {
-            let host = HeaderValue::from_str(&address.to_string())?;
-            request.headers_mut().insert(header::HOST, host);
-        }
+        let request = self.request(address)?;
         let (head, body) = sender.send_request(request).await?.into_parts();
         Ok(Open {
             status: head.status.as_u16(),
@@ -190,6 +183,19 @@ impl Ask {
             rest: String::new(),
             _connection: connection,
         })
+    }
+
+    /// The request as it is sent; `Host` is the address where there is no other.
+    pub(crate) fn request(self, address: SocketAddr) -> anyhow::Result<Request<Full<Bytes>>> {
+        let mut request = Request::new(Full::new(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.path.parse().context("the path")?;
+        *request.headers_mut() = self.headers;
+        if !request.headers().contains_key(header::HOST) {
+            let host = HeaderValue::from_str(&address.to_string())?;
+            request.headers_mut().insert(header::HOST, host);
+        }
+        Ok(request)
     }
 }
 

@@ -10,11 +10,16 @@
 //! - [`suite`]: runs the conformance suite and counts its checks.
 //! - [`echo`]: a small scripted MCP server that remembers what it saw.
 //! - [`identity_provider`]: discovery, keys and tokens, right ones and wrong ones.
+//! - [`dpop`]: proofs of possession, right ones and wrong ones.
+//! - [`certificates`]: authorities, and certificates of servers and clients.
+//! - [`tls_client`]: connections that stay open, with or without a certificate.
 //! - [`http_client`]: requests of any kind, right or wrong.
 //! - [`wait`]: looking again until something has happened.
 
 pub mod cardea;
+pub mod certificates;
 pub mod conformance_upstream;
+pub mod dpop;
 pub mod echo;
 pub mod hostile;
 pub mod http_client;
@@ -24,4 +29,5 @@ mod ports;
 pub mod rmcp_client;
 pub mod shim;
 pub mod suite;
+pub mod tls_client;
 pub mod wait;

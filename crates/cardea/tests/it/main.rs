@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table` | every method x every kind of token, with status, error and record |
 //! | `tokens` | tokens that must not be accepted, against real and made-up issuers |
+//! | `binding` | tokens bound to keys: DPoP, client certificates, proxies, tenants that demand them |
 //! | `reload` | new configuration and policies while calls go on |
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
 //! | `operation` | health, metrics, traces, drain |
@@ -24,6 +25,7 @@
     reason = "a failed test is a panic"
 )]
 
+mod binding;
 mod clients;
 mod command_line;
 mod disk;

@@ -29,9 +29,15 @@ enum Token {
     /// A good token of a person to whom no policy permits anything.
     NotPermitted,
     Permitted,
+    /// Permitted, bound to a key, with a proof by it.
+    Bound,
+    /// The same token as a plain bearer.
+    BoundAsBearer,
+    /// The same token with a proof by another key.
+    BoundByOther,
 }
 
-const TOKENS: [Token; 8] = [
+const TOKENS: [Token; 11] = [
     Token::None,
     Token::Expired,
     Token::WrongAudience,
@@ -40,6 +46,9 @@ const TOKENS: [Token; 8] = [
     Token::OtherTenant,
     Token::NotPermitted,
     Token::Permitted,
+    Token::Bound,
+    Token::BoundAsBearer,
+    Token::BoundByOther,
 ];
 
 #[test]

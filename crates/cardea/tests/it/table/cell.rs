@@ -5,13 +5,16 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use cardea_testkit::identity_provider::{IdentityProvider, Key, unix_s, unsigned};
+use cardea_testkit::{
+    dpop::Prover,
+    identity_provider::{IdentityProvider, Key, unix_s, unsigned},
+};
 
 use super::{
     Token,
     rows::{Fate, Row, Shape},
 };
-use crate::support::*;
+use crate::{binding, support::*};
 
 /// To Ada everything is permitted at the upstream of her tenant, to everybody of the other tenant everything anywhere.
 const POLICY: &str = r#"
@@ -29,6 +32,9 @@ pub(super) struct Stand {
     gateway: Gateway,
     idp: IdentityProvider,
     stranger: Key,
+    prover: Prover,
+    thief: Prover,
+    nonce: String,
     runs: AtomicU64,
 }
 
@@ -59,13 +65,20 @@ impl Stand {
             .start()
             .await
             .unwrap();
-        Self {
+        let prover = Prover::new();
+        let mut stand = Self {
             echo,
             gateway,
             stranger: Key::es256("stranger"),
+            prover,
+            thief: Prover::new(),
+            nonce: String::new(),
             idp,
             runs: AtomicU64::new(1),
-        }
+        };
+        let token = stand.token(Token::Bound).unwrap_or_default();
+        stand.nonce = binding::nonce(&stand.gateway, &stand.prover, &token).await;
+        stand
     }
 
     pub(super) async fn run(&self, cell: &Cell) -> Found {
@@ -80,7 +93,7 @@ impl Stand {
             .ask(path)
             .set("traceparent", format!("00-{trace}-00000000000000ff-01"));
         if let Some(token) = self.token(cell.token) {
-            ask = ask.bearer(&token);
+            ask = self.present(ask, cell, path, &token);
         }
         let answer = ask.send(self.gateway.address()).await;
         let named = answer.json()["error"]["data"]["call"]
@@ -122,7 +135,26 @@ impl Stand {
                 .token(&self.idp.claims("globex", "eve", &self.any())),
             Token::NotPermitted => self.idp.token(&self.idp.claims(TENANT, "bob", &self.any())),
             Token::Permitted => self.idp.token(&claims),
+            Token::Bound | Token::BoundAsBearer | Token::BoundByOther => {
+                claims["cnf"] = json!({ "jkt": self.prover.thumbprint() });
+                self.idp.token(&claims)
+            }
         })
+    }
+
+    fn present(&self, ask: Ask, cell: &Cell, path: &str, token: &str) -> Ask {
+        let prover = match cell.token {
+            Token::Bound => &self.prover,
+            Token::BoundByOther => &self.thief,
+            _ => return ask.bearer(token),
+        };
+        let method = match cell.row.shape {
+            Shape::Bare(method) => method,
+            _ => "POST",
+        };
+        let url = format!("http://{}{path}", self.gateway.address());
+        ask.set("authorization", format!("DPoP {token}"))
+            .set("dpop", prover.proof(method, &url, token, Some(&self.nonce)))
     }
 
     /// The audience of tokens that are good for every upstream.
@@ -150,7 +182,7 @@ impl Cell {
     /// Whether it goes upstream.
     pub(super) fn is_served(&self) -> bool {
         let refused = matches!(self.row.fate(self.is_modern), Fate::Refused(..));
-        self.token == Token::Permitted && !refused
+        matches!(self.token, Token::Permitted | Token::Bound) && !refused
     }
 
     /// Everything that is not as the table says.
@@ -177,6 +209,7 @@ impl Cell {
             (Token::WrongAudience | Token::WrongIssuer | Token::AlgNone, _) => {
                 unauthorized("E_TOKEN_INVALID")
             }
+            (Token::BoundAsBearer | Token::BoundByOther, _) => unauthorized("E_TOKEN_BINDING"),
             // What the era does not have is so for everybody.
             (_, Fate::Refused(status, rpc, code)) => Refusal {
                 status,
@@ -184,7 +217,7 @@ impl Cell {
                 code,
                 id: self.id(),
             },
-            (Token::Permitted, fate) => return Expected::Served(fate),
+            (Token::Permitted | Token::Bound, fate) => return Expected::Served(fate),
             (Token::OtherTenant | Token::NotPermitted, _) => self.not_permitted(),
         })
     }
@@ -274,7 +307,7 @@ impl Differ<'_> {
         let subject = match self.0.token {
             Token::OtherTenant => json!("eve"),
             Token::NotPermitted => json!("bob"),
-            Token::Permitted => json!("ada"),
+            Token::Permitted | Token::Bound => json!("ada"),
             // Who somebody says to be without a good token is not recorded as if it were known.
             _ => Value::Null,
         };

@@ -25,7 +25,7 @@ async fn a_token_comes_in_one_authorization_header_of_the_scheme_bearer() {
         ("Bearer ".to_owned(), "E_TOKEN_MISSING"),
         (token.clone(), INVALID),
         (format!("Basic {token}"), INVALID),
-        (format!("DPoP {token}"), INVALID),
+        (format!("DPoP {token}"), "E_TOKEN_BINDING"),
         (format!("Bearer\t{token}"), INVALID),
         (format!("Bearer:{token}"), INVALID),
         (format!("Bearer {token} {token}"), INVALID),

@@ -140,10 +140,11 @@ async fn a_challenge_is_not_split_by_what_stands_in_the_path() {
             .collect();
         assert!(!answer.contains("\r\nx-evil"), "{answer}");
         if answer.starts_with("http/1.1 401") {
-            let [challenge] = challenges[..] else {
+            let [bearer, dpop] = challenges[..] else {
                 panic!("{path}: {answer}")
             };
-            assert_eq!(challenge.matches('"').count(), 2, "{path}: {challenge}");
+            assert_eq!(bearer.matches('"').count(), 2, "{path}: {bearer}");
+            assert_eq!(dpop.matches('"').count(), 4, "{path}: {dpop}");
         } else {
             assert!(answer.starts_with("http/1.1 400"), "{path}: {answer}");
         }
