@@ -1,17 +1,18 @@
 //! A small HTTP/1.1 client connection: one request at a time, the answer read whole.
 //!
 //! It exists because the load generator shares a core with the upstream: every microsecond it spends is one in which the
-//! hop under test is not asked. It is no general client: plain text, no redirects, no pipelining, no answers without
-//! a length.
+//! hop under test is not asked. It is no general client: no redirects, no pipelining, no answers without a length.
 
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use memchr::memmem;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
+
+use crate::tls::Tls;
 
 /// Longest head of an answer; real ones are below 1 KiB.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -20,9 +21,11 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Room made before each read: a 10 KiB result arrives in one.
 const READ_BYTES: usize = 32 * 1024;
 
-/// Where an `http://` address points to.
+/// Where an address points to.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
+    /// `http` or `https`.
+    pub scheme: &'static str,
     /// Host and port.
     pub authority: String,
     /// Path, starting with a slash.
@@ -33,12 +36,15 @@ impl FromStr for Endpoint {
     type Err = anyhow::Error;
 
     fn from_str(url: &str) -> Result<Self> {
-        let rest = url
-            .strip_prefix("http://")
-            .with_context(|| format!("`{url}` does not start with http://"))?;
+        let (scheme, rest) = match url.split_once("://") {
+            Some(("http", rest)) => ("http", rest),
+            Some(("https", rest)) => ("https", rest),
+            _ => bail!("`{url}` does not start with http:// or https://"),
+        };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         ensure!(authority.contains(':'), "`{url}` names no port");
         Ok(Self {
+            scheme,
             authority: authority.to_owned(),
             path: format!("/{path}"),
         })
@@ -62,7 +68,8 @@ pub struct Answer<'a> {
 #[derive(Debug)]
 pub struct Connection {
     authority: String,
-    stream: TcpStream,
+    tls: Option<Tls>,
+    stream: Stream,
     state: State,
     input: Vec<u8>,
     body: Vec<u8>,
@@ -79,11 +86,12 @@ impl Connection {
     ///
     /// # Errors
     /// When nothing listens there.
-    pub async fn open(authority: &str) -> Result<Self> {
-        let stream = connect(authority).await?;
+    pub async fn open(authority: &str, tls: Option<&Tls>) -> Result<Self> {
+        let stream = connect(authority, tls).await?;
         let (input, body) = (Vec::with_capacity(READ_BYTES), Vec::new());
         Ok(Self {
             authority: authority.to_owned(),
+            tls: tls.cloned(),
             stream,
             state: State::Open,
             input,
@@ -97,7 +105,7 @@ impl Connection {
     /// When the connection breaks or the answer is not HTTP/1.1 with a length.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         if self.state == State::Closing {
-            self.stream = connect(&self.authority).await?;
+            self.stream = connect(&self.authority, self.tls.as_ref()).await?;
         }
         // Until the answer is complete, the connection is of no use to anybody else.
         self.state = State::Closing;
@@ -105,6 +113,7 @@ impl Connection {
             .write_all(request)
             .await
             .context("sending the request")?;
+        self.stream.flush().await.context("sending the request")?;
         self.input.clear();
         let head = self.read_head().await?;
         match head.framing {
@@ -189,12 +198,22 @@ impl Connection {
     }
 }
 
-async fn connect(authority: &str) -> Result<TcpStream> {
+/// Plain text or TLS.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Wire for S {}
+
+type Stream = Box<dyn Wire>;
+
+async fn connect(authority: &str, tls: Option<&Tls>) -> Result<Stream> {
     let stream = TcpStream::connect(authority)
         .await
         .with_context(|| format!("connecting to `{authority}`"))?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.connect(authority, stream).await?),
+    })
 }
 
 struct Head {
@@ -318,6 +337,6 @@ mod tests {
             ("127.0.0.1:80", "/mcp/echo")
         );
         assert!("http://localhost/mcp".parse::<Endpoint>().is_err());
-        assert!("https://localhost:1/mcp".parse::<Endpoint>().is_err());
+        assert!("ftp://localhost:1/mcp".parse::<Endpoint>().is_err());
     }
 }

@@ -7,6 +7,7 @@
 //! Entry points: [`session::Session`] speaks MCP over [`http::Connection`]; [`process::Tree`] reads what a process
 //! costs; [`report`] is what the programs tell each other.
 
+pub mod dpop;
 pub mod http;
 pub mod message;
 pub mod process;
@@ -14,6 +15,7 @@ pub mod report;
 pub mod session;
 pub mod stats;
 pub mod text;
+pub mod tls;
 
 /// The revision of the protocol without sessions; everything older opens a session with `initialize`.
 pub const MODERN: &str = "2026-07-28";

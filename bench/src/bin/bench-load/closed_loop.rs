@@ -27,6 +27,9 @@ const STUCK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause of a connection that could not be opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 
+/// No hop on one core has served more with a proof in each call.
+const CALLS_PER_SECOND_MAX: f64 = 8_000.0;
+
 const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
@@ -59,6 +62,7 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<LoadReport> {
         for _ in 0..args.connections {
             let mut session = Session::open(&run.target).await?;
             session.find_tool().await?;
+            session.prove_ahead(proofs_ahead(args))?;
             sessions.push(session);
         }
         anyhow::Ok(())
@@ -78,6 +82,12 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<LoadReport> {
     let after = Costs::read(args)?;
     let seen = gather(connections).await;
     Ok(report(args, seen, &before, &after))
+}
+
+/// Proofs for each connection: what one hop is known to serve, and some more.
+fn proofs_ahead(args: &LoadArgs) -> usize {
+    let seconds = args.warmup + args.seconds;
+    (CALLS_PER_SECOND_MAX * seconds) as usize / args.connections + 1
 }
 
 async fn call_until_over(run: Arc<Run>, number: usize, session: Session) -> Seen {

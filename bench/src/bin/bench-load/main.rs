@@ -3,10 +3,10 @@
 //! Without a mode it is a closed loop: N keep-alive connections, each a session of its own, each calling `echo` as soon
 //! as it has been answered. `--idle` opens sessions and leaves them alone. `fsync` measures the disk itself.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
-use cardea_bench::{LEGACY, TOOL, session::Target};
+use cardea_bench::{LEGACY, TOOL, dpop::Prover, session::Target, tls::Tls};
 use clap::{Args, Parser, Subcommand};
 
 mod closed_loop;
@@ -47,7 +47,7 @@ enum Mode {
 /// The options of a run.
 #[derive(Args)]
 struct LoadArgs {
-    /// MCP endpoint: http://HOST:PORT/PATH.
+    /// MCP endpoint: http://HOST:PORT/PATH, or https with --certificate.
     #[arg(long, required = true)]
     url: Option<String>,
     /// Connections, each with one call in flight.
@@ -62,9 +62,21 @@ struct LoadArgs {
     /// Bytes of filler in each result.
     #[arg(long, default_value_t = 0)]
     size: usize,
-    /// Bearer token.
+    /// Access token.
     #[arg(long)]
     bearer: Option<String>,
+    /// The P-256 key (PKCS #8) that the token is bound to: each request then carries a DPoP proof.
+    #[arg(long)]
+    dpop_key: Option<PathBuf>,
+    /// The authority of the server, in PEM.
+    #[arg(long, requires = "certificate")]
+    ca_file: Option<PathBuf>,
+    /// The client's certificate, in PEM.
+    #[arg(long, requires_all = ["ca_file", "key"])]
+    certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
     /// Further header, `Name: value`; may be repeated.
     #[arg(long)]
     header: Vec<String>,
@@ -118,8 +130,23 @@ impl LoadArgs {
             endpoint: url.parse()?,
             protocol: self.protocol.clone(),
             bearer: self.bearer.clone(),
+            prover: self
+                .dpop_key
+                .as_deref()
+                .map(Prover::read)
+                .transpose()?
+                .map(Arc::new),
+            tls: self.tls()?,
             headers: self.header.clone(),
             tool: self.tool.clone(),
         })
+    }
+
+    fn tls(&self) -> Result<Option<Tls>> {
+        let files = (&self.ca_file, &self.certificate, &self.key);
+        let (Some(ca_file), Some(certificate), Some(key)) = files else {
+            return Ok(None);
+        };
+        Tls::new(ca_file, certificate, key).map(Some)
     }
 }

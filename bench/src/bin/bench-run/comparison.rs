@@ -14,10 +14,16 @@ pub(crate) struct CellFigures {
     pub(crate) direct: Option<HopFigures>,
     pub(crate) nginx: Option<HopFigures>,
     pub(crate) cardea: Option<HopFigures>,
+    pub(crate) dpop: Option<HopFigures>,
+    pub(crate) mtls: Option<HopFigures>,
     /// nginx over direct: what any hop costs.
     pub(crate) nginx_over_direct: Option<Comparison>,
     pub(crate) cardea_over_direct: Option<Comparison>,
     pub(crate) cardea_over_nginx: Option<Comparison>,
+    /// What a proof in each call costs.
+    pub(crate) dpop_over_cardea: Option<Comparison>,
+    /// What TLS costs with a certificate on both sides, on connections that stay open.
+    pub(crate) mtls_over_cardea: Option<Comparison>,
 }
 
 /// A hop in a cell: medians over the rounds, unless said otherwise.
@@ -62,11 +68,16 @@ impl CellFigures {
             runs.iter().filter(is_here).collect()
         };
         let (direct, nginx, cardea) = (here(Hop::Direct), here(Hop::Nginx), here(Hop::Cardea));
+        let (dpop, mtls) = (here(Hop::Dpop), here(Hop::Mtls));
         Self {
             cell,
             nginx_over_direct: Comparison::of(&nginx, &direct),
             cardea_over_direct: Comparison::of(&cardea, &direct),
             cardea_over_nginx: Comparison::of(&cardea, &nginx),
+            dpop_over_cardea: Comparison::of(&dpop, &cardea),
+            mtls_over_cardea: Comparison::of(&mtls, &cardea),
+            dpop: HopFigures::of(&dpop),
+            mtls: HopFigures::of(&mtls),
             direct: HopFigures::of(&direct),
             nginx: HopFigures::of(&nginx),
             cardea: HopFigures::of(&cardea),

@@ -1,8 +1,13 @@
 //! The files that nginx and the gateway are started with, written anew for each run.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 
 /// The addresses of a gateway.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +16,45 @@ pub(crate) struct GatewayPorts {
     pub(crate) clients: u16,
     /// Where health and metrics are served.
     pub(crate) admin: u16,
+}
+
+/// Certificates in PEM, and their keys.
+#[derive(Debug)]
+pub(crate) struct Pems {
+    /// Who signed both.
+    pub(crate) authority: PathBuf,
+    pub(crate) server: PathBuf,
+    pub(crate) server_key: PathBuf,
+    pub(crate) client: PathBuf,
+    pub(crate) client_key: PathBuf,
+}
+
+/// An authority, and a certificate each for the gateway and for the client, all on P-256.
+pub(crate) fn write_certificates(dir: &Path) -> Result<Pems> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate()?;
+    let pems = Pems {
+        authority: dir.join("authority.pem"),
+        server: dir.join("server.pem"),
+        server_key: dir.join("server.key"),
+        client: dir.join("client.pem"),
+        client_key: dir.join("client.key"),
+    };
+    fs::write(&pems.authority, params.self_signed(&key)?.pem())?;
+    let issuer = Issuer::new(params, key);
+    let mut server = CertificateParams::default();
+    server.subject_alt_names = vec![SanType::IpAddress(IpAddr::from([127, 0, 0, 1]))];
+    let leaves = [
+        (server, &pems.server, &pems.server_key),
+        (CertificateParams::default(), &pems.client, &pems.client_key),
+    ];
+    for (params, certificate_path, key_path) in leaves {
+        let key = KeyPair::generate()?;
+        fs::write(certificate_path, params.signed_by(&key, &issuer)?.pem())?;
+        fs::write(key_path, key.serialize_pem())?;
+    }
+    Ok(pems)
 }
 
 /// nginx as a plain reverse proxy: one worker, connections kept alive on both sides, no log of calls, no security.
@@ -68,12 +112,20 @@ pub(crate) fn write_gateway_config(
     dir: &Path,
     ports: GatewayPorts,
     upstream_port: u16,
+    tls: Option<&Pems>,
 ) -> Result<()> {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tls = tls.map_or_else(String::new, |pems| {
+        format!(
+            "tls: {{ certificate: {:?}, key: {:?}, client_certificates: {{ ca_file: {:?} }} }}\n",
+            pems.server, pems.server_key, pems.authority
+        )
+    });
     let GatewayPorts { clients, admin } = ports;
     let config = format!(
         "listen: 127.0.0.1:{clients}
-public_url: http://127.0.0.1:{clients}
-admin_listen: 127.0.0.1:{admin}
+public_url: {scheme}://127.0.0.1:{clients}
+{tls}admin_listen: 127.0.0.1:{admin}
 workers: 1
 state_dir: state
 tenants: {{ bench: {{}} }}

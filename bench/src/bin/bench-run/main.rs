@@ -17,11 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 mod comparison;
 mod files;
+mod gateways;
 mod rounds;
 mod stand;
 mod summary;
 
 use crate::{
+    gateways::Gateways,
     rounds::{Hop, Load, Plan, Run},
     stand::{Gateway, Stand},
 };
@@ -94,26 +96,25 @@ async fn measure(args: &Args) -> Result<ExitCode> {
     let dir_path = dir.path().canonicalize()?;
 
     let stand = Stand::start(&dir_path, &args.upstream_arg).await?;
-    let mut gateway = match args.without_cardea {
+    let mut gateways = match args.without_cardea {
         true => None,
-        false => Some(Gateway::start(&dir_path, &args.cardea, stand.upstream_port).await?),
+        false => Some(Gateways::start(&dir_path, &args.cardea, stand.upstream_port).await?),
     };
     let load = Load::beside(&stand)?;
-    if let Some(gateway) = &gateway {
-        prove_that_everything_is_on(gateway, &args.protocol).await?;
+    if let Some(gateways) = &gateways {
+        prove_that_everything_is_on(gateways, &args.protocol).await?;
     }
 
     let plan = Plan::of(args);
-    let state_bytes_before = gateway.as_ref().map_or(0, Gateway::state_bytes);
-    let runs = rounds::run_all(&plan, &load, &stand, gateway.as_ref(), &dir_path).await?;
+    let state_bytes_before = gateways.as_ref().map_or(0, |both| both.plain.state_bytes());
+    let runs = rounds::run_all(&plan, &load, &stand, gateways.as_ref(), &dir_path).await?;
     let written = |gateway: &Gateway| gateway.state_bytes().saturating_sub(state_bytes_before);
-    let audit_bytes_per_call = gateway
-        .as_ref()
-        .map(|gateway| written(gateway) as f64 / calls(&runs.runs));
-    let rss_mb_after = gateway.as_ref().map(Gateway::rss_mb).transpose()?;
+    let plain = gateways.as_ref().map(|both| &both.plain);
+    let audit_bytes_per_call = plain.map(|gateway| written(gateway) as f64 / calls(&runs.runs));
+    let rss_mb_after = plain.map(Gateway::rss_mb).transpose()?;
 
-    let idle = match gateway.take() {
-        Some(gateway) if args.idle > 0 => Some(measure_idle(args, gateway, &load).await?),
+    let idle = match gateways.take() {
+        Some(both) if args.idle > 0 => Some(measure_idle(args, both.plain, &load).await?),
         _ => None,
     };
     let findings = Findings {
@@ -154,13 +155,16 @@ struct Findings {
     idle: Option<IdleReport>,
 }
 
-/// A gateway that lets everybody do everything, or keeps no records, would be fast: nobody and a stranger must both be
+/// A gateway that lets everybody do everything, or keeps no records, would be fast: nobody, a stranger and a thief must all be
 /// refused, and a call must leave something on the disk.
-async fn prove_that_everything_is_on(gateway: &Gateway, protocol: &str) -> Result<()> {
+async fn prove_that_everything_is_on(gateways: &Gateways, protocol: &str) -> Result<()> {
+    let gateway = &gateways.plain;
     let target = |bearer: Option<&str>| Target {
         endpoint: gateway.url().parse().expect("an http address"),
         protocol: protocol.to_owned(),
         bearer: bearer.map(str::to_owned),
+        prover: None,
+        tls: None,
         headers: Vec::new(),
         tool: TOOL.to_owned(),
     };
@@ -182,6 +186,10 @@ async fn prove_that_everything_is_on(gateway: &Gateway, protocol: &str) -> Resul
             .is_err(),
         "an actor without a permit is let in"
     );
+    ensure!(
+        try_call(&target(Some(gateways.stolen()))).await.is_err(),
+        "a token that is bound to a key is taken without it"
+    );
     Ok(())
 }
 
@@ -191,9 +199,11 @@ async fn try_call(target: &Target) -> Result<()> {
     session.close().await
 }
 
-/// Calls that the gateway has answered.
+/// Calls that the gateway without TLS has answered.
 fn calls(runs: &[Run]) -> f64 {
-    let runs = runs.iter().filter(|run| run.hop == Hop::Cardea);
+    let runs = runs
+        .iter()
+        .filter(|run| matches!(run.hop, Hop::Cardea | Hop::Dpop));
     runs.map(|run| run.report.requests_total).sum::<u64>() as f64
 }
 
@@ -205,6 +215,7 @@ async fn measure_idle(args: &Args, gateway: Gateway, load: &Load) -> Result<Idle
         url: gateway.url(),
         pid: gateway.pid(),
         bearer: Some(&gateway.bearer),
+        arguments: Vec::new(),
     };
     let warm = rounds::Cell {
         connections: 16,

@@ -9,7 +9,8 @@ use tokio::{process::Command, time};
 
 use crate::{
     Args,
-    stand::{Gateway, HOP_CPU, LOAD_CPU, Stand, sibling},
+    gateways::Gateways,
+    stand::{HOP_CPU, LOAD_CPU, Stand, sibling},
 };
 
 /// What a run may take longer than its warm-up and measured time: opening, ending, and giving up on stuck calls.
@@ -29,6 +30,10 @@ pub(crate) enum Hop {
     Nginx,
     /// The gateway with everything on.
     Cardea,
+    /// The same, with a DPoP proof in each call.
+    Dpop,
+    /// The same over mutual TLS, with tokens that are bound to the certificate.
+    Mtls,
 }
 
 /// What is called in a run.
@@ -85,6 +90,19 @@ pub(crate) struct Runs {
     pub(crate) disk: Vec<SyncReport>,
 }
 
+impl Hop {
+    /// Whether it is measured in this cell: how tokens are bound does not depend on what is in a result, so that the
+    /// fewest and the most connections with the smallest results will do.
+    fn is_in(self, cell: &Cell, plan: &Plan) -> bool {
+        let cells = || plan.cells.iter();
+        let connections = || cells().map(|cell| cell.connections);
+        let is_outermost =
+            [connections().min(), connections().max()].contains(&Some(cell.connections));
+        let is_smallest = cells().map(|cell| cell.size).min() == Some(cell.size);
+        !matches!(self, Self::Dpop | Self::Mtls) || (is_outermost && is_smallest)
+    }
+}
+
 /// Where a hop is and which process it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Target<'a> {
@@ -92,6 +110,8 @@ pub(crate) struct Target<'a> {
     pub(crate) url: String,
     pub(crate) pid: u32,
     pub(crate) bearer: Option<&'a str>,
+    /// What the load generator needs besides the token.
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Runs everything, in rounds: what changes in the machine meanwhile then changes for all hops alike.
@@ -99,7 +119,7 @@ pub(crate) async fn run_all(
     plan: &Plan,
     load: &Load,
     stand: &Stand,
-    gateway: Option<&Gateway>,
+    gateways: Option<&Gateways>,
     dir: &Path,
 ) -> Result<Runs> {
     let mut targets = vec![
@@ -108,20 +128,19 @@ pub(crate) async fn run_all(
             url: loopback(stand.upstream_port),
             pid: stand.upstream.pid(),
             bearer: None,
+            arguments: Vec::new(),
         },
         Target {
             hop: Hop::Nginx,
             url: loopback(stand.nginx_port),
             pid: stand.nginx.pid(),
             bearer: None,
+            arguments: Vec::new(),
         },
     ];
-    targets.extend(gateway.map(|gateway| Target {
-        hop: Hop::Cardea,
-        url: gateway.url(),
-        pid: gateway.pid(),
-        bearer: Some(&gateway.bearer),
-    }));
+    if let Some(gateways) = gateways {
+        targets.extend(gateways.targets());
+    }
     let mut all = Runs {
         runs: Vec::new(),
         disk: Vec::new(),
@@ -131,7 +150,7 @@ pub(crate) async fn run_all(
         for cell in &plan.cells {
             // Nobody is always the first, with a core that has just rested, and nobody always the last.
             targets.rotate_left(1);
-            for target in &targets {
+            for target in targets.iter().filter(|t| t.hop.is_in(cell, plan)) {
                 let (measured, warmup) = (
                     Duration::from_secs_f64(plan.seconds),
                     Duration::from_secs_f64(plan.warmup),
@@ -254,6 +273,7 @@ fn address(command: &mut Command, target: &Target<'_>, connections: usize) {
     if let Some(bearer) = target.bearer {
         command.args(["--bearer", bearer]);
     }
+    command.args(&target.arguments);
 }
 
 /// Waits for a load generator, not longer than `limit`, and reads the line it prints.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cardea_bench::{http::Connection, process::Tree};
 use tokio::{net::TcpStream, time};
 
-use crate::files::{self, GatewayPorts};
+use crate::files::{self, GatewayPorts, Pems};
 
 /// The core of the load generator and the upstream.
 pub(crate) const LOAD_CPU: &str = "0";
@@ -157,33 +157,40 @@ pub(crate) struct Gateway {
     program: PathBuf,
     dir: PathBuf,
     ports: GatewayPorts,
+    scheme: &'static str,
     pub(crate) bearer: String,
     pub(crate) bearer_stranger: String,
 }
 
 impl Gateway {
     /// Writes configuration and policies, starts the gateway, waits until it is ready, gets the tokens.
-    pub(crate) async fn start(dir: &Path, program: &Path, upstream_port: u16) -> Result<Self> {
+    pub(crate) async fn start(
+        dir: &Path,
+        program: &Path,
+        upstream_port: u16,
+        tls: Option<&Pems>,
+    ) -> Result<Self> {
         let program = program
             .canonicalize()
             .with_context(|| format!("no gateway at `{}`", program.display()))?;
-        let dir = dir.join("cardea");
+        let dir = dir.to_owned();
         fs::create_dir(&dir)?;
         let ports = GatewayPorts {
             clients: free_port()?,
             admin: free_port()?,
         };
-        files::write_gateway_config(&dir, ports, upstream_port)?;
+        files::write_gateway_config(&dir, ports, upstream_port, tls)?;
         let process = serve(&dir, &program, ports).await.context("cardea")?;
         let (bearer, bearer_stranger) = (
-            token(&dir, &program, ACTOR)?,
-            token(&dir, &program, STRANGER)?,
+            token(&dir, &program, ACTOR, &[])?,
+            token(&dir, &program, STRANGER, &[])?,
         );
         Ok(Self {
             process,
             program,
             dir,
             ports,
+            scheme: if tls.is_some() { "https" } else { "http" },
             bearer,
             bearer_stranger,
         })
@@ -200,7 +207,15 @@ impl Gateway {
 
     /// The MCP endpoint.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/mcp/echo", self.ports.clients)
+        format!(
+            "{}://127.0.0.1:{}/mcp/echo",
+            self.scheme, self.ports.clients
+        )
+    }
+
+    /// A further token of the measured actor.
+    pub(crate) fn token(&self, arguments: &[&str]) -> Result<String> {
+        token(&self.dir, &self.program, ACTOR, arguments)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -232,7 +247,7 @@ async fn serve(dir: &Path, program: &Path, ports: GatewayPorts) -> Result<Runnin
 async fn is_ready(admin: u16) -> bool {
     let authority = format!("127.0.0.1:{admin}");
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-    let Ok(mut connection) = Connection::open(&authority).await else {
+    let Ok(mut connection) = Connection::open(&authority, None).await else {
         return false;
     };
     connection
@@ -241,7 +256,7 @@ async fn is_ready(admin: u16) -> bool {
         .is_ok_and(|answer| answer.status == 200)
 }
 
-fn token(dir: &Path, program: &Path, actor: &str) -> Result<String> {
+fn token(dir: &Path, program: &Path, actor: &str, further: &[&str]) -> Result<String> {
     let who = [
         "--tenant",
         "bench",
@@ -255,6 +270,7 @@ fn token(dir: &Path, program: &Path, actor: &str) -> Result<String> {
     let command = Command::new(program)
         .args(["token", "--config", "cardea.yaml"])
         .args(who)
+        .args(further)
         .current_dir(dir)
         .output()?;
     let told = String::from_utf8_lossy(&command.stderr);

@@ -106,6 +106,7 @@ impl Summary {
             "added_p99_us_1_small_over_nginx": small_1_nginx.map(|comparison| comparison.added_p99_us),
             "added_p50_us_1_small_less_syncs": small_1.map(|comparison| comparison.added_p50_us - SYNCS_PER_CALL * self.disk.p50),
             "added_p99_us_1_small_less_syncs": small_1.map(|comparison| comparison.added_p99_us - SYNCS_PER_CALL * self.disk.p99),
+            "bound_over_bearer": self.bound(),
             "disk_sync_us": self.disk,
             "audit_bytes_per_call": self.findings.audit_bytes_per_call,
             "rss_mb_after": self.findings.rss_mb_after,
@@ -161,6 +162,19 @@ impl Summary {
                 over.added_p99_us - SYNCS_PER_CALL * p99,
             );
         }
+        for line in self.bound() {
+            let line = rounded(line);
+            let _infallible = writeln!(
+                notes,
+                "{} over bearer, {} connections, small: calls/s x {}, CPU x {}, p50 +{} us, p99 +{} us.",
+                line["hop"].as_str().unwrap_or_default(),
+                line["connections"],
+                line["ratio_rps"],
+                line["ratio_cpu"],
+                line["added_p50_us"],
+                line["added_p99_us"],
+            );
+        }
         if let (Some(rss), Some(bytes)) = (
             self.findings.rss_mb_after,
             self.findings.audit_bytes_per_call,
@@ -193,6 +207,30 @@ impl Summary {
         notes
     }
 
+    /// What binding costs, in each cell in which it was measured, as ratios to bearer tokens.
+    fn bound(&self) -> Vec<Value> {
+        let measured = self.cells.iter().flat_map(|figures| {
+            let hops = [
+                ("dpop", &figures.dpop_over_cardea),
+                ("mtls", &figures.mtls_over_cardea),
+            ];
+            hops.map(|(hop, over)| (figures.cell.connections, hop, over.as_ref()))
+        });
+        let lines = measured.filter_map(|(connections, hop, over)| {
+            let over = over?;
+            Some(json!({
+                "connections": connections,
+                "hop": hop,
+                "ratio_rps": over.ratio_rps,
+                "ratio_cpu": over.ratio_cpu,
+                "ratio_cpu_range": over.ratio_cpu_range,
+                "added_p50_us": over.added_p50_us,
+                "added_p99_us": over.added_p99_us,
+            }))
+        });
+        lines.collect()
+    }
+
     /// The cell of that many connections with nothing but the message in its results.
     fn small(&self, connections: usize) -> Option<&CellFigures> {
         self.cells
@@ -216,6 +254,8 @@ fn rows(figures: &CellFigures) -> String {
             figures.cardea_over_nginx.as_ref(),
             figures.cardea_over_direct.as_ref(),
         ),
+        (Hop::Dpop, &figures.dpop, None, None),
+        (Hop::Mtls, &figures.mtls, None, None),
     ];
     let size = match figures.cell.size {
         0 => "small".to_owned(),
