@@ -235,15 +235,13 @@ mod tests {
 
     #[test]
     fn a_certificate_is_taken_from_a_proxy_only() {
-        let refusal = |from: &str, pairs| {
-            proxies()
-                .client(&peer(from), &headers(pairs))
-                .unwrap_err()
-                .code
+        let refusal = |from: &str, pairs: &[(&'static str, &'static str)]| {
+            let client = proxies().client(&peer(from), &headers(pairs));
+            client.unwrap_err().code
         };
         for name in ["client-cert", "client-cert-chain"] {
-            let sent: &[(&'static str, &'static str)] = &[(name, ":AAAA:")];
-            assert_eq!(refusal("192.0.2.1", sent), Code::PeerUntrusted);
+            let code = refusal("192.0.2.1", &[(name, ":AAAA:")]);
+            assert_eq!(code, Code::PeerUntrusted);
         }
         for sent in [
             &[("client-cert", ":AAAA:")][..],

@@ -71,7 +71,6 @@ pub struct BoundToken {
 
 /// That a request was made by the holder of a key. Made by [`Dpop::check`] alone.
 #[derive(Debug)]
-#[must_use = "a proof says whose key it is"]
 pub struct Proof {
     key: Thumbprint,
     nonce_is_due: bool,

@@ -38,7 +38,8 @@ impl Checker<'_> {
     }
 
     fn clients(&mut self, at: &At, raw: &RawClientCertificates) -> Option<ClientCertificates> {
-        if raw.ca_file.is_none() && raw.spiffe.is_empty() {
+        let has_broken = self.document.has_broken(&at.key("spiffe"));
+        if raw.ca_file.is_none() && raw.spiffe.is_empty() && !has_broken {
             let diagnostic = self
                 .document
                 .error_at_key(at, "nobody's certificate would be accepted")

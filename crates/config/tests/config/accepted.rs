@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cardea_config::{
-    Algorithm, ArgumentsInAudit, Issuer, KeySource, LogLevel, TenantSource, Transport,
+    Algorithm, ArgumentsInAudit, Issuer, KeySource, LogLevel, RequiredBinding, TenantSource,
+    Transport,
 };
 
 use crate::files::{Folder, accepted, completed};
@@ -232,4 +233,44 @@ fn a_command_that_is_not_in_path_is_a_warning() {
     let config = cardea_config::load_with(&file, &env).unwrap();
     let report = config.warnings.to_string();
     assert!(report.contains("there is no `node` in `PATH`"), "{report}");
+}
+
+#[test]
+fn proofs_have_defaults_and_tokens_need_no_key_unless_the_tenant_says_so() {
+    let config = accepted("");
+    assert!(!config.dpop.require_nonce);
+    assert_eq!(config.dpop.iat_window, Duration::from_secs(60));
+    assert!(!config.dpop.algorithms.contains(&Algorithm::RS256));
+    assert!(config.required_bindings.is_empty() && config.tls.is_none());
+    assert!(config.trusted_proxies.is_empty());
+
+    let tenants = "trusted_proxies: [10.0.0.0/8, '2001:db8::1']\ntenants:\n  demo: { require_binding: true }\n  a: { require_binding: dpop }\n  b: { require_binding: certificate }\n  c: { require_binding: false }\n";
+    let config = accepted(tenants);
+    let required: Vec<_> = config.required_bindings.iter().collect();
+    let wanted = [
+        ("a", RequiredBinding::Dpop),
+        ("b", RequiredBinding::Certificate),
+        ("demo", RequiredBinding::Any),
+    ];
+    for ((tenant, required), wanted) in required.iter().zip(wanted) {
+        assert_eq!((tenant.as_str(), **required), wanted);
+    }
+    assert_eq!(required.len(), 3);
+    let proxies: Vec<_> = config
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "2001:db8::1/128"]);
+}
+
+#[test]
+fn with_tls_the_gateway_is_seen_under_https() {
+    let tls = "tls:\n  certificate: ca.pem\n  key: key.txt\n  client_certificates:\n    ca_file: ca.pem\n    spiffe: { example.org: ca.pem }\n    required: true\n";
+    let config = accepted(tls);
+    assert_eq!(config.public_origin(), "https://127.0.0.1:8808");
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.files().count(), 4);
+    let clients = tls.clients.unwrap();
+    assert!(clients.required && clients.spiffe.contains_key("example.org"));
 }

@@ -187,6 +187,69 @@ fn mistakes_of_the_network_are_explained() {
 }
 
 #[test]
+fn mistakes_of_tls_and_of_bound_tokens_are_explained() {
+    let tls = |rest: &str| format!("tls: {{ certificate: key.txt, key: key.txt, {rest} }}\n");
+    let cases = [
+        ("no key", "tls: { certificate: key.txt }\n".to_owned()),
+        (
+            "no such certificate",
+            "tls: { certificate: server.pem, key: key.txt }\n".to_owned(),
+        ),
+        (
+            "a public URL over plain http",
+            format!("public_url: http://127.0.0.1:8808\n{}", tls("")),
+        ),
+        (
+            "nobody who stands for clients",
+            tls("client_certificates: { required: true }"),
+        ),
+        (
+            "no such bundle",
+            tls("client_certificates: { spiffe: { example.org: bundle.pem } }"),
+        ),
+        (
+            "a trust domain that is a URI",
+            tls("client_certificates: { spiffe: { 'spiffe://example.org': key.txt } }"),
+        ),
+        (
+            "a misspelt key",
+            tls("client_certificate: { ca_file: key.txt }"),
+        ),
+        (
+            "a proxy by its name",
+            "trusted_proxies: [proxy.example.com]\n".to_owned(),
+        ),
+        (
+            "everybody as a proxy",
+            "trusted_proxies: [0.0.0.0/0]\n".to_owned(),
+        ),
+        (
+            "a shared secret for proofs",
+            "dpop: { algorithms: [HS256] }\n".to_owned(),
+        ),
+        (
+            "no algorithm for proofs",
+            "dpop: { algorithms: [] }\n".to_owned(),
+        ),
+        (
+            "proofs that are good for an hour",
+            "dpop: { iat_window: 1h }\n".to_owned(),
+        ),
+        (
+            "an unknown kind of binding",
+            "tenants: { demo: { require_binding: dpopp } }\n".to_owned(),
+        ),
+        (
+            "certificates where none can come",
+            "tenants: { demo: { require_binding: certificate } }\n".to_owned(),
+        ),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    let reports = reports(&cases);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
 fn mistakes_of_issuers_are_explained() {
     let reports = reports(&[
         (
