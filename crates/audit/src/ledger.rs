@@ -6,7 +6,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     thread::{self, JoinHandle},
 };
 
@@ -30,6 +30,8 @@ mod tests;
 
 /// The longest arguments that can be kept in full; what reads the log relies on it.
 const ARGUMENTS_BYTES_CEILING: usize = 1 << 20;
+/// A writer calls nothing that is deep, and each tenant has one.
+const WRITER_STACK_BYTES: usize = 256 << 10;
 /// A thread keeps memory for its next record up to here.
 const SCRATCH_BYTES_MAX: usize = 64 << 10;
 /// The file that is locked while a gateway writes the log.
@@ -59,6 +61,18 @@ pub struct LedgerOptions {
 /// The audit log, open for writing. Clones share it; the last one to go closes it.
 #[derive(Debug, Clone)]
 pub struct Ledger(Arc<Inner>);
+
+/// A log that may be closed already.
+#[derive(Debug, Clone)]
+pub struct WeakLedger(Weak<Inner>);
+
+impl WeakLedger {
+    /// The log, as long as somebody has it open.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Ledger> {
+        self.0.upgrade().map(Ledger)
+    }
+}
 
 struct Inner {
     queue: Arc<Queue>,
@@ -122,6 +136,7 @@ impl Ledger {
         let ends = EndsWithWriter(Arc::clone(&queue));
         let writer = thread::Builder::new()
             .name("audit".to_owned())
+            .stack_size(WRITER_STACK_BYTES)
             .spawn(move || writer.run(&ends.0))
             .map_err(|source| io_error(&options.dir, source))?;
         Ok(Self(Arc::new(Inner {
@@ -152,6 +167,12 @@ impl Ledger {
             SCRATCH.set(body);
         }
         pushed.inspect_err(|_| inner.meter.refused(1))
+    }
+
+    /// A handle that does not keep the log open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakLedger {
+        WeakLedger(Arc::downgrade(&self.0))
     }
 
     /// Whether records can be written.

@@ -20,6 +20,9 @@
 //! that commit do not exist, those who wait for them are told, the next record tries again, and
 //! the first that succeeds is preceded by an event that says what was refused.
 //!
+//! A gateway has several logs: its own, and one for each tenant ([`Partition`]). Each is a chain by
+//! itself, with a writer's thread that sleeps while there is nothing to write.
+//!
 //! Entry points: [`Ledger`], [`Entry`], [`verify`], [`tail`], [`render`].
 //!
 //! # Files
@@ -68,6 +71,7 @@ mod entry;
 mod health;
 mod json;
 mod ledger;
+mod partition;
 mod queue;
 mod record;
 mod recover;
@@ -85,7 +89,8 @@ pub use batch::{Pending, Receipt};
 pub use chain::Fault;
 pub use entry::{Entry, Kind, Response};
 pub use health::{COMMIT_BUCKETS_US, Counters, Health};
-pub use ledger::{Ledger, LedgerOptions};
+pub use ledger::{Ledger, LedgerOptions, WeakLedger};
+pub use partition::{Owner, Partition};
 pub use recover::OpenError;
 pub use render::render;
 pub use tail::{Filter, Tail, tail};

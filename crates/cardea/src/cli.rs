@@ -68,15 +68,28 @@ pub(crate) struct TokenArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Check every record's hash, chain and number.
-    Verify(ConfigArgs),
+    Verify(LogArgs),
     /// Print records, the newest last.
     Tail(TailArgs),
+}
+
+/// Which logs: those of a configuration, or of a folder without one.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The folder of the logs, where there is no configuration: for an auditor with a copy.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The log of this tenant alone; without it every log, the gateway's own among them.
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TailArgs {
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub(crate) logs: LogArgs,
     /// How many records.
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
     pub(crate) lines: usize,

@@ -1,49 +1,141 @@
 //! Policy files from disk, and their mistakes as diagnostics.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use cardea_config::{
     Config, Inspected,
     diagnostic::{Diagnostic, Diagnostics, Source},
 };
-use cardea_policy::{KnownNames, Policies, PolicyFile};
+use cardea_domain::TenantId;
+use cardea_policy::{Finding, KnownNames, Policies, PolicyFile, Shared};
 
 /// Policies are written by people; a file of megabytes is not one.
 const POLICY_BYTES_MAX: u64 = 4 << 20;
 
+/// The policies of a configuration, compiled: one set for each tenant, of the shared ones and its
+/// own.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// By tenant: how many policies are its own, and the whole set.
+    pub(crate) tenants: BTreeMap<TenantId, (usize, Set)>,
+    /// How many policies all tenants share.
+    pub(crate) shared: usize,
+}
+
+/// One tenant's policies, with the texts that they were made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Set {
+    pub(crate) policies: Arc<Policies>,
+    texts: Arc<[PolicyFile]>,
+}
+
+/// Remembered decisions of all tenants together: some 100 MB at most, of which each tenant has its
+/// equal part, so that no tenant's questions push out another's.
+const REMEMBERED_MAX: u64 = 200_000;
+/// What one tenant's calls have use for.
+const REMEMBERED_EACH_MAX: u64 = 20_000;
+
 /// Reads and compiles the policies of a configuration.
+///
+/// A tenant whose policies are those of `before` keeps them, with their generation and what was
+/// decided by them: what changes for one tenant is nothing to another.
 ///
 /// # Errors
 /// Every mistake of every file.
-pub(crate) fn compile(config: &Config, epoch: u64) -> Result<Policies, Diagnostics> {
+pub(crate) fn compile(
+    config: &Config,
+    before: Option<&BTreeMap<TenantId, Set>>,
+) -> Result<Compiled, Diagnostics> {
+    let folder = config.file.parent();
+    let mut mistakes = Diagnostics::new();
     let known = KnownNames {
-        tenants: config.tenants.iter().map(ToString::to_string).collect(),
-        upstreams: config.upstreams.keys().map(ToString::to_string).collect(),
+        tenants: config.tenants.keys().map(ToString::to_string).collect(),
+        upstreams: names(config.upstreams.keys().map(|(_, id)| id)),
     };
-    compile_files(config.file.parent(), &config.policies.files, &known, epoch)
+    let files = read(folder, &config.policies.files, &mut mistakes);
+    let shared = explain(&files, Shared::compile(&files, &known), &mut mistakes);
+    // Without the shared ones there is still something to be told of a tenant's own.
+    let none = match &shared {
+        Some(_) => None,
+        None => Shared::compile(&[], &known).ok(),
+    };
+    let remembered = REMEMBERED_MAX / u64::try_from(config.tenants.len().max(1)).unwrap_or(1);
+    let mut tenants = BTreeMap::new();
+    for (id, tenant) in &config.tenants {
+        let own = read(folder, &tenant.policies.files, &mut mistakes);
+        let known = KnownNames {
+            tenants: vec![id.to_string()],
+            upstreams: names(config.upstreams_of(id)),
+        };
+        let Some(onto) = shared.as_ref().or(none.as_ref()) else {
+            continue;
+        };
+        let old = before.and_then(|before| before.get(id));
+        let epoch = old.map_or(1, |old| old.policies.epoch() + 1);
+        let compiled = onto.with_own(id, &own, &known, epoch);
+        let Some(policies) = explain(&own, compiled, &mut mistakes) else {
+            continue;
+        };
+        let count = policies.len().saturating_sub(onto.len());
+        let texts: Arc<[PolicyFile]> = files.iter().chain(&own).cloned().collect();
+        let set = match old {
+            Some(old) if old.texts == texts => old.clone(),
+            _ => Set {
+                policies: Arc::new(policies.remembering(remembered.min(REMEMBERED_EACH_MAX))),
+                texts,
+            },
+        };
+        tenants.insert(id.clone(), (count, set));
+    }
+    match shared {
+        Some(shared) if mistakes.is_empty() => Ok(Compiled {
+            tenants,
+            shared: shared.len(),
+        }),
+        _ => Err(mistakes),
+    }
 }
 
 /// The mistakes in the policies of a configuration that has mistakes of its own.
 pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
+    let folder = inspected.file.parent();
+    let mut mistakes = Diagnostics::new();
+    let tenants = &inspected.tenants;
     let known = KnownNames {
-        tenants: inspected.tenants.clone(),
-        upstreams: inspected.upstreams.clone(),
+        tenants: tenants.iter().map(|t| t.id.clone()).collect(),
+        upstreams: names(tenants.iter().flat_map(|t| &t.upstreams)),
     };
-    compile_files(inspected.file.parent(), &inspected.policies, &known, 0)
-        .err()
-        .unwrap_or_default()
+    let files = read(folder, &inspected.policies, &mut mistakes);
+    let shared = explain(&files, Shared::compile(&files, &known), &mut mistakes);
+    let Some(shared) = shared.or_else(|| Shared::compile(&[], &known).ok()) else {
+        return mistakes;
+    };
+    for tenant in tenants {
+        let Ok(id) = TenantId::parse(&tenant.id) else {
+            continue;
+        };
+        let own = read(folder, &tenant.policies, &mut mistakes);
+        let known = KnownNames {
+            tenants: vec![tenant.id.clone()],
+            upstreams: tenant.upstreams.clone(),
+        };
+        explain(&own, shared.with_own(&id, &own, &known, 0), &mut mistakes);
+    }
+    mistakes
 }
 
-fn compile_files(
-    folder: Option<&Path>,
-    paths: &[PathBuf],
-    known: &KnownNames,
-    epoch: u64,
-) -> Result<Policies, Diagnostics> {
-    let mut mistakes = Diagnostics::new();
+fn names(ids: impl Iterator<Item = impl ToString>) -> Vec<String> {
+    let names: BTreeSet<String> = ids.map(|id| id.to_string()).collect();
+    names.into_iter().collect()
+}
+
+/// The files that can be read; the others are mistakes.
+fn read(folder: Option<&Path>, paths: &[PathBuf], mistakes: &mut Diagnostics) -> Vec<PolicyFile> {
     let mut files = Vec::new();
     for path in paths {
         let name = folder
@@ -64,19 +156,27 @@ fn compile_files(
             )),
         }
     }
-    match Policies::compile(&files, known, epoch) {
-        Ok(policies) if mistakes.is_empty() => Ok(policies),
-        Ok(_) => Err(mistakes),
+    files
+}
+
+/// What was compiled; findings become mistakes.
+fn explain<T>(
+    files: &[PolicyFile],
+    compiled: Result<T, Vec<Finding>>,
+    mistakes: &mut Diagnostics,
+) -> Option<T> {
+    match compiled {
+        Ok(compiled) => Some(compiled),
         Err(findings) => {
             for finding in findings {
-                mistakes.push(diagnostic(&files, finding));
+                mistakes.push(diagnostic(files, finding));
             }
-            Err(mistakes)
+            None
         }
     }
 }
 
-fn diagnostic(files: &[PolicyFile], finding: cardea_policy::Finding) -> Diagnostic {
+fn diagnostic(files: &[PolicyFile], finding: Finding) -> Diagnostic {
     let Some(file) = files.get(finding.file) else {
         return Diagnostic::of_file("policies", finding.message);
     };

@@ -14,7 +14,7 @@ use cardea_identity::SigningKeys;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use crate::wiring::{self, Kept};
+use crate::wiring::{self, Kept, Partitions};
 
 /// Loads and puts in place, or refuses and leaves the old.
 pub(crate) struct Reloader {
@@ -22,6 +22,7 @@ pub(crate) struct Reloader {
     config: Config,
     kept: Kept,
     keys: Arc<SigningKeys>,
+    partitions: Partitions,
     clock: Clock,
     epoch: u64,
 }
@@ -33,6 +34,7 @@ impl Reloader {
         config: Config,
         kept: Kept,
         keys: Arc<SigningKeys>,
+        partitions: Partitions,
         clock: Clock,
     ) -> Self {
         Self {
@@ -40,6 +42,7 @@ impl Reloader {
             config,
             kept,
             keys,
+            partitions,
             clock,
             epoch: 1,
         }
@@ -61,11 +64,22 @@ impl Reloader {
         self.gateway.reloaded(accepted);
     }
 
+    /// Closes the logs: for the end of the process.
+    pub(crate) fn end(self) {
+        self.partitions.close();
+    }
+
     fn try_reload(&mut self) -> anyhow::Result<()> {
         let config = cardea_config::load(&self.config.file)
             .map_err(|mistakes| anyhow::anyhow!("{}", mistakes.to_string().trim_end()))?;
         let epoch = self.epoch + 1;
-        let built = wiring::build(&config, &self.keys, &self.clock, epoch, Some(&self.kept))?;
+        let built = wiring::build(
+            &config,
+            &self.keys,
+            &self.clock,
+            &mut self.partitions,
+            Some(&self.kept),
+        )?;
         for name in fixed(&self.config, &config) {
             tracing::warn!("a change of `{name}` needs a restart; the old value stays");
         }
@@ -83,11 +97,20 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("state_dir", old.state_dir != new.state_dir),
         ("audit", old.audit != new.audit),
+        ("tenants.<id>.audit", audit_changed(old, new)),
         ("telemetry", old.telemetry != new.telemetry),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))
     .collect()
+}
+
+/// Whether a tenant that stays has other settings for its log.
+fn audit_changed(old: &Config, new: &Config) -> bool {
+    old.tenants.iter().any(|(id, was)| {
+        let now = new.tenants.get(id);
+        now.is_some_and(|now| now.audit != was.audit)
+    })
 }
 
 /// Tells when a file of the configuration changed.
@@ -110,10 +133,8 @@ struct Files {
 impl Files {
     fn of(config: &Config) -> Self {
         let (folders, files): (BTreeSet<_>, BTreeSet<_>) = config
-            .policies
-            .roots
-            .iter()
-            .cloned()
+            .policy_roots()
+            .map(Path::to_owned)
             .partition(|root| root.is_dir());
         Self {
             named: files
@@ -180,7 +201,7 @@ impl Watch {
         };
         // Folders, since editors replace a file by renaming another one over it.
         let wanted: BTreeSet<PathBuf> = std::iter::once(config.file.as_path())
-            .chain(config.policies.roots.iter().map(PathBuf::as_path))
+            .chain(config.policy_roots())
             .chain(
                 config
                     .tls

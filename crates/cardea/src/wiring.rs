@@ -1,26 +1,27 @@
 //! From a checked configuration to a world.
 
 pub(crate) mod holders;
+mod partitions;
+mod trust;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use cardea_config as config;
-use cardea_config::{Config, Issuer, TenantSource, Transport};
+use cardea_config::{Config, Issuer, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
-use cardea_gateway::{Edge, Limits, Sealer, Upstream, World};
-use cardea_identity::{
-    Algorithm, Authenticator, ClaimPaths, Dpop, Fetcher, IssuerSettings, KeySource, SigningKeys,
-    TenantRule,
-};
+use cardea_gateway::{Edge, Limits, Room, Sealer, Tenant, TenantLimits, Upstream, World};
+use cardea_identity::{Dpop, SigningKeys};
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
 use http::{HeaderName, HeaderValue};
 
 use crate::policies;
+
+pub(crate) use partitions::Partitions;
 
 /// A world, with the configuration it was made from, so that the next one can keep what did not
 /// change: connections, child processes, keys, verified tokens.
@@ -32,18 +33,12 @@ pub(crate) struct Built {
 /// What outlives one world.
 #[derive(Clone)]
 pub(crate) struct Kept {
-    trust: Trust,
-    authenticator: Arc<Authenticator>,
+    trust: trust::Kept,
     dpop: Arc<Dpop>,
-    upstreams: HashMap<UpstreamId, (config::Upstream, Arc<Entry>, Arc<Upstream>)>,
-}
-
-/// Everything that an authenticator is made from.
-#[derive(Clone, PartialEq)]
-struct Trust {
-    issuers: Vec<Issuer>,
-    tenants: BTreeSet<TenantId>,
-    origin: String,
+    policies: BTreeMap<TenantId, policies::Set>,
+    /// What the callers of a tenant hold is counted on across worlds.
+    rooms: BTreeMap<TenantId, Arc<Room>>,
+    upstreams: HashMap<(TenantId, UpstreamId), (config::Upstream, Arc<Entry>, Arc<Upstream>)>,
 }
 
 /// Builds a world from a configuration; `before` is what the last one left.
@@ -51,45 +46,65 @@ pub(crate) fn build(
     config: &Config,
     keys: &Arc<SigningKeys>,
     clock: &Clock,
-    epoch: u64,
+    partitions: &mut Partitions,
     before: Option<&Kept>,
 ) -> anyhow::Result<Built> {
-    let policies = policies::compile(config, epoch)
+    let compiled = policies::compile(config, before.map(|kept| &kept.policies))
         .map_err(|mistakes| anyhow!("{}", mistakes.to_string().trim_end()))?;
-    let trust = Trust {
-        issuers: config.issuers.clone(),
-        tenants: config.tenants.clone(),
-        origin: config.public_origin(),
-    };
-    let authenticator = match before {
-        Some(kept) if kept.trust == trust => Arc::clone(&kept.authenticator),
-        _ => Arc::new(authenticator(config, keys, clock)?),
-    };
+    let policies: BTreeMap<_, _> = compiled
+        .tenants
+        .into_iter()
+        .map(|(id, (_, set))| (id, set))
+        .collect();
+    let trust = trust::build(config, keys, clock, before.map(|k| &k.trust))?;
     let dpop = holders::dpop(config, clock, before.map(|kept| &kept.dpop))?;
     let mut upstreams = HashMap::new();
-    for (id, wanted) in &config.upstreams {
+    for (key, wanted) in &config.upstreams {
         let same = before
-            .and_then(|kept| kept.upstreams.get(id))
+            .and_then(|kept| kept.upstreams.get(key))
             .filter(|(was, _, _)| was == wanted);
         let made = match same {
             Some(kept) => kept.clone(),
             None => {
                 let entry = Arc::new(entry(wanted)?);
                 let upstream = Upstream::new(&entry, config.workers, &limits(&wanted.limits))
-                    .with_context(|| format!("upstream `{id}`"))?;
+                    .with_context(|| format!("upstream `{}`", wanted.id))?;
                 (wanted.clone(), entry, Arc::new(upstream))
             }
         };
-        upstreams.insert(id.clone(), made);
+        upstreams.insert(key.clone(), made);
+    }
+    // Last, since what is opened is written to.
+    let ledgers = partitions.of_tenants(config)?;
+    let mut tenants = HashMap::new();
+    let mut rooms = BTreeMap::new();
+    for (id, ledger) in ledgers {
+        let (Some(set), Some(own)) = (policies.get(&id), config.tenants.get(&id)) else {
+            bail!("the tenant `{id}` has no policies; this is a mistake in Cardea");
+        };
+        let room = before.and_then(|kept| kept.rooms.get(&id)).cloned();
+        let room = room.unwrap_or_default();
+        let tenant = Tenant {
+            policies: Arc::clone(&set.policies),
+            ledger,
+            limits: TenantLimits {
+                calls_max: own.limits.calls_per_tenant_max,
+                streams_max: own.limits.streams_per_tenant_max,
+                streams_per_principal_max: own.limits.streams_per_principal_max,
+            },
+            room: Arc::clone(&room),
+        };
+        tenants.insert(id.clone(), Arc::new(tenant));
+        rooms.insert(id, room);
     }
     let world = World {
+        tenants,
         registry: Registry::new(upstreams.values().map(|(_, entry, _)| Arc::clone(entry))),
         upstreams: upstreams
             .iter()
-            .map(|(id, (_, _, upstream))| (id.clone(), Arc::clone(upstream)))
+            .map(|(key, (_, _, upstream))| (key.clone(), Arc::clone(upstream)))
             .collect(),
-        policies,
-        authenticator: Arc::clone(&authenticator),
+        authenticator: trust.authenticator(),
         holders: holders::holders(config, &dpop, clock),
         tls: holders::tls(config, clock)?,
         proxies: holders::proxies(config),
@@ -98,8 +113,9 @@ pub(crate) fn build(
     };
     let kept = Kept {
         trust,
-        authenticator,
         dpop,
+        policies,
+        rooms,
         upstreams,
     };
     Ok(Built { world, kept })
@@ -107,27 +123,31 @@ pub(crate) fn build(
 
 /// How the gateway is seen from outside.
 pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
-    let issuers = config.issuers.iter().map(|issuer| match issuer {
-        Issuer::Embedded(_) => config.public_origin(),
-        Issuer::External(external) => external.issuer.clone(),
+    // What a tenant's own issuers are called is not for everybody, unless it says so.
+    let advertised = config.issuers.iter().filter(|issuer| match issuer {
+        Issuer::Embedded(_) => true,
+        Issuer::External(external) => external.advertised,
     });
-    let mut scopes: Vec<String> = config
-        .issuers
-        .iter()
-        .filter_map(|issuer| match issuer {
-            Issuer::External(external) => Some(external.required_scopes.iter().cloned()),
-            Issuer::Embedded(_) => None,
-        })
-        .flatten()
-        .collect();
-    scopes.sort();
-    scopes.dedup();
+    let mut issuers = Vec::new();
+    let mut scopes = BTreeSet::new();
+    for issuer in advertised {
+        let name = match issuer {
+            Issuer::Embedded(_) => config.public_origin(),
+            Issuer::External(external) => {
+                scopes.extend(external.required_scopes.iter().cloned());
+                external.issuer.clone()
+            }
+        };
+        if !issuers.contains(&name) {
+            issuers.push(name);
+        }
+    }
     Edge::new(
         &config.public_origin(),
         config.allowed_hosts.iter().map(ToString::to_string),
         config.allowed_origins.iter().cloned(),
-        issuers.collect(),
-        scopes,
+        issuers,
+        scopes.into_iter().collect(),
         keys.filter(|_| is_issuer(config)).cloned(),
     )
     .with_bindings(holders::bindings(config))
@@ -152,113 +172,6 @@ fn is_issuer(config: &Config) -> bool {
         .issuers
         .iter()
         .any(|issuer| matches!(issuer, Issuer::Embedded(_)))
-}
-
-fn authenticator(
-    config: &Config,
-    keys: &Arc<SigningKeys>,
-    clock: &Clock,
-) -> anyhow::Result<Authenticator> {
-    let mut settings = Vec::new();
-    for issuer in &config.issuers {
-        settings.push(match issuer {
-            Issuer::Embedded(embedded) => IssuerSettings {
-                issuer: config.public_origin(),
-                keys: KeySource::Own(Arc::clone(keys)),
-                algorithms: vec![Algorithm::ES256],
-                audiences: Vec::new(),
-                tenant: TenantRule::Claim {
-                    pointer: "/tenant".into(),
-                    tenants: embedded
-                        .tenants
-                        .iter()
-                        .map(|t| (t.to_string(), t.clone()))
-                        .collect(),
-                },
-                claims: ClaimPaths {
-                    groups: Some("/groups".into()),
-                    ..ClaimPaths::default()
-                },
-                typ: Some("at+jwt".into()),
-                scopes: Vec::new(),
-            },
-            Issuer::External(external) => self::external(external, config)
-                .with_context(|| format!("issuer `{}`", external.issuer))?,
-        });
-    }
-    Ok(Authenticator::new(settings, clock.clone()))
-}
-
-fn external(issuer: &config::ExternalIssuer, config: &Config) -> anyhow::Result<IssuerSettings> {
-    let fetcher = Fetcher::new(issuer.ca_file.as_deref())?;
-    let keys = match &issuer.keys {
-        config::KeySource::Jwks(url) => KeySource::Jwks {
-            url: url.to_string(),
-            fetcher,
-        },
-        config::KeySource::Metadata(url) => KeySource::Discovery {
-            urls: vec![url.to_string()],
-            fetcher,
-        },
-        config::KeySource::WellKnown(url) => KeySource::Discovery {
-            urls: well_known(url),
-            fetcher,
-        },
-    };
-    let all = || {
-        config
-            .tenants
-            .iter()
-            .map(|t| (t.to_string(), t.clone()))
-            .collect()
-    };
-    Ok(IssuerSettings {
-        issuer: issuer.issuer.clone(),
-        keys,
-        algorithms: issuer
-            .algorithms
-            .iter()
-            .map(|a| a.as_str().parse().context("an algorithm is not known"))
-            .collect::<anyhow::Result<_>>()?,
-        audiences: issuer.audiences.iter().cloned().collect(),
-        tenant: match &issuer.tenant {
-            TenantSource::Fixed(tenant) => TenantRule::Fixed(tenant.clone()),
-            TenantSource::Claim(pointer) => TenantRule::Claim {
-                pointer: pointer.as_str().to_owned(),
-                tenants: all(),
-            },
-            TenantSource::ClaimValues(pointer, values) => TenantRule::Claim {
-                pointer: pointer.as_str().to_owned(),
-                tenants: values.clone(),
-            },
-        },
-        claims: ClaimPaths {
-            subject: issuer.subject_claim.as_str().to_owned(),
-            actor: issuer
-                .actor_claims
-                .iter()
-                .map(|c| c.as_str().to_owned())
-                .collect(),
-            groups: issuer.groups_claim.as_ref().map(|c| c.as_str().to_owned()),
-        },
-        typ: issuer.require_typ.map(str::to_owned),
-        scopes: issuer.required_scopes.iter().cloned().collect(),
-    })
-}
-
-/// RFC 8414 section 3.1, then OpenID Connect Discovery 1.0 section 4, in the order that MCP
-/// 2026-07-28 asks of clients.
-fn well_known(issuer: &url::Url) -> Vec<String> {
-    let origin = issuer.origin().ascii_serialization();
-    let path = issuer.path().trim_end_matches('/');
-    let mut urls = vec![
-        format!("{origin}/.well-known/oauth-authorization-server{path}"),
-        format!("{origin}/.well-known/openid-configuration{path}"),
-    ];
-    if !path.is_empty() {
-        urls.push(format!("{origin}{path}/.well-known/openid-configuration"));
-    }
-    urls
 }
 
 fn entry(wanted: &config::Upstream) -> anyhow::Result<Entry> {
@@ -289,8 +202,8 @@ fn entry(wanted: &config::Upstream) -> anyhow::Result<Entry> {
         }),
     };
     Ok(Entry::new(
+        wanted.tenant.clone(),
         wanted.id.clone(),
-        wanted.tenants.iter().cloned(),
         connection,
     ))
 }
@@ -305,7 +218,6 @@ fn limits(limits: &config::Limits) -> Limits {
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
         connections_max: limits.connections_max,
-        streams_per_principal_max: limits.streams_per_principal_max,
         answer_bytes_max: size(limits.answer_bytes_max),
         call_timeout: limits.call_timeout,
         stream_idle_timeout: limits.stream_idle_timeout,

@@ -7,6 +7,7 @@ mod files;
 mod issuer;
 mod network;
 mod secret;
+mod tenant;
 mod tls;
 mod upstream;
 mod url;
@@ -23,7 +24,10 @@ use crate::{
     Audit, Config, Telemetry,
     diagnostic::{Diagnostic, Diagnostics, nearest, printable},
     quantity::{Count, Quantity, bytes},
-    raw::{ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawTelemetry, WORKERS_MAX},
+    raw::{
+        ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawTelemetry, RawUpstream,
+        WORKERS_MAX,
+    },
     yaml::{At, Document},
 };
 
@@ -67,14 +71,33 @@ pub(crate) fn inspect(
         allow_plain_http: true,
         diagnostics: Diagnostics::new(),
     };
+    let policies = |checker: &mut Checker<'_>, at: &At, texts: &[String]| {
+        checker
+            .policies(at, texts)
+            .map(|found| found.files)
+            .unwrap_or_default()
+    };
+    let root = At::root();
     crate::Inspected {
         file: around.file.to_owned(),
-        policies: checker
-            .policies(&At::root().key("policies"), &raw.policies)
-            .map(|found| found.files)
-            .unwrap_or_default(),
-        tenants: raw.tenants.keys().map(ToString::to_string).collect(),
-        upstreams: raw.upstreams.keys().map(ToString::to_string).collect(),
+        policies: policies(&mut checker, &root.key("policies"), &raw.policies),
+        tenants: raw
+            .tenants
+            .iter()
+            .map(|(id, own)| {
+                let at = root.key("tenants").key(id).key("policies");
+                let is_for_it = |u: &RawUpstream| u.tenants.iter().any(|t| t == id);
+                let shared = raw.upstreams.iter().filter(|(_, u)| is_for_it(u));
+                crate::InspectedTenant {
+                    id: id.clone(),
+                    policies: policies(&mut checker, &at, &own.policies),
+                    upstreams: shared
+                        .map(|(id, _)| id.clone())
+                        .chain(own.upstreams.keys().cloned())
+                        .collect(),
+                }
+            })
+            .collect(),
     }
 }
 
@@ -91,8 +114,8 @@ impl Checker<'_> {
     fn config(&mut self, raw: &RawConfig) -> Option<Config> {
         let root = At::root();
         let network = self.network(raw);
-        let issuers = self.issuers(&root.key("issuers"), &raw.issuers);
-        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &raw.limits);
+        let issuers = self.issuers(raw);
+        let upstreams = self.upstreams(raw);
         let policies = self.policies(&root.key("policies"), &raw.policies);
         let tls = self.tls(raw.tls.as_ref());
         let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
@@ -101,6 +124,7 @@ impl Checker<'_> {
         let limits = raw.limits.check(&root.key("limits"), self);
         let state_dir = self.path(&raw.state_dir);
         let audit = self.audit(&root.key("audit"), &raw.audit, &state_dir);
+        let tenants = self.tenant_settings(raw, &audit);
         let telemetry = self.telemetry(&root.key("telemetry"), &raw.telemetry);
 
         let network = network?;
@@ -117,7 +141,7 @@ impl Checker<'_> {
             required_bindings,
             workers: workers(raw.workers),
             state_dir,
-            tenants: self.tenants.clone(),
+            tenants: tenants?,
             issuers: issuers?,
             upstreams: upstreams?,
             policies: policies?,

@@ -10,11 +10,13 @@ use serde_json::Value;
 ///
 /// # Source
 /// RFC 6901.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct ClaimPointer(Arc<str>);
 
 impl ClaimPointer {
+    pub(crate) const PATTERN: &str = "^(/([^/~]|~[01])*)+$";
+
     pub(crate) fn of_static(pointer: &'static str) -> Self {
         Self(pointer.into())
     }
@@ -62,7 +64,7 @@ impl JsonSchema for ClaimPointer {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(/([^/~]|~[01])*)+$",
+            "pattern": Self::PATTERN,
             "x-type": "claim",
             "x-expected": "a JSON pointer to a claim, such as `/org_id`",
         })

@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use cardea_domain::{TenantId, UpstreamId};
@@ -52,17 +52,17 @@ pub struct Config {
     pub workers: usize,
     /// The folder for keys and audit logs; it may not be there yet.
     pub state_dir: PathBuf,
-    /// The tenants, at least one.
-    pub tenants: BTreeSet<TenantId>,
-    /// Whose tokens are accepted, at least one.
+    /// The tenants, at least one, and what each has of its own.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+    /// Whose tokens are accepted, at least one; those of tenants among them.
     pub issuers: Vec<Issuer>,
-    /// The MCP servers behind the gateway.
-    pub upstreams: BTreeMap<UpstreamId, Upstream>,
-    /// Where the policies are.
+    /// The MCP servers behind the gateway, each once for each tenant that it exists for.
+    pub upstreams: BTreeMap<(TenantId, UpstreamId), Upstream>,
+    /// Where the policies are that hold for every tenant.
     pub policies: PolicyFiles,
     /// What one request, connection or upstream may cost at most.
     pub limits: Limits,
-    /// The record of every call.
+    /// The record of every call that belongs to no tenant, and the folder of all.
     pub audit: Audit,
     /// What the gateway tells about itself.
     pub telemetry: Telemetry,
@@ -90,6 +90,32 @@ impl Config {
     pub fn accepts_origin(&self, origin: &str) -> bool {
         self.allowed_origins.contains(origin)
     }
+
+    /// Every file and folder of policies that the configuration names, those of tenants too.
+    pub fn policy_roots(&self) -> impl Iterator<Item = &Path> {
+        let own = self.tenants.values().flat_map(|t| &t.policies.roots);
+        self.policies.roots.iter().chain(own).map(PathBuf::as_path)
+    }
+
+    /// The ids of the upstreams that exist for a tenant.
+    pub fn upstreams_of(&self, tenant: &TenantId) -> impl Iterator<Item = &UpstreamId> {
+        self.upstreams
+            .keys()
+            .filter(move |(of, _)| of == tenant)
+            .map(|(_, id)| id)
+    }
+}
+
+/// What a tenant has of its own, besides issuers and upstreams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Where the policies are that hold for it alone.
+    pub policies: PolicyFiles,
+    /// The gateway's limits with those of this tenant laid over them; `calls_per_tenant_max` and
+    /// `streams_per_tenant_max` are this tenant's.
+    pub limits: Limits,
+    /// The record of its calls.
+    pub audit: Audit,
 }
 
 /// Somebody whose tokens are accepted.
@@ -121,6 +147,12 @@ pub struct ExternalIssuer {
     pub audiences: BTreeSet<String>,
     /// How a token names its tenant.
     pub tenant: TenantSource,
+    /// Claims that a token must carry, with these exact texts, for this entry to be meant.
+    pub required_claims: BTreeMap<ClaimPointer, String>,
+    /// The tenant that it stands below, if it is one's own.
+    pub owner: Option<TenantId>,
+    /// Whether everybody may learn its name.
+    pub advertised: bool,
     /// The claim that names the person.
     pub subject_claim: ClaimPointer,
     /// The claims that name the agent: the first that is there counts. At least one.
@@ -160,13 +192,15 @@ pub enum TenantSource {
 /// An MCP server behind the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Its id.
+    /// Its id, unique within the tenant.
     pub id: UpstreamId,
-    /// The tenants for which it exists, at least one.
-    pub tenants: BTreeSet<TenantId>,
+    /// The tenant for which it exists.
+    pub tenant: TenantId,
+    /// Whether it stands below the tenant, or among those whose settings tenants share.
+    pub is_own: bool,
     /// How it is reached.
     pub transport: Transport,
-    /// The gateway's limits with those of this upstream laid over them.
+    /// The gateway's limits with those of the tenant and then of this upstream laid over them.
     pub limits: Limits,
 }
 

@@ -40,10 +40,10 @@ mod yaml;
 pub use claim::ClaimPointer;
 pub use config::{
     AllowedHost, Audit, ClientCertificates, Config, Dpop, EmbeddedIssuer, ExternalIssuer, Http,
-    Issuer, KeySource, PolicyFiles, RequiredBinding, Stdio, Telemetry, TenantSource, Tls,
+    Issuer, KeySource, PolicyFiles, RequiredBinding, Stdio, Telemetry, Tenant, TenantSource, Tls,
     Transport, Upstream,
 };
-pub use load::{Inspected, inspect, load, load_with};
+pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{Algorithm, ArgumentsInAudit, Limits, LogFormat, LogLevel};
 pub use reference::reference;
 pub use schema::json_schema;

@@ -65,11 +65,20 @@ pub fn inspect(path: &Path) -> Option<Inspected> {
 pub struct Inspected {
     /// The configuration file.
     pub file: path::PathBuf,
-    /// Its policy files.
+    /// The policy files that hold for every tenant.
     pub policies: Vec<path::PathBuf>,
-    /// The ids of its tenants, right or wrong.
-    pub tenants: Vec<String>,
-    /// The ids of its upstreams, right or wrong.
+    /// Its tenants.
+    pub tenants: Vec<InspectedTenant>,
+}
+
+/// What is known of a tenant in a configuration that cannot be used.
+#[derive(Debug, Clone)]
+pub struct InspectedTenant {
+    /// Its id, right or wrong.
+    pub id: String,
+    /// The policy files that hold for it alone.
+    pub policies: Vec<path::PathBuf>,
+    /// The ids of the upstreams that exist for it, right or wrong.
     pub upstreams: Vec<String>,
 }
 

@@ -7,12 +7,14 @@
 mod binding;
 mod issuer;
 mod limits;
+mod tenant;
 mod tls;
 mod upstream;
 
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
-pub(crate) use limits::{RawLimits, RawUpstreamLimits};
+pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
+pub(crate) use tenant::{RawOwnIssuer, RawOwnUpstream, RawTenant, RawTenantAudit};
 pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
@@ -100,21 +102,25 @@ pub(crate) struct RawConfig {
 
     /// The tenants: hard boundaries between organisations behind one gateway. The keys are their
     /// ids.
-    #[schemars(extend("minProperties" = 1, "propertyNames" = slug("a tenant id")))]
+    #[schemars(extend(
+        "minProperties" = 1,
+        "propertyNames" = slug("a tenant id"),
+    ))]
     pub(crate) tenants: BTreeMap<String, RawTenant>,
 
-    /// Whose tokens are accepted, and for which tenants.
-    #[schemars(length(min = 1))]
+    /// Whose tokens are accepted, and for which tenants. `[]` where each tenant has issuers of its
+    /// own.
     pub(crate) issuers: Vec<RawIssuer>,
 
-    /// The MCP servers behind the gateway. The keys are their ids, which are part of the URLs that
-    /// clients use.
+    /// The MCP servers behind the gateway that tenants share the settings of. The keys are their ids,
+    /// which are part of the URLs that clients use. Each tenant has connections, processes and
+    /// sessions of its own there.
     #[schemars(extend("propertyNames" = slug("an upstream id")))]
     pub(crate) upstreams: BTreeMap<String, RawUpstream>,
 
-    /// Cedar policies: files, or folders whose `*.cedar` files are read. What no policy permits is
-    /// denied.
-    #[schemars(length(min = 1), inner(length(min = 1)), extend("uniqueItems" = true))]
+    /// Cedar policies that hold for every tenant: files, or folders whose `*.cedar` files are read.
+    /// What no policy permits is denied. `[]` where each tenant has policies of its own.
+    #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
     pub(crate) policies: Vec<String>,
 
     /// What one request, connection or upstream may cost at most.
@@ -152,16 +158,8 @@ impl Default for RawConfig {
     }
 }
 
-/// One tenant. None of its settings is needed: `{}` is one too.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Tenant")]
-pub(crate) struct RawTenant {
-    /// Whether every token of this tenant must be bound to a key, so that a stolen one is worth
-    /// nothing: `dpop` to a key that signs a proof for each request, `certificate` to the client's
-    /// certificate, `true` to either.
-    pub(crate) require_binding: RawRequiredBinding,
-}
+/// Each tenant has an audit log of its own: a thread and two open files.
+pub(crate) const TENANTS_MAX: usize = 1_000;
 
 /// A file per call would be no log.
 pub(crate) const ROTATE_MIN: ByteSize = kib(4);

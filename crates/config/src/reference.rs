@@ -36,6 +36,9 @@ pub fn reference() -> String {
     let mut waiting = VecDeque::from([(String::new(), schema::schema())]);
     while let Some((place, schema)) = waiting.pop_front() {
         section(&mut out, &place, schema);
+        if schema.get("x-described-elsewhere").is_some() {
+            continue;
+        }
         for (key, property) in schema::properties(schema) {
             let (suffix, inner) = schema::inner(property);
             // A secret's parts are explained in the introduction.
@@ -62,7 +65,7 @@ fn section(out: &mut String, place: &str, schema: &Value) {
         text(schema, "description")
     ));
     let mut rows = schema::properties(schema).peekable();
-    if rows.peek().is_none() {
+    if rows.peek().is_none() || schema.get("x-described-elsewhere").is_some() {
         return;
     }
     out.push_str("\n| key | type | default | meaning |\n|---|---|---|---|\n");

@@ -2,7 +2,8 @@
 //!
 //! Beside JSON Schema 2020-12 it uses annotations of its own, which validators ignore: `x-expected`
 //! (what belongs there, in words), `x-default` (a default that depends), `x-minimum` and `x-maximum`
-//! (bounds of what is spelled as text), `x-type` (a type's name for people).
+//! (bounds of what is spelled as text), `x-type` (a type's name for people), `x-described-elsewhere` (the
+//! reference has the keys at another place).
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -80,7 +80,7 @@ id!(
     "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
 );
 id!(
-    /// An MCP server behind the gateway, unique within the configuration.
+    /// An MCP server behind the gateway, unique within a tenant.
     UpstreamId, "upstream id", is_slug,
     "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
 );

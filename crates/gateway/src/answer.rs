@@ -139,7 +139,7 @@ impl Lens<'_> {
             if let Some(definitions) = &definitions
                 && let Err(error) = definitions.learn(item.name, item.raw)
             {
-                tracing::warn!(upstream = %self.known.id(), tool = item.name, %error, "tool left out");
+                tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, %error, "tool left out");
                 return false;
             }
             self.permits(action, target, method)
@@ -164,7 +164,7 @@ impl Lens<'_> {
             target,
             method.into(),
         );
-        self.world.policies.decide(question).is_ok()
+        self.world.decide(question).is_ok()
     }
 
     /// What the server asks of the client is checked like a call (2026-07-28, MRTR).
@@ -208,7 +208,7 @@ impl Lens<'_> {
             Target::Upstream,
             shown.clone().into(),
         );
-        match self.world.policies.decide(question) {
+        match self.world.decide(question) {
             Ok(_permit) => Ok(()),
             Err(denial) => Err(refused(denial.detail.unwrap_or_default())),
         }

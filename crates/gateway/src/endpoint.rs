@@ -89,7 +89,7 @@ async fn mcp(
     )
     .await;
     let mut recorded = match way {
-        Ok(call) => match world.upstreams.get(call.known().id()) {
+        Ok(call) => match world.upstream(call.known()) {
             Some(connection) => answer(gateway, &world, connection, call).await,
             None => {
                 let denial = Denial::new(Code::Internal, "the upstream has no connection");
@@ -141,10 +141,10 @@ async fn refuse(
     offer: &Offer,
 ) -> Recorded {
     let Refused { denial, facts } = refused;
-    gateway.metrics.refused(denial.code.as_str());
+    gateway.metrics.refused(&facts, denial.code.as_str());
     let era = facts.era();
     let id = facts.id.as_deref().filter(|_| facts.is_request);
-    let receipt = match gateway.ledger.append(&facts.refusal(&denial)) {
+    let receipt = match gateway.ledger_of(&facts).append(&facts.refusal(&denial)) {
         Ok(pending) => pending.durable().await,
         Err(unavailable) => Err(unavailable),
     };

@@ -7,7 +7,7 @@ use cardea_audit::{Entry, Kind, Response as RecordedResponse};
 use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
 use uuid::Uuid;
 
-use crate::{protocol::Dialect, trace::TraceContext};
+use crate::{Tenant, protocol::Dialect, tenant::Place, trace::TraceContext};
 
 /// Everything that was learnt of a call so far; stations add what they find.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(crate) struct Facts {
     pub(crate) started: Instant,
     pub(crate) started_us: u64,
     pub(crate) peer: IpAddr,
+    /// Known as soon as the token is: its log is where the call is recorded.
+    pub(crate) tenant: Option<Arc<Tenant>>,
+    /// The call's counted place among those of the tenant, held until its end is recorded.
+    pub(crate) place: Option<Place>,
     pub(crate) principal: Option<Principal>,
     pub(crate) model: Option<String>,
     pub(crate) client: Option<Bytes>,
@@ -56,6 +60,8 @@ impl Facts {
             started: Instant::now(),
             started_us: unix_ms.saturating_mul(1000),
             peer,
+            tenant: None,
+            place: None,
             principal: None,
             model: None,
             client: None,
@@ -82,6 +88,11 @@ impl Facts {
 
     pub(crate) fn era(&self) -> cardea_mcp::Era {
         self.dialect.map_or(cardea_mcp::Era::Legacy, |d| d.era)
+    }
+
+    /// The tenant's id; empty for what belongs to none.
+    pub(crate) fn tenant_name(&self) -> &str {
+        self.principal.as_ref().map_or("", |p| p.tenant.as_str())
     }
 
     pub(crate) fn elapsed_us(&self) -> u64 {

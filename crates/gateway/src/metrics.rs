@@ -22,12 +22,12 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     upstream_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
-    open_calls: Gauge,
+    open_calls: Family<TenantLabels, Gauge>,
     connections: Gauge,
     handshake_failures: Counter,
     reloads: Family<ReloadLabels, Counter>,
-    audit_records: Counter<u64, AtomicU64>,
-    audit_ok: Gauge,
+    audit_records: Family<TenantLabels, Counter<u64, AtomicU64>>,
+    audit_ok: Family<TenantLabels, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,12 +40,20 @@ struct CallLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusalLabels {
+    tenant: String,
     code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
+    tenant: String,
     upstream: String,
+}
+
+/// The tenant; empty for what belongs to none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TenantLabels {
+    tenant: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,7 +91,7 @@ impl Default for Metrics {
             Unit::Seconds,
             upstream.clone(),
         );
-        let open_calls = Gauge::default();
+        let open_calls = Family::default();
         registry.register("open_calls", "Calls under way", open_calls.clone());
         let connections = Gauge::default();
         registry.register(
@@ -99,13 +107,13 @@ impl Default for Metrics {
         );
         let reloads = Family::default();
         registry.register("reloads", "Configuration reloads", reloads.clone());
-        let audit_records = Counter::default();
+        let audit_records = Family::default();
         registry.register(
             "audit_records",
             "Durable audit records",
             audit_records.clone(),
         );
-        let audit_ok = Gauge::default();
+        let audit_ok = Family::default();
         registry.register(
             "audit_ok",
             "1 while the audit log can be written",
@@ -132,31 +140,27 @@ impl Metrics {
         self.handshake_failures.inc();
     }
 
-    pub(crate) fn call_opened(&self) {
-        self.open_calls.inc();
+    pub(crate) fn call_opened(&self, facts: &Facts) {
+        self.open_calls.get_or_create(&of(facts)).inc();
     }
 
     pub(crate) fn call_closed(&self, facts: &Facts, outcome: &Outcome) {
-        self.open_calls.dec();
+        self.open_calls.get_or_create(&of(facts)).dec();
         let upstream = facts
             .upstream
             .as_ref()
             .map_or("", |u| u.as_str())
             .to_owned();
-        let tenant = facts
-            .principal
-            .as_ref()
-            .map_or("", |p| p.tenant.as_str())
-            .to_owned();
+        let tenant = facts.tenant_name().to_owned();
         self.calls
             .get_or_create(&CallLabels {
-                tenant,
+                tenant: tenant.clone(),
                 upstream: upstream.clone(),
                 method: method_label(&facts.method).to_owned(),
                 outcome: outcome.word,
             })
             .inc();
-        let labels = UpstreamLabels { upstream };
+        let labels = UpstreamLabels { tenant, upstream };
         self.seconds
             .get_or_create(&labels)
             .observe(facts.elapsed_us() as f64 / 1e6);
@@ -167,8 +171,11 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn refused(&self, code: &'static str) {
-        self.refusals.get_or_create(&RefusalLabels { code }).inc();
+    pub(crate) fn refused(&self, facts: &Facts, code: &'static str) {
+        let tenant = facts.tenant_name().to_owned();
+        self.refusals
+            .get_or_create(&RefusalLabels { tenant, code })
+            .inc();
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -188,17 +195,64 @@ impl Metrics {
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
-    /// All counters as text (OpenMetrics 1.0), with the state of the audit log as of now.
-    pub(crate) fn render(&self, audit_records: u64, audit_ok: bool) -> String {
-        let counted = self.audit_records.get();
-        self.audit_records
-            .inc_by(audit_records.saturating_sub(counted));
-        self.audit_ok.set(i64::from(audit_ok));
+    /// Notes the state of an audit log as of now; the gateway's own has an empty `tenant`.
+    pub(crate) fn audit(&self, tenant: &str, records: u64, ok: bool) {
+        let labels = TenantLabels {
+            tenant: tenant.to_owned(),
+        };
+        let counter = self.audit_records.get_or_create(&labels);
+        counter.inc_by(records.saturating_sub(counter.get()));
+        self.audit_ok.get_or_create(&labels).set(i64::from(ok));
+    }
+
+    /// All counters as text (OpenMetrics 1.0).
+    pub(crate) fn render(&self) -> String {
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
+}
+
+fn of(facts: &Facts) -> TenantLabels {
+    TenantLabels {
+        tenant: facts.tenant_name().to_owned(),
+    }
+}
+
+/// What a text of metrics has about one tenant: its samples, and what describes them.
+pub(crate) fn of_tenant(text: &str, tenant: &str) -> String {
+    let label = format!("tenant=\"{tenant}\"");
+    let mut out = String::new();
+    let mut described = String::new();
+    for line in text.lines() {
+        if line == "# EOF" {
+            break;
+        }
+        if line.starts_with('#') {
+            // A family's description begins with its help.
+            if line.starts_with("# HELP ") {
+                described.clear();
+            }
+            described.push_str(line);
+            described.push('\n');
+        } else if has_label(line, &label) {
+            out.push_str(&described);
+            described.clear();
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out.push_str("# EOF\n");
+    out
+}
+
+/// Values of labels are ids, names of methods and codes: none holds a quote or a comma.
+fn has_label(sample: &str, label: &str) -> bool {
+    let labels = sample
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    labels.is_some_and(|(labels, _)| labels.split(',').any(|l| l == label))
 }
 
 /// The names of methods that clients make up are not labels: there is no end to them.
@@ -211,5 +265,43 @@ fn method_label(method: &str) -> &str {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# HELP a Things.
+# TYPE a counter
+a_total{tenant=\"acme\",upstream=\"x\"} 1
+a_total{tenant=\"acme-2\",upstream=\"x\"} 2
+# HELP b Others.
+# TYPE b gauge
+b 3
+# HELP c More.
+# TYPE c gauge
+# UNIT c seconds
+c{tenant=\"globex\"} 4
+c{upstream=\"x\",tenant=\"acme\"} 5
+# EOF
+";
+
+    #[test]
+    fn a_tenants_scrape_has_its_own_series_and_no_other() {
+        let expected = "\
+# HELP a Things.
+# TYPE a counter
+a_total{tenant=\"acme\",upstream=\"x\"} 1
+# HELP c More.
+# TYPE c gauge
+# UNIT c seconds
+c{upstream=\"x\",tenant=\"acme\"} 5
+# EOF
+";
+        assert_eq!(of_tenant(TEXT, "acme"), expected);
+        assert_eq!(of_tenant(TEXT, "nobody"), "# EOF\n");
+        assert_eq!(of_tenant(TEXT, ""), "# EOF\n");
     }
 }

@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
+    Tenant,
     answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited},
     facts::Outcome,
     refusal,
     seal::Purpose,
+    tenant::Place,
     upstream::{Source, Upstream, closed, malformed},
     way::{Ask, Authorised, Recorded, Released},
     world::{Gateway, World},
@@ -94,7 +96,7 @@ impl Relay {
         // Whether there is room was decided before the call had an effect.
         let slot = call
             .take_slot()
-            .unwrap_or_else(|| gateway.streams.take(call.principal()));
+            .unwrap_or_else(|| gateway.streams.take(call.principal(), call.tenant()));
         let awaited = match call.ask() {
             Ask::Stream => gateway.open_position(&call).and_then(|position| {
                 Some(Awaited {
@@ -458,36 +460,58 @@ type StreamOwner = (
 pub(crate) struct Slot {
     streams: Streams,
     owner: StreamOwner,
+    _place: Option<Place>,
 }
 
 impl Streams {
-    /// How many streams the principal has open.
-    pub(crate) fn open(&self, principal: &Principal) -> usize {
-        self.0.lock().get(&owner(principal)).copied().unwrap_or(0)
+    /// Whether the principal, and its tenant, could have one more stream now.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`] when there are as many as there may be.
+    pub(crate) fn check(&self, principal: &Principal, tenant: &Tenant) -> Result<(), Denial> {
+        let max = tenant.limits.streams_per_principal_max;
+        let open = self.0.lock().get(&owner(principal)).copied();
+        if open.unwrap_or(0) >= max {
+            return Err(full(max));
+        }
+        tenant.check_streams()
     }
 
-    /// A place for one more stream, if there are fewer than `max`.
-    pub(crate) fn reserve(&self, principal: &Principal, max: usize) -> Option<Slot> {
+    /// A place for one more stream.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`] when there are as many as there may be.
+    pub(crate) fn reserve(&self, principal: &Principal, tenant: &Tenant) -> Result<Slot, Denial> {
+        let max = tenant.limits.streams_per_principal_max;
         let owner = owner(principal);
+        let place = tenant.reserve_stream()?;
         let mut open = self.0.lock();
-        let count = open.entry(owner.clone()).or_default();
-        (*count < max).then(|| {
-            *count += 1;
-            Slot {
-                streams: self.clone(),
-                owner,
-            }
+        let count = open.get(&owner).copied().unwrap_or(0);
+        if count >= max {
+            return Err(full(max));
+        }
+        open.insert(owner.clone(), count + 1);
+        Ok(Slot {
+            streams: self.clone(),
+            owner,
+            _place: Some(place),
         })
     }
 
-    fn take(&self, principal: &Principal) -> Slot {
+    fn take(&self, principal: &Principal, tenant: Option<&Tenant>) -> Slot {
         let owner = owner(principal);
         *self.0.lock().entry(owner.clone()).or_default() += 1;
         Slot {
             streams: self.clone(),
             owner,
+            _place: tenant.map(Tenant::count_stream),
         }
     }
+}
+
+fn full(max: usize) -> Denial {
+    Denial::new(Code::Overloaded, format!("{max} streams are open already"))
+        .help("close a stream first")
 }
 
 fn owner(principal: &Principal) -> StreamOwner {

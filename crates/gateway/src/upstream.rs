@@ -22,7 +22,7 @@ use crate::{
 pub(crate) use self::source::Source;
 use self::{http::HttpUpstream, stdio::StdioUpstream};
 
-/// The connections to one upstream.
+/// The connections to one upstream of one tenant.
 #[derive(Debug)]
 pub struct Upstream {
     transport: Transport,
@@ -80,11 +80,9 @@ impl Upstream {
             Connection::Http(server) => {
                 Transport::Http(Box::new(HttpUpstream::new(server, workers, limits)?))
             }
-            Connection::Stdio(server) => Transport::Stdio(Arc::new(StdioUpstream::new(
-                entry.id().clone(),
-                server.clone(),
-                limits,
-            ))),
+            Connection::Stdio(server) => {
+                Transport::Stdio(Arc::new(StdioUpstream::new(entry, server.clone(), limits)))
+            }
         };
         Ok(Self {
             transport,

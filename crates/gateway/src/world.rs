@@ -11,13 +11,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
-use cardea_domain::{Clock, UpstreamId};
+use cardea_domain::{Clock, Code, Denial, TenantId, UpstreamId};
 use cardea_identity::{Authenticator, Holders};
-use cardea_policy::Policies;
-use cardea_registry::Registry;
+use cardea_policy::{Permit, Question};
+use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Edge, Metrics, Sealer, SpanSink, Tls, TrustedProxies, Upstream, relay::Streams};
+use crate::{
+    Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream, facts::Facts,
+    relay::Streams,
+};
 
 /// Bounds on what a peer can make the gateway hold or wait for.
 #[derive(Debug, Clone)]
@@ -36,8 +39,6 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Open connections over all workers.
     pub connections_max: usize,
-    /// Open streams of one principal.
-    pub streams_per_principal_max: usize,
     /// One message of an upstream.
     pub answer_bytes_max: usize,
     /// A call from its start to its final answer, whatever its progress.
@@ -62,7 +63,6 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
             connections_max: 10_000,
-            streams_per_principal_max: 64,
             answer_bytes_max: 16 << 20,
             call_timeout: Duration::from_secs(300),
             stream_idle_timeout: Duration::from_secs(1800),
@@ -75,12 +75,12 @@ impl Default for Limits {
 
 /// Everything that a decision is made from; replaced as a whole when the configuration changes.
 pub struct World {
-    /// The upstreams that exist.
+    /// The tenants.
+    pub tenants: HashMap<TenantId, Arc<Tenant>>,
+    /// The upstreams that exist for each of them.
     pub registry: Registry,
-    /// Their connections, by id; one for each entry of the registry.
-    pub upstreams: HashMap<UpstreamId, Arc<Upstream>>,
-    /// What may be done.
-    pub policies: Policies,
+    /// Their connections; one for each entry of the registry, and for no other.
+    pub upstreams: HashMap<(TenantId, UpstreamId), Arc<Upstream>>,
     /// Whose tokens are good.
     pub authenticator: Arc<Authenticator>,
     /// Who may present them.
@@ -95,11 +95,32 @@ pub struct World {
     pub limits: Limits,
 }
 
+impl World {
+    /// The connections to a known upstream.
+    pub(crate) fn upstream(&self, known: &Known) -> Option<&Arc<Upstream>> {
+        self.upstreams
+            .get(&(known.tenant().clone(), known.id().clone()))
+    }
+
+    /// Decides a question by the policies of the tenant whose principal asks.
+    ///
+    /// # Errors
+    /// As [`Policies::decide`](cardea_policy::Policies::decide); a tenant without policies may
+    /// do nothing.
+    pub(crate) fn decide(&self, question: Question) -> Result<Permit, Denial> {
+        match self.tenants.get(question.tenant()) {
+            Some(tenant) => tenant.policies.decide(question),
+            None => Err(Denial::new(Code::Internal, "the call could not be decided")
+                .detail("the tenant is not there")),
+        }
+    }
+}
+
 /// What a [`Gateway`] is made of.
 pub struct Parts {
     /// The first world.
     pub world: World,
-    /// Where every call is recorded.
+    /// Where is recorded what belongs to no tenant.
     pub ledger: Ledger,
     /// Seals session ids and stream positions.
     pub sealer: Sealer,
@@ -142,6 +163,11 @@ impl Gateway {
         })
     }
 
+    /// Where a call is recorded.
+    pub(crate) fn ledger_of<'a>(&'a self, facts: &'a Facts) -> &'a Ledger {
+        facts.tenant.as_ref().map_or(&self.ledger, |t| &t.ledger)
+    }
+
     /// The world as it is now; load it once per request.
     #[must_use]
     pub fn world(&self) -> Arc<World> {
@@ -153,10 +179,10 @@ impl Gateway {
     pub fn replace(&self, world: World) {
         let old = self.world.swap(Arc::new(world));
         let new = self.world.load();
-        for (id, upstream) in &old.upstreams {
+        for (key, upstream) in &old.upstreams {
             let kept = new
                 .upstreams
-                .get(id)
+                .get(key)
                 .is_some_and(|u| Arc::ptr_eq(u, upstream));
             if !kept {
                 upstream.retire();
@@ -173,23 +199,53 @@ impl Gateway {
         self.ready.store(ready, Ordering::Release);
     }
 
-    /// Whether calls can be served: listening, not draining, and the log can be written.
+    /// Whether calls can be served: listening, not draining, and what happens can be recorded, at
+    /// least of one tenant.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let can_record = self.ledger.health().is_ok();
-        if !can_record {
-            // Nobody calls a gateway that is not ready, and the log heals with its next record:
-            // whoever asks for readiness makes one.
+        let failing = self.failing_logs();
+        let world = self.world.load();
+        let own_fails = failing.iter().any(|log| log.tenant.is_none());
+        let of_tenants = failing.iter().filter(|log| log.tenant.is_some()).count();
+        let all_fail = of_tenants > 0 && of_tenants >= world.tenants.len();
+        self.ready.load(Ordering::Acquire)
+            && !self.draining.is_cancelled()
+            && !own_fails
+            && !all_fail
+    }
+
+    /// The audit logs that cannot be written now.
+    ///
+    /// Nobody calls what is not ready, and a log heals with its next record: whoever asks makes one.
+    pub(crate) fn failing_logs(&self) -> Vec<FailingLog> {
+        let world = self.world.load();
+        let tenants = world
+            .tenants
+            .iter()
+            .map(|(id, tenant)| (Some(id), &tenant.ledger));
+        let mut failing = Vec::new();
+        for (tenant, ledger) in std::iter::once((None, &self.ledger)).chain(tenants) {
+            if ledger.health().is_ok() {
+                continue;
+            }
+            failing.push(FailingLog {
+                tenant: tenant.cloned(),
+            });
             let probe = Entry {
                 event: Some("readiness_probe"),
                 // As large as the record of a call with long arguments: less room is no room.
                 detail: Some(&PROBE),
                 ..Entry::default()
             };
-            drop(self.ledger.append(&probe));
+            drop(ledger.append(&probe));
         }
-        self.ready.load(Ordering::Acquire) && !self.draining.is_cancelled() && can_record
+        failing
     }
+}
+
+/// An audit log that cannot be written: the gateway's own, or a tenant's.
+pub(crate) struct FailingLog {
+    pub(crate) tenant: Option<TenantId>,
 }
 
 static PROBE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "-".repeat(4096));

@@ -1,6 +1,6 @@
 //! From a token's text to a proof.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -11,23 +11,20 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    IssuerSettings, Verified,
+    IssuerSettings, TrustedIssuer, Verified,
     claims::{Claims, expired, invalid},
-    keys::{IssuerKeys, Lookup},
-    verified::{IdleRun, Known},
+    keys::Lookup,
+    verified::Known,
 };
 
 /// Verifies tokens of the configured issuers.
 pub struct Authenticator {
-    issuers: Vec<Issuer>,
+    /// By their exact `iss`.
+    issuers: HashMap<String, Arc<TrustedIssuer>>,
     clock: Clock,
-    /// By the SHA-256 of the whole token, so that no token is kept.
+    /// By the SHA-256 of the whole token, so that no token is kept. A token names its tenant, so
+    /// what is remembered of one is never another tenant's.
     remembered: Cache<[u8; 32], Arc<Known>>,
-}
-
-struct Issuer {
-    settings: IssuerSettings,
-    keys: IssuerKeys,
 }
 
 /// A verified token takes about 1 KB.
@@ -46,23 +43,24 @@ struct Header {
 
 impl Authenticator {
     /// An authenticator for these issuers; keys are fetched when the first token needs them.
+    ///
+    /// What `before` remembers of tokens is kept as far as their issuers are the same values.
     #[must_use]
-    pub fn new(issuers: Vec<IssuerSettings>, clock: Clock) -> Self {
-        let issuers = issuers
-            .into_iter()
-            .map(|settings| Issuer {
-                keys: IssuerKeys::new(
-                    settings.issuer.clone(),
-                    settings.keys.clone(),
-                    clock.clone(),
-                ),
-                settings,
-            })
-            .collect();
+    pub fn new(
+        issuers: impl IntoIterator<Item = Arc<TrustedIssuer>>,
+        clock: Clock,
+        before: Option<&Self>,
+    ) -> Self {
         Self {
-            issuers,
+            issuers: issuers
+                .into_iter()
+                .map(|issuer| (issuer.name().to_owned(), issuer))
+                .collect(),
             clock,
-            remembered: Cache::new(REMEMBERED_MAX),
+            remembered: match before {
+                Some(before) => before.remembered.clone(),
+                None => Cache::new(REMEMBERED_MAX),
+            },
         }
     }
 
@@ -76,22 +74,31 @@ impl Authenticator {
             return Err(invalid(format!("longer than {TOKEN_BYTES_MAX} bytes")));
         }
         let hash = sha256(token.as_bytes());
-        if let Some(known) = self.remembered.get(&hash) {
-            let issuer = self.issuers.get(known.issuer);
-            if let Some(issuer) = issuer {
-                issuer.keys.refresh_when_due().await;
-            }
-            if issuer.is_some_and(|i| i.keys.epoch() == known.keys_epoch) {
+        let known = self.remembered.get(&hash);
+        if let Some(known) = known.as_ref().filter(|known| self.trusts(&known.issuer)) {
+            let keys = &known.issuer.keys;
+            keys.refresh_when_due().await;
+            if keys.epoch() == known.keys_epoch {
                 let now = self.clock.unix_s();
                 if now >= known.claims.expires_s {
                     return Err(expired(now - known.claims.expires_s));
                 }
-                return Ok(Verified(known));
+                return Ok(Verified(Arc::clone(known)));
             }
         }
-        let known = Arc::new(self.verify_afresh(token, &hash).await?);
+        let mut afresh = self.verify_afresh(token, &hash).await?;
+        if let Some(known) = known {
+            afresh.idle = Arc::clone(&known.idle);
+        }
+        let known = Arc::new(afresh);
         self.remembered.insert(hash, Arc::clone(&known));
         Ok(Verified(known))
+    }
+
+    /// Whether this is still what the configuration says of the issuer.
+    fn trusts(&self, issuer: &Arc<TrustedIssuer>) -> bool {
+        let now = self.issuers.get(issuer.name());
+        now.is_some_and(|now| Arc::ptr_eq(now, issuer))
     }
 
     async fn verify_afresh(&self, token: &str, hash: &[u8; 32]) -> Result<Known, Denial> {
@@ -100,20 +107,14 @@ impl Authenticator {
             .get("iss")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let Some((index, issuer)) = self
-            .issuers
-            .iter()
-            .enumerate()
-            .find(|(_, issuer)| issuer.settings.issuer == named)
-        else {
+        let Some(issuer) = self.issuers.get(named) else {
             return Err(invalid(format!(
                 "unknown issuer `{}`",
                 named.escape_debug()
             )));
         };
-        let settings = &issuer.settings;
-        let algorithm = algorithm(&header, settings)?;
-        check_type(&header, settings)?;
+        // What no entry of the issuer accepts needs no key.
+        let algorithm = accepted(&header, issuer.entries())?;
         let kid = header.kid.as_deref().ok_or_else(|| invalid("no `kid`"))?;
         let (key, keys_epoch) = match issuer.keys.find(kid).await {
             Lookup::Found(key, epoch) => (key, epoch),
@@ -129,18 +130,33 @@ impl Authenticator {
             jsonwebtoken::decode::<Value>(token, &key.decoding, &signature_only(algorithm))
                 .map_err(|e| invalid(format!("signature: {e}")))?
                 .claims;
+        let (settings, tenant) = issuer.entry_for(&claims)?;
+        accepted(&header, std::slice::from_ref(settings))?;
         let now_s = self.clock.unix_s();
         Ok(Known {
-            claims: Claims::read(&claims, &settings.tenant, &settings.claims, now_s)?,
-            issuer: index,
+            claims: Claims::read(&claims, tenant, &settings.claims, now_s)?,
+            issuer: Arc::clone(issuer),
             keys_epoch,
             required_scopes: settings.scopes.clone(),
             extra_audiences: settings.audiences.clone(),
             sha256: *hash,
             short: hash.iter().take(8).map(|b| format!("{b:02x}")).collect(),
-            idle: IdleRun::default(),
+            idle: Arc::default(),
         })
     }
+}
+
+/// The algorithm of a token's header, which one of the entries must accept with all of the header.
+fn accepted(header: &Header, entries: &[IssuerSettings]) -> Result<Algorithm, Denial> {
+    let mut refusal = None;
+    for entry in entries {
+        let checked = algorithm(header, entry);
+        match checked.and_then(|algorithm| check_type(header, entry).map(|()| algorithm)) {
+            accepted @ Ok(_) => return accepted,
+            Err(denial) => refusal = Some(denial),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| invalid("its issuer has no entry")))
 }
 
 /// Header and claims before anything is proven: used to find the key, and for nothing else.

@@ -1,6 +1,9 @@
 //! From claims to a tenant, a subject, an actor.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cardea_domain::{ActorId, Code, Denial, KeyBinding, RunId, SubjectId, TenantId};
 use serde_json::Value;
@@ -73,7 +76,7 @@ impl Claims {
     /// Reads and checks the claims of a token whose signature is good.
     pub(crate) fn read(
         claims: &Value,
-        tenant: &TenantRule,
+        tenant: TenantId,
         paths: &ClaimPaths,
         now_s: u64,
     ) -> Result<Self, Denial> {
@@ -95,7 +98,7 @@ impl Claims {
             .find_map(|path| string(claims, path))
             .ok_or_else(|| invalid(format!("no string at {} (actor)", paths.actor.join(", "))))?;
         Ok(Self {
-            tenant: tenant_of(claims, tenant)?,
+            tenant,
             subject: SubjectId::parse(subject).map_err(invalid)?,
             actor: ActorId::parse(actor).map_err(invalid)?,
             groups: groups(claims, paths.groups.as_deref())?,
@@ -116,17 +119,42 @@ impl Claims {
     }
 }
 
-fn tenant_of(claims: &Value, rule: &TenantRule) -> Result<TenantId, Denial> {
-    match rule {
-        TenantRule::Fixed(tenant) => Ok(tenant.clone()),
-        TenantRule::Claim { pointer, tenants } => {
-            let value = string(claims, pointer)
-                .ok_or_else(|| invalid(format!("no string at `{pointer}` (tenant)")))?;
-            tenants
-                .get(value)
-                .cloned()
-                .ok_or_else(|| invalid(format!("`{value}` at `{pointer}` is not a known tenant")))
+/// Why claims do not name a tenant by a rule.
+pub(crate) enum Mismatch {
+    /// They name none that the rule knows.
+    Not(String),
+    /// They name more than one: whoever is in two tenants is, with this token, in neither.
+    Several(String),
+}
+
+/// The one tenant that the claims name by a rule. Of a list, the values that the rule does not
+/// know do not count; two that it knows are one too many.
+pub(crate) fn tenant_of(claims: &Value, rule: &TenantRule) -> Result<TenantId, Mismatch> {
+    let (pointer, tenants) = match rule {
+        TenantRule::Fixed(tenant) => return Ok(tenant.clone()),
+        TenantRule::Claim { pointer, tenants } => (pointer, tenants),
+    };
+    let is_text = |value: &Value| value.is_string();
+    let values = match claims.pointer(pointer) {
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(many)) if many.iter().all(is_text) => {
+            many.iter().filter_map(Value::as_str).collect()
         }
+        _ => {
+            return Err(Mismatch::Not(format!("no string at `{pointer}` (tenant)")));
+        }
+    };
+    let known: BTreeSet<&TenantId> = values.iter().filter_map(|v| tenants.get(*v)).collect();
+    let mut known = known.into_iter();
+    match (known.next(), known.next()) {
+        (Some(tenant), None) => Ok(tenant.clone()),
+        (None, _) => Err(Mismatch::Not(format!(
+            "`{}` at `{pointer}` is not a known tenant",
+            values.join(", ").escape_debug()
+        ))),
+        (Some(one), Some(other)) => Err(Mismatch::Several(format!(
+            "more than one tenant at `{pointer}`: `{one}` and `{other}`"
+        ))),
     }
 }
 

@@ -35,6 +35,7 @@ mod fetch;
 pub mod key_file;
 mod keys;
 mod signing;
+mod trusted;
 mod verified;
 
 pub use authenticator::Authenticator;
@@ -50,12 +51,13 @@ pub use embedded::{EmbeddedIssuer, MintRequest};
 pub use fetch::{FetchError, Fetcher};
 pub use keys::{KeySource, KeySourceError};
 pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};
+pub use trusted::TrustedIssuer;
 pub use verified::{Confirmed, RunHints, Verified};
 
 /// Signature algorithms, by their JOSE names.
 pub use jsonwebtoken::Algorithm;
 
-/// What is configured of one issuer.
+/// One entry of the configuration about an issuer.
 #[derive(Debug, Clone)]
 pub struct IssuerSettings {
     /// The exact `iss`.
@@ -68,6 +70,9 @@ pub struct IssuerSettings {
     pub audiences: Vec<String>,
     /// How the tenant follows from a token.
     pub tenant: TenantRule,
+    /// Claims, by JSON Pointer, and the exact texts that a token must carry for this entry to be
+    /// meant.
+    pub required: Vec<(String, String)>,
     /// Where the other claims are.
     pub claims: ClaimPaths,
     /// The `typ` that a token's header must have; `None` accepts any.

@@ -7,7 +7,10 @@ use std::sync::{
 
 use cardea_domain::{Code, Denial, KeyBinding, Principal, RunId, RunSource, TenantId};
 
-use crate::claims::{Claims, invalid};
+use crate::{
+    TrustedIssuer,
+    claims::{Claims, invalid},
+};
 
 /// A verified token. Made by [`crate::Authenticator::verify`] alone.
 ///
@@ -29,8 +32,8 @@ pub struct Confirmed {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) claims: Claims,
-    /// Index of the issuer within the authenticator.
-    pub(crate) issuer: usize,
+    /// The issuer as it was configured when the token was verified.
+    pub(crate) issuer: Arc<TrustedIssuer>,
     /// The generation of the issuer's keys that verified it.
     pub(crate) keys_epoch: u64,
     pub(crate) required_scopes: Vec<String>,
@@ -38,7 +41,8 @@ pub(crate) struct Known {
     pub(crate) sha256: [u8; 32],
     /// The first half of the token's hash in hex: names idle runs, never the token.
     pub(crate) short: String,
-    pub(crate) idle: IdleRun,
+    /// Kept when the token is verified again, since the run is the token's.
+    pub(crate) idle: Arc<IdleRun>,
 }
 
 /// What else can name a run, weaker than the token's `sid`.
@@ -76,7 +80,9 @@ impl Verified {
         self.0.claims.binding
     }
 
-    pub(crate) fn tenant(&self) -> &TenantId {
+    /// The one tenant that the token is for.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
         &self.0.claims.tenant
     }
 
@@ -132,6 +138,12 @@ impl Verified {
 }
 
 impl Confirmed {
+    /// The one tenant that the token is for.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.verified.tenant()
+    }
+
     pub(crate) fn new(verified: Verified, nonce_is_due: bool) -> Self {
         Self {
             verified,

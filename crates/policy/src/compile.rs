@@ -4,15 +4,17 @@ use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
     str::FromStr,
+    sync::Arc,
 };
 
+use cardea_domain::TenantId;
 use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
 use crate::{Policies, SCHEMA, entities::Vocabulary};
 
 /// One policy file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFile {
     /// The name that findings give it.
     pub name: String,
@@ -36,9 +38,9 @@ pub struct Finding {
 /// The names that the configuration defines, against which literals in policies are checked.
 #[derive(Debug, Clone, Default)]
 pub struct KnownNames {
-    /// Tenant ids.
+    /// Tenant ids; for a tenant's own policies that tenant alone.
     pub tenants: Vec<String>,
-    /// Upstream ids.
+    /// Upstream ids; for a tenant's own policies those that exist for it.
     pub upstreams: Vec<String>,
 }
 
@@ -53,25 +55,25 @@ impl Policies {
         known: &KnownNames,
         epoch: u64,
     ) -> Result<Self, Vec<Finding>> {
-        let mut compiler = Compiler::new(known)?;
-        for (file, source) in files.iter().enumerate() {
-            compiler.file(file, source);
-        }
-        compiler.finish(epoch)
+        Shared::compile(files, known)?.alone(epoch)
     }
 }
 
-struct Compiler<'a> {
-    known: &'a KnownNames,
+/// Policies that hold for every tenant, compiled once.
+pub struct Shared {
     validator: Validator,
-    words: Vocabulary,
+    words: Arc<Vocabulary>,
     set: PolicySet,
+    /// The files that the ids of the policies stand in.
     ids: HashMap<String, String>,
-    findings: Vec<Finding>,
 }
 
-impl<'a> Compiler<'a> {
-    fn new(known: &'a KnownNames) -> Result<Self, Vec<Finding>> {
+impl Shared {
+    /// Compiles and validates the files of the policies that hold for every tenant.
+    ///
+    /// # Errors
+    /// As [`Policies::compile`].
+    pub fn compile(files: &[PolicyFile], known: &KnownNames) -> Result<Self, Vec<Finding>> {
         let broken = |message: String| {
             vec![Finding {
                 file: 0,
@@ -82,14 +84,93 @@ impl<'a> Compiler<'a> {
         };
         let (schema, _) =
             Schema::from_cedarschema_str(SCHEMA).map_err(|e| broken(e.to_string()))?;
-        Ok(Self {
-            known,
+        let empty = Self {
             validator: Validator::new(schema),
-            words: Vocabulary::new().map_err(broken)?,
+            words: Arc::new(Vocabulary::new().map_err(broken)?),
             set: PolicySet::new(),
             ids: HashMap::new(),
+        };
+        let compiler = Compiler::new(&empty, known, None);
+        let (set, ids) = compiler.files(files)?;
+        Ok(Self { set, ids, ..empty })
+    }
+
+    /// A tenant's whole set: these policies and its own. A `forbid` of either wins, and an id is
+    /// used once in both.
+    ///
+    /// # Errors
+    /// As [`Policies::compile`], of the tenant's own files; also a literal of another tenant, of
+    /// which these policies have no business to speak.
+    pub fn with_own(
+        &self,
+        tenant: &TenantId,
+        files: &[PolicyFile],
+        known: &KnownNames,
+        epoch: u64,
+    ) -> Result<Policies, Vec<Finding>> {
+        let (set, _) = Compiler::new(self, known, Some(tenant)).files(files)?;
+        Ok(Policies::new(set, Arc::clone(&self.words), epoch))
+    }
+
+    /// How many policies these are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.policies().count()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    fn alone(self, epoch: u64) -> Result<Policies, Vec<Finding>> {
+        Ok(Policies::new(self.set, self.words, epoch))
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Compiler<'a> {
+    known: &'a KnownNames,
+    /// The tenant whose own policies are compiled.
+    owner: Option<&'a TenantId>,
+    validator: &'a Validator,
+    set: PolicySet,
+    ids: HashMap<String, String>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(onto: &'a Shared, known: &'a KnownNames, owner: Option<&'a TenantId>) -> Self {
+        Self {
+            known,
+            owner,
+            validator: &onto.validator,
+            set: onto.set.clone(),
+            ids: onto.ids.clone(),
             findings: Vec::new(),
-        })
+        }
+    }
+
+    fn files(
+        mut self,
+        files: &[PolicyFile],
+    ) -> Result<(PolicySet, HashMap<String, String>), Vec<Finding>> {
+        for (file, source) in files.iter().enumerate() {
+            self.file(file, source);
+        }
+        if self.findings.is_empty() {
+            Ok((self.set, self.ids))
+        } else {
+            Err(self.findings)
+        }
     }
 
     fn file(&mut self, file: usize, source: &PolicyFile) {
@@ -183,11 +264,24 @@ impl<'a> Compiler<'a> {
             if known.contains(&name) {
                 continue;
             }
+            let span = find_quoted(&source.text, literal.id().unescaped());
+            let (message, help) = match self.owner {
+                Some(owner) if kind == "tenant" => (
+                    format!("`{literal}` is not of the tenant `{owner}`"),
+                    "a tenant's own policies speak of that tenant alone; what concerns others \
+                     belongs into the shared ones"
+                        .to_owned(),
+                ),
+                _ => (
+                    format!("unknown {kind} `{name}` in `{literal}`"),
+                    nearest(&name, known),
+                ),
+            };
             self.findings.push(Finding {
                 file,
-                span: find_quoted(&source.text, literal.id().unescaped()),
-                message: format!("unknown {kind} `{name}` in `{literal}`"),
-                help: Some(nearest(&name, known)),
+                span,
+                message,
+                help: Some(help),
             });
         }
     }
@@ -203,14 +297,6 @@ impl<'a> Compiler<'a> {
                 Some(("upstream", first, &self.known.upstreams))
             }
             _ => None,
-        }
-    }
-
-    fn finish(self, epoch: u64) -> Result<Policies, Vec<Finding>> {
-        if self.findings.is_empty() {
-            Ok(Policies::new(self.set, self.words, epoch))
-        } else {
-            Err(self.findings)
         }
     }
 }

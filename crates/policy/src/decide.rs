@@ -10,19 +10,19 @@ use moka::sync::Cache;
 
 use crate::entities::Vocabulary;
 
-/// A compiled, strictly validated set of policies.
+/// A compiled, strictly validated set of policies: those that one tenant's calls are decided by.
 ///
 /// Deciding is a pure function of the set and the question: the question holds everything that a
 /// policy can read (the context has no clock and no counters), so answers are remembered.
 pub struct Policies {
     set: PolicySet,
-    words: Vocabulary,
+    words: Arc<Vocabulary>,
     authorizer: Authorizer,
     epoch: u64,
     remembered: Cache<Question, Answer>,
 }
 
-/// Remembered answers; one is about 500 bytes.
+/// Remembered answers of one set; one is about 500 bytes.
 const REMEMBERED_MAX: u64 = 20_000;
 
 /// Everything that a decision depends on.
@@ -60,7 +60,9 @@ impl Question {
         }
     }
 
-    pub(crate) fn tenant(&self) -> &TenantId {
+    /// Whose policies are asked.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
@@ -142,13 +144,23 @@ enum Answer {
 }
 
 impl Policies {
-    pub(crate) fn new(set: PolicySet, words: Vocabulary, epoch: u64) -> Self {
+    pub(crate) fn new(set: PolicySet, words: Arc<Vocabulary>, epoch: u64) -> Self {
         Self {
             set,
             words,
             authorizer: Authorizer::new(),
             epoch,
             remembered: Cache::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// Remembers at most so many answers: what several sets may hold together is for whoever has
+    /// them.
+    #[must_use]
+    pub fn remembering(self, answers_max: u64) -> Self {
+        Self {
+            remembered: Cache::new(answers_max),
+            ..self
         }
     }
 

@@ -5,7 +5,9 @@
 //! that errors, so a `forbid` that errors would not fire).
 //! What it is not: no grants, no argument conditions, no I/O: texts come in, decisions go out.
 //!
-//! The data's path: files -> [`Policies::compile`] (or every [`Finding`]) -> [`Policies::decide`]
+//! Each tenant has a set of its own: the [`Shared`] policies and those of the tenant.
+//!
+//! The data's path: files -> [`Shared::compile`] -> [`Shared::with_own`] (or every [`Finding`]) -> [`Policies::decide`]
 //! with a [`Question`] -> [`Permit`] or a denial. A [`Permit`] cannot be made anywhere else.
 
 #![cfg_attr(
@@ -24,7 +26,7 @@ mod compile;
 mod decide;
 mod entities;
 
-pub use compile::{Finding, KnownNames, PolicyFile};
+pub use compile::{Finding, KnownNames, PolicyFile, Shared};
 pub use decide::{Permit, Policies, Question};
 
 /// The schema that every policy is validated against, in Cedar's schema syntax.

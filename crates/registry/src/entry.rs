@@ -1,26 +1,23 @@
-//! One upstream as it is configured.
+//! One upstream of one tenant as it is configured.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf};
 
 use cardea_domain::{TenantId, UpstreamId};
 use http::{HeaderName, HeaderValue};
-use parking_lot::RwLock;
 use url::Url;
 
 use crate::Definitions;
 
-/// One upstream: its name, who may see it, how it is reached, what was learnt of it.
+/// One upstream of one tenant: its name, how it is reached, what was learnt of it.
+///
+/// Tenants that share the settings of an upstream have an entry each: a server may show them
+/// different tools, and nothing that one learns of it, or holds open to it, is the other's.
 #[derive(Debug)]
 pub struct Entry {
+    tenant: TenantId,
     id: UpstreamId,
-    tenants: BTreeSet<TenantId>,
     connection: Connection,
-    definitions: RwLock<HashMap<TenantId, Arc<Definitions>>>,
+    definitions: Definitions,
 }
 
 /// How an upstream is reached.
@@ -71,29 +68,25 @@ impl fmt::Debug for StdioServer {
 impl Entry {
     /// An entry of which nothing is learnt yet.
     #[must_use]
-    pub fn new(
-        id: UpstreamId,
-        tenants: impl IntoIterator<Item = TenantId>,
-        connection: Connection,
-    ) -> Self {
+    pub fn new(tenant: TenantId, id: UpstreamId, connection: Connection) -> Self {
         Self {
+            tenant,
             id,
-            tenants: tenants.into_iter().collect(),
             connection,
-            definitions: RwLock::default(),
+            definitions: Definitions::default(),
         }
     }
 
-    /// Its id.
+    /// The tenant for which it exists.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Its id, unique within the tenant.
     #[must_use]
     pub fn id(&self) -> &UpstreamId {
         &self.id
-    }
-
-    /// The tenants that may see it.
-    #[must_use]
-    pub fn tenants(&self) -> &BTreeSet<TenantId> {
-        &self.tenants
     }
 
     /// How it is reached.
@@ -102,11 +95,9 @@ impl Entry {
         &self.connection
     }
 
-    /// Kept per tenant: a server may show its tenants different tools.
-    pub(crate) fn definitions_for(&self, tenant: &TenantId) -> Arc<Definitions> {
-        if let Some(known) = self.definitions.read().get(tenant) {
-            return Arc::clone(known);
-        }
-        Arc::clone(self.definitions.write().entry(tenant.clone()).or_default())
+    /// What was learnt of its tools.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
     }
 }

@@ -1,8 +1,9 @@
 //! Known servers and their definitions.
 //!
-//! What it is: the upstreams that the configuration names, which tenants may see them, and what
-//! the gateway has learnt of their tools. An upstream that is not here does not exist for
-//! anybody; a server-supplied name never decides where a call goes.
+//! What it is: the upstreams that the configuration names, by tenant and id, and what the gateway
+//! has learnt of their tools. What is not here does not exist for anybody, what is another
+//! tenant's does not exist for this one, and a server-supplied name never decides where a call
+//! goes.
 //! What it is not: no connections (the gateway holds these), no policy.
 //!
 //! The data's path: configuration -> [`Registry`] -> [`Registry::resolve`] -> [`Known`], the
@@ -23,70 +24,77 @@
 mod definitions;
 mod entry;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use cardea_domain::{TenantId, UpstreamId};
 
 pub use definitions::{Definitions, ToolDefinition};
 pub use entry::{Connection, Entry, HttpServer, StdioServer};
 
-/// All upstreams of one configuration.
+/// All upstreams of one configuration, by tenant first: the same id may be another server for
+/// another tenant.
 #[derive(Debug, Default)]
 pub struct Registry {
-    upstreams: BTreeMap<UpstreamId, Arc<Entry>>,
+    tenants: HashMap<TenantId, BTreeMap<UpstreamId, Arc<Entry>>>,
 }
 
 impl Registry {
     /// A registry of these entries.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
-        Self {
-            upstreams: entries.into_iter().map(|e| (e.id().clone(), e)).collect(),
+        let mut tenants: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for entry in entries {
+            let of_tenant = tenants.entry(entry.tenant().clone()).or_default();
+            of_tenant.insert(entry.id().clone(), entry);
         }
+        Self { tenants }
     }
 
-    /// The upstream of this name, if the tenant may see it.
+    /// The tenant's upstream of this name, if it has one.
     #[must_use]
     pub fn resolve(&self, tenant: &TenantId, upstream: &str) -> Option<Known> {
         let id = UpstreamId::parse(upstream).ok()?;
-        let entry = self.upstreams.get(&id)?;
-        entry.tenants().contains(tenant).then(|| Known {
-            entry: Arc::clone(entry),
-            tenant: tenant.clone(),
-        })
+        let entry = self.tenants.get(tenant)?.get(&id)?;
+        Some(Known(Arc::clone(entry)))
     }
 
-    /// Every entry, by id.
+    /// Every entry, by tenant and id.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.upstreams.values()
+        self.tenants.values().flat_map(BTreeMap::values)
     }
 }
 
-/// The proof that an upstream is known and may be seen by the tenant.
+/// The proof that an upstream is known and is the tenant's.
 #[derive(Debug, Clone)]
 #[must_use = "a known upstream is what a resolved call is built from"]
-pub struct Known {
-    entry: Arc<Entry>,
-    tenant: TenantId,
-}
+pub struct Known(Arc<Entry>);
 
 impl Known {
     /// The upstream's entry.
     #[must_use]
-    pub fn entry(&self) -> &Entry {
-        &self.entry
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.0
+    }
+
+    /// The tenant whose upstream it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.0.tenant()
     }
 
     /// The upstream's id.
     #[must_use]
     pub fn id(&self) -> &UpstreamId {
-        self.entry.id()
+        self.0.id()
     }
 
-    /// What was learnt of its tools for this tenant.
+    /// What was learnt of its tools.
     #[must_use]
-    pub fn definitions(&self) -> Arc<Definitions> {
-        self.entry.definitions_for(&self.tenant)
+    pub fn definitions(&self) -> &Definitions {
+        self.0.definitions()
     }
 }
 
@@ -94,23 +102,49 @@ impl Known {
 mod tests {
     use super::*;
 
+    fn tenant(id: &str) -> TenantId {
+        TenantId::parse(id).unwrap()
+    }
+
+    fn entry(of: &str, command: &str) -> Arc<Entry> {
+        let server = StdioServer {
+            command: command.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: "/".into(),
+        };
+        let id = UpstreamId::parse("files").unwrap();
+        Arc::new(Entry::new(tenant(of), id, Connection::Stdio(server)))
+    }
+
     #[test]
     fn an_upstream_of_another_tenant_does_not_exist() {
-        let tenant = |t: &str| TenantId::parse(t).unwrap();
-        let entry = Entry::new(
-            UpstreamId::parse("files").unwrap(),
-            [tenant("acme")],
-            Connection::Stdio(StdioServer {
-                command: "true".into(),
-                args: Vec::new(),
-                env: Vec::new(),
-                cwd: "/".into(),
-            }),
-        );
-        let registry = Registry::new([Arc::new(entry)]);
+        let registry = Registry::new([entry("acme", "true")]);
         assert!(registry.resolve(&tenant("acme"), "files").is_some());
         assert!(registry.resolve(&tenant("globex"), "files").is_none());
         assert!(registry.resolve(&tenant("acme"), "Files").is_none());
         assert!(registry.resolve(&tenant("acme"), "../files").is_none());
+    }
+
+    #[test]
+    fn one_name_is_another_upstream_for_another_tenant() {
+        let registry = Registry::new([entry("acme", "one"), entry("globex", "other")]);
+        for (of, command) in [("acme", "one"), ("globex", "other")] {
+            let known = registry.resolve(&tenant(of), "files").unwrap();
+            assert_eq!(known.tenant(), &tenant(of));
+            let Connection::Stdio(server) = known.entry().connection() else {
+                panic!("it was one of a command")
+            };
+            assert_eq!(server.command, command);
+        }
+    }
+
+    #[test]
+    fn what_one_tenant_learns_of_a_shared_server_is_not_the_others() {
+        let registry = Registry::new([entry("acme", "same"), entry("globex", "same")]);
+        let of = |of: &str| registry.resolve(&tenant(of), "files").unwrap();
+        of("acme").definitions().learn("read", "{}").unwrap();
+        assert!(of("acme").definitions().tool("read").is_some());
+        assert!(of("globex").definitions().tool("read").is_none());
     }
 }

@@ -28,6 +28,7 @@ TOOLS = {
     "huge": "Prints one line of `bytes` bytes",
     "environment": "Answers with its environment and its working folder",
     "spawn": "Starts a process that ignores SIGTERM and the end of its input; answers with its pid",
+    "slow": "Answers with its arguments, `ms` milliseconds later",
     "remember": "Keeps `value`",
     "recall": "Answers with all values that this process was given",
     "pair": "Answers when two calls are waiting, the later one first, after some progress for both",
@@ -132,6 +133,9 @@ class Server:
         token = params.get("_meta", {}).get("progressToken")
         self.log(f"call {name} {json.dumps(arguments)}")
         if name in ("echo", "region"):
+            self.text(number, arguments)
+        elif name == "slow":
+            time.sleep(arguments["ms"] / 1000)
             self.text(number, arguments)
         elif name == "crash":
             print("dying words", file=sys.stderr, flush=True)

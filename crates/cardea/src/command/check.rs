@@ -1,13 +1,16 @@
 //! `cardea check`: every mistake in the configuration and the policies, at once.
 
-use std::{io::Write as _, path::Path};
+use std::{collections::BTreeSet, io::Write as _, path::Path};
 
 use anyhow::anyhow;
-use cardea_config::diagnostic::Diagnostics;
+use cardea_config::{Config, Issuer, diagnostic::Diagnostics};
 
 use cardea_domain::Clock;
 
-use crate::{policies, wiring::holders};
+use crate::{
+    policies::{self, Compiled},
+    wiring::holders,
+};
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = match cardea_config::load(path) {
@@ -20,8 +23,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         }
     };
     let mut found = config.warnings.clone();
-    let policies = match policies::compile(&config, 0) {
-        Ok(policies) => policies,
+    let compiled = match policies::compile(&config, None) {
+        Ok(compiled) => compiled,
         Err(mistakes) => {
             found.extend(mistakes);
             return refuse(&found);
@@ -33,15 +36,41 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     if !found.is_empty() {
         writeln!(out, "{found}")?;
     }
-    writeln!(
-        out,
-        "ok: {} tenants, {} issuers, {} upstreams, {} policies",
+    write!(out, "{}", summary(&config, &compiled))?;
+    Ok(())
+}
+
+/// What there is in all, and what tenants have of their own.
+fn summary(config: &Config, policies: &Compiled) -> String {
+    let own_policies = policies.tenants.values().map(|(own, _)| own);
+    let shared: BTreeSet<_> = config
+        .upstreams
+        .values()
+        .filter(|upstream| !upstream.is_own)
+        .map(|upstream| &upstream.id)
+        .collect();
+    let own_upstreams = config.upstreams.values().filter(|u| u.is_own).count();
+    let mut text = format!(
+        "ok: {} tenants, {} issuers, {} upstreams, {} policies\n",
         config.tenants.len(),
         config.issuers.len(),
-        config.upstreams.len(),
-        policies.len(),
-    )?;
-    Ok(())
+        shared.len() + own_upstreams,
+        policies.shared + own_policies.sum::<usize>(),
+    );
+    for (tenant, (own_policies, _)) in &policies.tenants {
+        let issuers = config.issuers.iter().filter(
+            |issuer| matches!(issuer, Issuer::External(i) if i.owner.as_ref() == Some(tenant)),
+        );
+        let upstreams = config.upstreams.values();
+        let upstreams = upstreams.filter(|u| u.is_own && u.tenant == *tenant);
+        let (issuers, upstreams) = (issuers.count(), upstreams.count());
+        if issuers + upstreams + own_policies > 0 {
+            text.push_str(&format!(
+                "  {tenant} of its own: {issuers} issuers, {upstreams} upstreams, {own_policies} policies\n"
+            ));
+        }
+    }
+    text
 }
 
 fn refuse(mistakes: &Diagnostics) -> anyhow::Result<()> {

@@ -3,15 +3,15 @@
 use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use cardea_audit::{Ledger, LedgerOptions};
-use cardea_config::{ArgumentsInAudit, Config};
+use cardea_config::Config;
 use cardea_domain::Clock;
 use cardea_gateway::{Gateway, Listeners, Metrics, Parts};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     reload::{Reloader, Watch},
-    telemetry, wiring,
+    telemetry,
+    wiring::{self, Partitions},
 };
 
 /// How often keys that rotate are looked at; their schedule is in hours.
@@ -35,12 +35,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // Before anything is read, so that no change is missed while the gateway starts.
     let mut watch = Watch::begin(&config);
     let keys = wiring::signing_keys(&config, &clock)?;
-    let built = wiring::build(&config, &keys, &clock, 1, None)?;
-    let ledger = Ledger::open(ledger_options(&config, &clock))?;
+    let mut partitions = Partitions::new(&clock);
+    // The lock on the gateway's own log keeps a second gateway from all of them.
+    let ledger = partitions.own(&config)?;
+    let built = wiring::build(&config, &keys, &clock, &mut partitions, None)?;
     let spans = telemetry::spans(&config.telemetry)?;
     let gateway = Gateway::new(Parts {
         world: built.world,
-        ledger: ledger.clone(),
+        ledger,
         sealer: wiring::sealer(&config.state_dir)?,
         metrics: Metrics::default(),
         clock: clock.clone(),
@@ -58,6 +60,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         config,
         built.kept,
         Arc::clone(&keys),
+        partitions,
         clock,
     );
     let mut tending = tokio::time::interval(TEND_EVERY);
@@ -78,7 +81,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!(within_ms = drain_timeout.as_millis(), "draining");
     tokio::task::spawn_blocking(move || serving.drain(drain_timeout)).await?;
-    ledger.close();
+    reloader.end();
     if let Some(spans) = spans {
         // Its export runs on this runtime, so the runtime must not wait for it on its own thread.
         tokio::task::spawn_blocking(move || spans.shutdown()).await?;
@@ -87,26 +90,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ledger_options(config: &Config, clock: &Clock) -> LedgerOptions {
-    let arguments_bytes_max = match config.audit.arguments {
-        ArgumentsInAudit::Full => {
-            usize::try_from(config.audit.arguments_bytes_max).unwrap_or(usize::MAX)
-        }
-        ArgumentsInAudit::Digest => 0,
-    };
-    LedgerOptions {
-        rotate_bytes: config.audit.rotate_bytes,
-        arguments_bytes_max,
-        clock: clock.clone(),
-        ..LedgerOptions::new(config.audit.dir.clone())
-    }
-}
-
 fn announce(config: &Config, serving: &cardea_gateway::Serving) {
     tracing::info!(
         listen = %serving.address().map(|a| a.to_string()).unwrap_or_default(),
         admin = %serving.admin_address().map(|a| a.to_string()).unwrap_or_default(),
         workers = config.workers,
+        tenants = config.tenants.len(),
         upstreams = config.upstreams.len(),
         "serving at {}/mcp/{{upstream}}",
         config.public_origin(),

@@ -31,8 +31,15 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let audience = match &args.upstream {
         Some(upstream) => {
             let upstream = UpstreamId::parse(upstream)?;
-            if !config.upstreams.contains_key(&upstream) {
-                bail!("the configuration has no upstream `{upstream}`");
+            if !config.upstreams_of(&tenant).any(|id| *id == upstream) {
+                let known: Vec<&str> = config
+                    .upstreams_of(&tenant)
+                    .map(UpstreamId::as_str)
+                    .collect();
+                bail!(
+                    "the tenant `{tenant}` has no upstream `{upstream}`; it has: {}",
+                    known.join(", ")
+                );
             }
             edge.upstream_resource(upstream.as_str())
         }

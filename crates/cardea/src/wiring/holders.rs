@@ -50,7 +50,7 @@ pub(super) fn bindings(config: &Config) -> Bindings {
         |tenant| config.required_bindings.get(tenant) == Some(&config::RequiredBinding::Dpop);
     Bindings {
         algorithms: algorithms.map(|a| a.as_str().to_owned()).collect(),
-        dpop_required: config.tenants.iter().all(demands_dpop),
+        dpop_required: config.tenants.keys().all(demands_dpop),
         certificates: asks_for_certificates || !config.trusted_proxies.is_empty(),
     }
 }

@@ -13,6 +13,7 @@
 //! | `stdio` | child processes: crash, restart, clean-up, isolation |
 //! | `disk` | when the log cannot be written, calls are refused |
 //! | `kill` | `kill -9` under load: the log verifies, every effect has its intent |
+//! | `tenants` | what one tenant sees does not depend on another |
 //! | `clients` | real clients of other people |
 
 #![allow(
@@ -38,4 +39,5 @@ mod stdio;
 #[allow(dead_code, unused_imports, reason = "not every module uses everything")]
 mod support;
 mod table;
+mod tenants;
 mod tokens;

@@ -37,12 +37,12 @@ struct Workshop {
 }
 
 /// The server's program.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testkit/servers/hostile_stdio.py")
 }
 
 /// The interpreter itself: what stands in `PATH` may be a script that adds to the environment.
-fn python() -> &'static str {
+pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let output = Command::new("python3")

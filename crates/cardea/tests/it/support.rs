@@ -3,8 +3,12 @@
 //! [`Stage::start`] gives a running gateway that permits everything, an [`Echo`] behind it as [`UPSTREAM`], and a
 //! token; [`Stage::with`] changes the set-up before. Requests are [`Ask`]s, sent to `stage.gateway.address()`.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use cardea_audit::{Partition, verify};
 pub(crate) use cardea_testkit::{
     cardea::{Gateway, Setup, TENANT, TokenFor},
     echo::{Echo, Gate, Reply, Seen},
@@ -153,21 +157,65 @@ pub(crate) fn tool_call(id: impl Into<Value>, arguments: Value) -> Value {
     )
 }
 
-/// Every audit record so far, oldest first; a line that is not yet whole is left out.
+/// Every audit record so far, of all logs, oldest first; a line that is not yet whole is left out.
 pub(crate) fn records(gateway: &Gateway) -> Vec<Value> {
     let mut records = Vec::new();
     for file in audit_files(gateway) {
-        let text = fs::read_to_string(&file).unwrap();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let parsed = whole.lines().map(serde_json::from_str);
-        records.extend(parsed.map(|record| record.expect("a record is JSON")));
+        records.extend(records_of(&file));
+    }
+    // Each log is in order already.
+    records.sort_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()));
+    records
+}
+
+/// The records of one tenant's log, or of the gateway's own.
+pub(crate) fn records_in(gateway: &Gateway, tenant: Option<&str>) -> Vec<Value> {
+    let files = files_in(&audit_folder(gateway, tenant));
+    files.iter().flat_map(|file| records_of(file)).collect()
+}
+
+fn records_of(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let parsed = whole.lines().map(serde_json::from_str);
+    parsed
+        .map(|record| record.expect("a record is JSON"))
+        .collect()
+}
+
+/// The folder of a tenant's audit log, or of the gateway's own.
+pub(crate) fn audit_folder(gateway: &Gateway, tenant: Option<&str>) -> PathBuf {
+    let folder = gateway.folder().join("state/audit");
+    match tenant {
+        Some(tenant) => folder.join("tenants").join(tenant),
+        None => folder,
+    }
+}
+
+/// Every audit log must be whole; gives how many records they hold together.
+pub(crate) fn sound_records(gateway: &Gateway) -> u64 {
+    let mut records = 0;
+    for log in Partition::all(&audit_folder(gateway, None)).unwrap() {
+        let report = verify(&log.dir).unwrap();
+        assert!(report.is_sound(), "{}: {:#?}", log.owner, report.problems);
+        records += report.records;
     }
     records
 }
 
-/// The files of the audit log, oldest first.
-pub(crate) fn audit_files(gateway: &Gateway) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = fs::read_dir(gateway.folder().join("state/audit")) else {
+/// The files of all audit logs, each log's oldest first: the gateway's own, then those of tenants.
+pub(crate) fn audit_files(gateway: &Gateway) -> Vec<PathBuf> {
+    let own = audit_folder(gateway, None);
+    let mut folders = vec![own.clone()];
+    if let Ok(tenants) = fs::read_dir(own.join("tenants")) {
+        folders.extend(tenants.map(|entry| entry.unwrap().path()));
+    }
+    folders.sort();
+    folders.iter().flat_map(|folder| files_in(folder)).collect()
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

@@ -6,13 +6,15 @@
 mod cell;
 mod rows;
 
+pub(crate) use rows::{ROWS, Shape};
+
 use std::collections::BTreeSet;
 
 use cardea_mcp::method::METHODS;
 
 use self::{
     cell::{Cell, Found, Stand},
-    rows::{OTHERS, ROWS},
+    rows::OTHERS,
 };
 use crate::support::*;
 

@@ -13,55 +13,124 @@ use super::{
 use crate::{
     ClaimPointer, EmbeddedIssuer, ExternalIssuer, Issuer, KeySource, TenantSource,
     diagnostic::printable,
-    raw::{RawIssuer, RequiredTyp},
+    raw::{RawConfig, RawIssuer, RawOwnIssuer, RequiredTyp},
     yaml::At,
 };
 
 impl Checker<'_> {
-    pub(super) fn issuers(&mut self, at: &At, raws: &[RawIssuer]) -> Option<Vec<Issuer>> {
-        let mut issuers = Vec::new();
-        let mut names = BTreeSet::new();
-        for (index, raw) in raws.iter().enumerate() {
+    /// Checks the issuers of the gateway, then those of each tenant.
+    pub(super) fn issuers(&mut self, raw: &RawConfig) -> Option<Vec<Issuer>> {
+        let at = At::root().key("issuers");
+        let mut found = Vec::new();
+        let mut wanted = raw.issuers.len();
+        for (index, raw) in raw.issuers.iter().enumerate() {
             let at = at.index(index);
-            self.refuse_second(&at, raw, &mut names);
-            issuers.extend(match raw.embedded {
-                // It was reported that this key is wrong, and either may have been meant.
-                None if self.has(&at.key("embedded")) => None,
-                Some(_) => self.embedded(&at, raw).map(Issuer::Embedded),
-                None => self
-                    .external(&at, raw)
-                    .map(|i| Issuer::External(Box::new(i))),
-            });
+            let issuer = self.shared_issuer(&at, raw, &found);
+            found.extend(issuer.map(|issuer| (at, issuer)));
         }
-        if issuers.len() != raws.len() {
+        for (id, raw) in &raw.tenants {
+            let at = At::root().key("tenants").key(id).key("issuers");
+            let Ok(owner) = TenantId::parse(id) else {
+                continue;
+            };
+            wanted += raw.issuers.len();
+            for (index, RawOwnIssuer(raw)) in raw.issuers.iter().enumerate() {
+                let at = at.index(index);
+                let issuer = self.external(&at, raw, Some(&owner));
+                let issuer = issuer.map(|i| Issuer::External(Box::new(i)));
+                found.extend(issuer.map(|issuer| (at.clone(), issuer)));
+            }
+        }
+        if wanted == 0 && self.has(&at) && !self.document.has_broken(&at) {
+            let diagnostic = self
+                .document
+                .error_at_key(&at, "nobody's tokens are accepted")
+                .expected("an issuer here, or below a tenant");
+            self.report(&at, diagnostic);
             return None;
         }
-        if !self.document.has_broken(at) {
+        self.refuse_twins(&found);
+        let issuers: Vec<_> = found.into_iter().map(|(_, issuer)| issuer).collect();
+        if issuers.len() != wanted {
+            return None;
+        }
+        if !self.document.has_broken(&at) {
             self.warn_of_silent_tenants(&issuers);
         }
         Some(issuers)
     }
 
-    /// Two rules for one `iss` would leave open which of them holds.
-    fn refuse_second<'a>(
+    fn shared_issuer(
         &mut self,
         at: &At,
-        raw: &'a RawIssuer,
-        names: &mut BTreeSet<Option<&'a str>>,
-    ) {
-        let name = match (raw.embedded, raw.issuer.as_deref()) {
-            (Some(_), _) => None,
-            (None, Some(issuer)) => Some(issuer),
-            (None, None) => return,
-        };
-        if !names.insert(name) {
-            let (key, message) = match name {
-                None => ("embedded", "there is an embedded issuer already"),
-                Some(_) => ("issuer", "there is an entry for this issuer already"),
+        raw: &RawIssuer,
+        before: &[(At, Issuer)],
+    ) -> Option<Issuer> {
+        let embedded_at = at.key("embedded");
+        match raw.embedded {
+            // It was reported that this key is wrong, and either may have been meant.
+            None if self.has(&embedded_at) => None,
+            Some(_) => {
+                let is_second = before
+                    .iter()
+                    .any(|(_, issuer)| matches!(issuer, Issuer::Embedded(_)));
+                if is_second {
+                    let message = "there is an embedded issuer already";
+                    let diagnostic = self.document.error(&embedded_at, message);
+                    self.report(&embedded_at, diagnostic.expected("one of them"));
+                }
+                self.embedded(at, raw).map(Issuer::Embedded)
+            }
+            None => self
+                .external(at, raw, None)
+                .map(|i| Issuer::External(Box::new(i))),
+        }
+    }
+
+    /// Entries of one `iss` must be for different tokens, and of the same keys: what a signature
+    /// proves does not depend on the entry.
+    fn refuse_twins(&mut self, issuers: &[(At, Issuer)]) {
+        for (index, (at, issuer)) in issuers.iter().enumerate() {
+            let Issuer::External(issuer) = issuer else {
+                continue;
             };
-            let at = at.key(key);
-            let diagnostic = self.document.error(&at, message);
-            self.report(&at, diagnostic.expected("one entry for each issuer"));
+            // What tells them apart may be what is broken.
+            let is_whole = |at: &At| !self.document.has_broken(at);
+            let others = issuers
+                .iter()
+                .take(index)
+                .filter_map(|(at, other)| match other {
+                    Issuer::External(other) if other.issuer == issuer.issuer => Some((at, other)),
+                    _ => None,
+                })
+                .filter(|(other_at, _)| is_whole(at) && is_whole(other_at))
+                .map(|(_, other)| other)
+                .collect::<Vec<_>>();
+            for other in others {
+                let at = at.key("issuer");
+                if other.keys != issuer.keys || other.ca_file != issuer.ca_file {
+                    let message = "another entry for this issuer has its keys elsewhere";
+                    let diagnostic = self.document.error(&at, message);
+                    self.report(
+                        &at,
+                        diagnostic
+                            .expected("the same `jwks_url`, `discovery_url` and `ca_file` in both"),
+                    );
+                } else if !excludes(issuer, other) {
+                    let message =
+                        "there is an entry for this issuer already, and a token can match both";
+                    let diagnostic = self.document.error(&at, message);
+                    self.report(
+                        &at,
+                        diagnostic.expected(
+                            "one entry for each issuer, or `required_claims` that tell them apart",
+                        ),
+                    );
+                } else {
+                    continue;
+                }
+                break;
+            }
         }
     }
 
@@ -86,7 +155,12 @@ impl Checker<'_> {
         others.is_empty().then_some(EmbeddedIssuer { tenants })
     }
 
-    fn external(&mut self, at: &At, raw: &RawIssuer) -> Option<ExternalIssuer> {
+    fn external(
+        &mut self,
+        at: &At,
+        raw: &RawIssuer,
+        owner: Option<&TenantId>,
+    ) -> Option<ExternalIssuer> {
         let tenants_at = at.key("tenants");
         if self.has(&tenants_at) {
             let diagnostic = self
@@ -96,7 +170,10 @@ impl Checker<'_> {
             self.report(&tenants_at, diagnostic);
         }
         let keys = self.keys(at, raw);
-        let tenant = self.tenant_source(at, raw);
+        let tenant = match owner {
+            Some(owner) => Some(TenantSource::Fixed(owner.clone())),
+            None => self.tenant_source(at, raw),
+        };
         let ca_file = self.optional(raw.ca_file.as_deref(), |checker, text| {
             checker.existing(&at.key("ca_file"), text, Wanted::File)
         });
@@ -112,6 +189,13 @@ impl Checker<'_> {
             algorithms: raw.algorithms.iter().copied().collect(),
             audiences: raw.audiences.iter().cloned().collect(),
             tenant: tenant?,
+            required_claims: raw
+                .required_claims
+                .iter()
+                .map(|(claim, value)| (ClaimPointer::from(claim.clone()), value.clone()))
+                .collect(),
+            owner: owner.cloned(),
+            advertised: raw.advertised.unwrap_or(owner.is_none()),
             subject_claim: raw.subject_claim.clone(),
             actor_claims,
             groups_claim: raw.groups_claim.clone(),
@@ -127,7 +211,7 @@ impl Checker<'_> {
     fn keys(&mut self, at: &At, raw: &RawIssuer) -> Option<KeySource> {
         let issuer_at = at.key("issuer");
         let Some(issuer) = &raw.issuer else {
-            if !self.has(&issuer_at) {
+            if !self.has(&issuer_at) && !self.has(&at.key("embedded")) {
                 let diagnostic = self
                     .document
                     .error_within(at, "an issuer without a name")
@@ -255,4 +339,28 @@ impl Checker<'_> {
             self.report(&at, diagnostic.help("nobody can call anything there"));
         }
     }
+}
+
+/// Whether no token matches both entries: some claim must have a text in one that it must not have
+/// in the other.
+fn excludes(one: &ExternalIssuer, other: &ExternalIssuer) -> bool {
+    let (one, other) = (demands(one), demands(other));
+    one.iter()
+        .any(|(claim, texts)| other.get(claim).is_some_and(|o| o.is_disjoint(texts)))
+}
+
+/// The texts that an entry allows of the claims that it looks at.
+fn demands(issuer: &ExternalIssuer) -> BTreeMap<&ClaimPointer, BTreeSet<&str>> {
+    let mut demands: BTreeMap<_, _> = issuer
+        .required_claims
+        .iter()
+        .map(|(claim, text)| (claim, BTreeSet::from([text.as_str()])))
+        .collect();
+    // Any tenant's id may stand in a claim whose values are not listed.
+    if let TenantSource::ClaimValues(claim, values) = &issuer.tenant {
+        demands
+            .entry(claim)
+            .or_insert_with(|| values.keys().map(String::as_str).collect());
+    }
+    demands
 }

@@ -1,17 +1,17 @@
 //! The MCP servers behind the gateway.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use cardea_domain::UpstreamId;
+use cardea_domain::{TenantId, UpstreamId};
 
 use super::{Checker, files::Wanted, secret::Use, url::PlainHttp};
 use crate::{
     Http, Secret, Stdio, Transport, Upstream,
     diagnostic::printable,
-    raw::{RawHttp, RawLimits, RawSecret, RawStdio, RawUpstream},
+    raw::{RawConfig, RawHttp, RawOwnUpstream, RawSecret, RawStdio, RawUpstream},
     yaml::{At, holds_secret_argument, looks_secret},
 };
 
@@ -33,24 +33,59 @@ const OWN_HEADERS: [&str; 13] = [
 ];
 
 impl Checker<'_> {
+    /// Checks the upstreams whose settings tenants share, then those of each tenant; each is there
+    /// once for each tenant that it exists for.
     pub(super) fn upstreams(
         &mut self,
-        at: &At,
-        raws: &BTreeMap<String, RawUpstream>,
-        limits: &RawLimits,
-    ) -> Option<BTreeMap<UpstreamId, Upstream>> {
-        if raws.is_empty() && !self.document.has_broken(at) {
+        raw: &RawConfig,
+    ) -> Option<BTreeMap<(TenantId, UpstreamId), Upstream>> {
+        let at = At::root().key("upstreams");
+        let own = raw.tenants.values().map(|tenant| tenant.upstreams.len());
+        if raw.upstreams.len() + own.sum::<usize>() == 0 && !self.document.has_broken(&at) {
             let message = "there is no upstream, so there is nothing to call";
-            let diagnostic = self.document.error_at_key(at, message).warning();
-            self.report(at, diagnostic);
+            let diagnostic = self.document.error_at_key(&at, message).warning();
+            self.report(&at, diagnostic);
         }
         let mut upstreams = BTreeMap::new();
-        for (id, raw) in raws {
-            if let Some(upstream) = self.upstream(&at.key(id), id, raw, limits) {
-                upstreams.insert(upstream.id.clone(), upstream);
+        let mut all_good = true;
+        for (id, shared) in &raw.upstreams {
+            let at = at.key(id);
+            let tenants = self.tenants(&at.key("tenants"), &shared.tenants);
+            let found = self.upstream(&at, id, shared, tenants, raw);
+            all_good &= found.is_some();
+            upstreams.extend(found.into_iter().flatten());
+        }
+        for (tenant, settings) in &raw.tenants {
+            let at = At::root().key("tenants").key(tenant).key("upstreams");
+            for (id, RawOwnUpstream(own)) in &settings.upstreams {
+                let at = at.key(id);
+                self.refuse_shared_id(&at, tenant, id, raw);
+                let owner = TenantId::parse(tenant).ok().into_iter().collect();
+                let found = self.upstream(&at, id, own, owner, raw);
+                all_good &= found.is_some();
+                let own = found.into_iter().flatten();
+                upstreams.extend(own.map(|(key, u)| (key, Upstream { is_own: true, ..u })));
             }
         }
-        (upstreams.len() == raws.len()).then_some(upstreams)
+        all_good.then_some(upstreams)
+    }
+
+    /// One name must not mean two servers for one tenant.
+    fn refuse_shared_id(&mut self, at: &At, tenant: &str, id: &str, raw: &RawConfig) {
+        let shared = raw.upstreams.get(id);
+        if !shared.is_some_and(|shared| shared.tenants.iter().any(|t| t == tenant)) {
+            return;
+        }
+        let shown = printable(id);
+        let message = format!("the shared upstream `{shown}` exists for this tenant too");
+        let diagnostic = self
+            .document
+            .error_at_key(at, message)
+            .expected("an id that no other upstream of the tenant has")
+            .help(format!(
+                "rename it, or take the tenant out of `upstreams.{shown}.tenants`"
+            ));
+        self.report(at, diagnostic);
     }
 
     fn upstream(
@@ -58,18 +93,28 @@ impl Checker<'_> {
         at: &At,
         id: &str,
         raw: &RawUpstream,
-        limits: &RawLimits,
-    ) -> Option<Upstream> {
-        let tenants = self.tenants(&at.key("tenants"), &raw.tenants);
-        let limits = raw.limits.over(limits).check(&at.key("limits"), self);
+        tenants: BTreeSet<TenantId>,
+        all: &RawConfig,
+    ) -> Option<Vec<((TenantId, UpstreamId), Upstream)>> {
+        // For its ranges; those of the tenants are looked at where they stand.
+        raw.limits.over(&all.limits).check(&at.key("limits"), self);
         let transport = self.transport(at, raw);
-        Some(Upstream {
-            // The schema has the same rule.
-            id: UpstreamId::parse(id).ok()?,
-            tenants,
-            transport: transport?,
-            limits,
-        })
+        // The schema has the same rule.
+        let id = UpstreamId::parse(id).ok()?;
+        let transport = transport?;
+        let expanded = tenants.into_iter().map(|tenant| {
+            let of_tenant = all.tenants.get(tenant.as_str()).map(|t| &t.limits);
+            let limits = of_tenant.map_or(all.limits, |limits| limits.over(&all.limits));
+            let upstream = Upstream {
+                id: id.clone(),
+                tenant: tenant.clone(),
+                is_own: false,
+                transport: transport.clone(),
+                limits: raw.limits.over(&limits).checked(),
+            };
+            ((tenant, id.clone()), upstream)
+        });
+        Some(expanded.collect())
     }
 
     fn transport(&mut self, at: &At, raw: &RawUpstream) -> Option<Transport> {

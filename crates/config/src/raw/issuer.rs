@@ -27,7 +27,8 @@ pub(crate) struct RawIssuer {
     )]
     pub(crate) tenants: Option<Vec<String>>,
 
-    /// The exact `iss` of the tokens. Its metadata and keys are found by discovery (RFC 8414, OpenID
+    /// The exact `iss` of the tokens; several entries may have it where `required_claims` or
+    /// `tenant_values` tell them apart. Its metadata and keys are found by discovery (RFC 8414, OpenID
     /// Connect Discovery).
     #[schemars(length(min = 1))]
     pub(crate) issuer: Option<String>,
@@ -60,6 +61,19 @@ pub(crate) struct RawIssuer {
     /// of a tenant, and the issuer speaks for all of them.
     #[schemars(extend("minProperties" = 1))]
     pub(crate) tenant_values: Option<BTreeMap<String, String>>,
+
+    /// Claims that a token must carry for this entry to be meant: JSON pointers and their exact texts.
+    /// They tell apart entries of one `issuer`, of which a token must match exactly one.
+    #[schemars(extend("propertyNames" = {
+        "pattern": ClaimPointer::PATTERN,
+        "x-expected": "a JSON pointer to a claim, such as `/org_id`",
+    }))]
+    pub(crate) required_claims: BTreeMap<String, String>,
+
+    /// Whether the gateway's metadata names the issuer to everybody who asks, so that clients find it.
+    /// What a tenant's own is called is nobody else's business.
+    #[schemars(extend("x-default" = "`true` at the top level, `false` below a tenant"))]
+    pub(crate) advertised: Option<bool>,
 
     /// A JSON pointer to the claim that names the person.
     pub(crate) subject_claim: ClaimPointer,
@@ -107,6 +121,8 @@ impl Default for RawIssuer {
             tenant: None,
             tenant_claim: None,
             tenant_values: None,
+            required_claims: BTreeMap::new(),
+            advertised: None,
             subject_claim: ClaimPointer::of_static("/sub"),
             actor_claim: None,
             groups_claim: None,

@@ -42,6 +42,11 @@ macro_rules! limits {
             /// Reports each limit of the file at `at` that is out of its range.
             pub(crate) fn check(&self, at: &At, checker: &mut Checker<'_>) -> Limits {
                 $(checker.range(&at.key(stringify!($name)), self.$name, $min, $max);)+
+                self.checked()
+            }
+
+            /// The same in the units of the checked configuration.
+            pub(crate) fn checked(&self) -> Limits {
                 Limits { $($name: self.$name.checked()),+ }
             }
         }
@@ -88,6 +93,14 @@ limits! {
     /// connections of all.
     streams_per_principal_max: Count => usize = count(64), count(1) => count(100_000);
 
+    /// Calls of one tenant under way at a time, streams among them, so that one tenant cannot use up
+    /// the connections of all: half of them. A tenant's `limits.calls_max` says it for that tenant.
+    calls_per_tenant_max: Count => usize = count(5_000), count(1) => count(1_000_000);
+
+    /// Streams that one tenant may have open at a time, so that they leave room for its calls. A
+    /// tenant's `limits.streams_max` says it for that tenant.
+    streams_per_tenant_max: Count => usize = count(2_500), count(1) => count(1_000_000);
+
     /// One message of an upstream. It is held in memory as a whole while it is checked.
     answer_bytes_max: ByteSize => u64 = mib(16), bytes(256) => gib(1);
 
@@ -103,8 +116,8 @@ limits! {
     /// takes longer is down for everybody who waits.
     connect_timeout: Timespan => Duration = secs(5), ms(10) => mins(5);
 
-    /// Child processes of one upstream at a time: sessions of different principals never share one,
-    /// and each costs the memory of an interpreter.
+    /// Child processes of one upstream for one tenant at a time: sessions of different principals never
+    /// share one, and each costs the memory of an interpreter.
     sessions_stdio_max: Count => usize = count(64), count(1) => count(10_000);
 
     /// A session that nobody uses. Ending it frees its child process; clients open a new one
@@ -149,5 +162,71 @@ impl RawUpstreamLimits {
                 .unwrap_or(all.session_idle_timeout),
             ..*all
         }
+    }
+}
+
+/// Limits of one tenant; what is not given is as in `limits`. An upstream's own limits come before
+/// these.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "TenantLimits")]
+pub(crate) struct RawTenantLimits {
+    /// Calls under way at a time, streams among them. A call more is refused.
+    #[schemars(extend("x-default" = "`limits.calls_per_tenant_max`"))]
+    pub(crate) calls_max: Option<Count>,
+    /// Streams open at a time. A stream more is refused.
+    #[schemars(extend("x-default" = "`limits.streams_per_tenant_max`"))]
+    pub(crate) streams_max: Option<Count>,
+    /// Streams of one principal.
+    pub(crate) streams_per_principal_max: Option<Count>,
+    /// One message of an upstream.
+    pub(crate) answer_bytes_max: Option<ByteSize>,
+    /// From the request to the end of the answer.
+    pub(crate) call_timeout: Option<Timespan>,
+    /// A stream on which neither side sends anything.
+    pub(crate) stream_idle_timeout: Option<Timespan>,
+    /// From asking for a connection to an upstream to having it.
+    pub(crate) connect_timeout: Option<Timespan>,
+    /// Child processes of one upstream at a time.
+    pub(crate) sessions_stdio_max: Option<Count>,
+    /// A session that nobody uses.
+    pub(crate) session_idle_timeout: Option<Timespan>,
+}
+
+impl RawTenantLimits {
+    /// The limits of the whole gateway with those of one tenant laid over them.
+    pub(crate) fn over(&self, all: &RawLimits) -> RawLimits {
+        RawLimits {
+            calls_per_tenant_max: self.calls_max.unwrap_or(all.calls_per_tenant_max),
+            streams_per_tenant_max: self.streams_max.unwrap_or(all.streams_per_tenant_max),
+            streams_per_principal_max: self
+                .streams_per_principal_max
+                .unwrap_or(all.streams_per_principal_max),
+            answer_bytes_max: self.answer_bytes_max.unwrap_or(all.answer_bytes_max),
+            call_timeout: self.call_timeout.unwrap_or(all.call_timeout),
+            stream_idle_timeout: self.stream_idle_timeout.unwrap_or(all.stream_idle_timeout),
+            connect_timeout: self.connect_timeout.unwrap_or(all.connect_timeout),
+            sessions_stdio_max: self.sessions_stdio_max.unwrap_or(all.sessions_stdio_max),
+            session_idle_timeout: self
+                .session_idle_timeout
+                .unwrap_or(all.session_idle_timeout),
+            ..*all
+        }
+    }
+
+    /// Reports each limit at `at` that is out of its range; gives all limits of the tenant, laid
+    /// over those of the gateway.
+    pub(crate) fn check(&self, all: &RawLimits, at: &At, checker: &mut Checker<'_>) -> Limits {
+        let limits = self.over(all);
+        // Two have shorter names here than in the limits of the gateway.
+        let (min, max) = (count(1), count(1_000_000));
+        checker.range(&at.key("calls_max"), limits.calls_per_tenant_max, min, max);
+        checker.range(
+            &at.key("streams_max"),
+            limits.streams_per_tenant_max,
+            min,
+            max,
+        );
+        limits.check(at, checker)
     }
 }

@@ -53,6 +53,68 @@ fn json_is_a_configuration_too() {
 }
 
 #[test]
+fn each_tenant_has_its_upstreams_limits_policies_and_log() {
+    let config = accepted(
+        "tenants:\n  demo: {}\n  acme:\n    upstreams:\n      files: { stdio: { command: node }, limits: { call_timeout: 5s } }\n    policies: [policies]\n    limits: { calls_max: 3, call_timeout: 9s }\n    audit: { arguments: digest }\nlimits: { streams_per_tenant_max: 7 }\nupstreams:\n  files: { tenants: [demo], http: { url: 'http://127.0.0.1:1' } }\n  time: { tenants: [demo, acme], stdio: { command: node } }\n",
+    );
+    let found: Vec<_> = config
+        .upstreams
+        .values()
+        .map(|u| {
+            let own = if u.is_own { "own" } else { "shared" };
+            format!(
+                "{} {} {own} {}s",
+                u.tenant,
+                u.id,
+                u.limits.call_timeout.as_secs()
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "acme files own 5s",
+            "acme time shared 9s",
+            "demo files shared 300s",
+            "demo time shared 300s"
+        ]
+    );
+    let tenants: Vec<_> = config
+        .tenants
+        .iter()
+        .map(|(id, t)| (id.as_str(), t))
+        .collect();
+    let [("acme", acme), ("demo", demo)] = tenants[..] else {
+        panic!("{tenants:?}")
+    };
+    assert_eq!(acme.limits.calls_per_tenant_max, 3);
+    assert_eq!(demo.limits.calls_per_tenant_max, 5_000);
+    assert_eq!(acme.limits.streams_per_tenant_max, 7);
+    assert_eq!(acme.audit.arguments, ArgumentsInAudit::Digest);
+    assert_eq!(demo.audit.arguments, ArgumentsInAudit::Full);
+    assert_eq!(acme.audit.dir, config.audit.dir.join("tenants/acme"));
+    assert_eq!(acme.policies, config.policies);
+    assert!(demo.policies.files.is_empty());
+    assert_eq!(config.policy_roots().count(), 2);
+}
+
+#[test]
+fn one_issuer_may_be_for_several_tenants_that_its_tokens_tell_apart() {
+    let config = accepted(
+        "tenants:\n  demo: {}\n  acme:\n    issuers:\n      - { issuer: 'https://a.example.com', required_claims: { /org: a } }\n  globex: {}\nissuers:\n  - { issuer: 'https://a.example.com', tenant: globex, required_claims: { /org: b } }\n  - { issuer: 'https://a.example.com', tenant_claim: /org, tenant_values: { c: demo, d: demo } }\n",
+    );
+    let found: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|issuer| match issuer {
+            Issuer::Embedded(_) => panic!("none is embedded"),
+            Issuer::External(i) => (i.owner.as_ref().map(|o| o.as_str()), i.advertised),
+        })
+        .collect();
+    assert_eq!(found, [(None, true), (None, true), (Some("acme"), false)]);
+}
+
+#[test]
 fn words_that_once_were_truth_values_stay_text() {
     let config = accepted(
         "tenants: { no: {}, on: {}, demo: {} }\n\
@@ -60,7 +122,7 @@ fn words_that_once_were_truth_values_stay_text() {
          upstreams:\n  y: { tenants: [no, on], stdio: { command: off, args: [no] } }\n",
     );
     assert_eq!(config.telemetry.service_name, "yes");
-    let tenants: Vec<_> = config.tenants.iter().map(|t| t.as_str()).collect();
+    let tenants: Vec<_> = config.tenants.keys().map(|t| t.as_str()).collect();
     assert_eq!(tenants, ["demo", "no", "on"]);
 }
 
@@ -71,7 +133,12 @@ fn anchors_and_aliases_share_a_value() {
          \x20 a: { tenants: &t [demo], stdio: { command: node } }\n\
          \x20 b: { tenants: *t, stdio: { command: node } }\n",
     );
-    assert!(config.upstreams.values().all(|u| u.tenants.len() == 1));
+    assert!(
+        config
+            .upstreams
+            .values()
+            .all(|u| u.tenant.as_str() == "demo")
+    );
 }
 
 #[test]

@@ -368,6 +368,86 @@ fn mistakes_of_upstreams_are_explained() {
 }
 
 #[test]
+fn mistakes_of_tenants_are_explained() {
+    let own = |line: &str| format!("tenants:\n  demo:\n    {line}\n");
+    let one_iss = |first: &str, second: &str| {
+        format!(
+            "tenants: {{ demo: {{}}, acme: {{}} }}\nissuers:\n  - {{ issuer: 'https://a.example.com', {first} }}\n  - {{ issuer: 'https://a.example.com', {second} }}\n"
+        )
+    };
+    let cases = [
+        (
+            "an own upstream with tenants",
+            own("upstreams: { mine: { tenants: [demo], stdio: { command: node } } }"),
+        ),
+        (
+            "an own upstream of a shared one's id",
+            "tenants:\n  demo:\n    upstreams: { files: { stdio: { command: node } } }\nupstreams:\n  files:\n    tenants: [demo]\n    stdio: { command: node }\n".to_owned(),
+        ),
+        (
+            "an own upstream that cannot be reached",
+            own("upstreams: { mine: {} }"),
+        ),
+        (
+            "an own issuer that names a tenant",
+            own("issuers: [{ issuer: 'https://a.example.com', tenant: acme }]"),
+        ),
+        ("an own embedded issuer", own("issuers: [{ embedded: true }]")),
+        ("own policies that are not there", own("policies: [policy]")),
+        ("an own limit out of range", own("limits: { calls_max: 0 }")),
+        (
+            "an own limit that tenants have not",
+            own("limits: { connections_max: 10 }"),
+        ),
+        (
+            "a limit of the gateway's name",
+            own("limits: { calls_per_tenant_max: 10 }"),
+        ),
+        ("an own audit folder", own("audit: { dir: elsewhere }")),
+        (
+            "an own size out of range",
+            own("audit: { rotate_bytes: 1B }"),
+        ),
+        ("nobody's tokens", "issuers: []\n".to_owned()),
+        (
+            "one issuer for two tenants, with nothing to tell them apart",
+            one_iss("tenant: demo", "tenant: acme"),
+        ),
+        (
+            "one issuer for two tenants by the same claim and value",
+            one_iss(
+                "tenant: demo, required_claims: { /org: a }",
+                "tenant: acme, required_claims: { /org: a }",
+            ),
+        ),
+        (
+            "one issuer for two tenants by different claims",
+            one_iss(
+                "tenant: demo, required_claims: { /org: a }",
+                "tenant: acme, required_claims: { /team: b }",
+            ),
+        ),
+        (
+            "one issuer with two sources of keys",
+            one_iss(
+                "tenant: demo, required_claims: { /org: a }",
+                "tenant: acme, required_claims: { /org: b }, jwks_url: 'https://b.example.com/keys'",
+            ),
+        ),
+        (
+            "an own issuer that a shared one speaks over",
+            "tenants:\n  demo:\n    issuers: [{ issuer: 'https://a.example.com' }]\nissuers:\n  - issuer: https://a.example.com\n    tenant_claim: /org\n".to_owned(),
+        ),
+        (
+            "a required claim that is no pointer",
+            one_iss("tenant: demo, required_claims: { org: a }", "tenant: acme, required_claims: { /org: b }"),
+        ),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    insta::assert_snapshot!(reports(&cases));
+}
+
+#[test]
 fn mistakes_of_policies_are_explained() {
     let reports = reports(&[
         ("no such folder", "policies: [policy]\n"),

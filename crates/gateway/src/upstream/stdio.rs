@@ -1,6 +1,6 @@
 //! An upstream that the gateway starts: newline-delimited JSON-RPC on its standard streams.
 //!
-//! Processes are never shared between principals: a legacy session has its own, and a modern
+//! Processes are those of one tenant, and are never shared between its principals: a legacy session has its own, and a modern
 //! principal has its own. So what one caller makes a server keep in memory, no other can reach.
 
 mod process;
@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use cardea_domain::{ActorId, Code, Denial, SubjectId, TenantId, UpstreamId};
 use cardea_mcp::{Era, Kind, Message};
-use cardea_registry::StdioServer;
+use cardea_registry::{Entry, StdioServer};
 use http::StatusCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -29,9 +29,10 @@ use crate::{
     world::Limits,
 };
 
-/// All processes of one stdio upstream.
+/// All processes of one stdio upstream of one tenant.
 #[derive(Debug)]
 pub(super) struct StdioUpstream {
+    tenant: TenantId,
     id: UpstreamId,
     server: StdioServer,
     answer_bytes_max: usize,
@@ -78,9 +79,10 @@ const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(1);
 const ENDING_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl StdioUpstream {
-    pub(super) fn new(id: UpstreamId, server: StdioServer, limits: &Limits) -> Self {
+    pub(super) fn new(entry: &Entry, server: StdioServer, limits: &Limits) -> Self {
         Self {
-            id,
+            tenant: entry.tenant().clone(),
+            id: entry.id().clone(),
             server,
             answer_bytes_max: limits.answer_bytes_max,
             processes_max: limits.sessions_stdio_max,
@@ -290,7 +292,7 @@ impl StdioUpstream {
             }
         };
         Process::start(
-            &self.id,
+            (&self.tenant, &self.id),
             &self.server,
             self.answer_bytes_max,
             self.idle_timeout,

@@ -13,6 +13,8 @@ use http::HeaderMap;
 
 use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored};
 use crate::{
+    Tenant,
+    facts::Facts,
     protocol::{Dialect, unknown_method},
     relay::Slot,
     world::{Gateway, World},
@@ -56,7 +58,7 @@ impl Authorised {
         let mut facts = resolved.facts;
         let mut permits = Vec::with_capacity(questions.len());
         for question in questions {
-            match world.policies.decide(question) {
+            match world.decide(question) {
                 Ok(permit) => permits.push(permit),
                 Err(denial) => {
                     let denial = match facts.action {
@@ -77,7 +79,7 @@ impl Authorised {
         facts.epoch = Some(first.epoch());
         // Only now: whoever may not call a tool learns nothing of its definition.
         let slot = match mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
-            .and_then(|()| room(gateway, world, &resolved.ask, method, &resolved.principal))
+            .and_then(|()| room(gateway, &facts, &resolved.ask, method, &resolved.principal))
         {
             Ok(slot) => slot,
             Err(denial) => return Err(Refused::new(denial, facts)),
@@ -113,6 +115,10 @@ impl Authorised {
 
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    pub(crate) fn tenant(&self) -> Option<&Tenant> {
+        self.call.facts().and_then(|facts| facts.tenant.as_deref())
     }
 
     pub(crate) fn known(&self) -> &Known {
@@ -173,38 +179,28 @@ fn mirrored(ask: &Ask, headers: &HeaderMap, known: &Known, dialect: Dialect) -> 
     }
 }
 
-/// Any request may be answered by a stream, so a principal with too many is refused before the
-/// call has an effect, not when the stream begins. What always is a stream takes its place here.
+/// Any request may be answered by a stream, so a principal or tenant with too many is refused before
+/// the call has an effect, not when the stream begins. What always is a stream takes its place here.
 fn room(
     gateway: &Gateway,
-    world: &World,
+    facts: &Facts,
     ask: &Ask,
     method: Option<&'static Method>,
     principal: &Principal,
 ) -> Result<Option<Slot>, Denial> {
-    let max = world.limits.streams_per_principal_max;
-    let full = || {
-        Denial::new(Code::Overloaded, format!("{max} streams are open already"))
-            .help("close a stream first")
+    let Some(tenant) = &facts.tenant else {
+        return Err(Denial::new(Code::Internal, "the call could not be decided"));
+    };
+    let always = match ask {
+        Ask::Stream => true,
+        Ask::Message(_) => method.is_some_and(|m| m.target == TargetSource::Filter),
+        Ask::End => false,
     };
     match ask {
-        Ask::Stream => gateway
-            .streams
-            .reserve(principal, max)
-            .map(Some)
-            .ok_or_else(full),
-        Ask::Message(_) if method.is_some_and(|m| m.target == TargetSource::Filter) => gateway
-            .streams
-            .reserve(principal, max)
-            .map(Some)
-            .ok_or_else(full),
+        _ if always => gateway.streams.reserve(principal, tenant).map(Some),
         Ask::Message(message) if message.kind() == Kind::Request => {
-            if gateway.streams.open(principal) < max {
-                Ok(None)
-            } else {
-                Err(full())
-            }
+            gateway.streams.check(principal, tenant).map(|()| None)
         }
-        Ask::Message(_) | Ask::End => Ok(None),
+        Ask::Stream | Ask::Message(_) | Ask::End => Ok(None),
     }
 }

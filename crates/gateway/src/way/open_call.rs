@@ -43,7 +43,7 @@ impl OpenCall {
         gateway: &Arc<Gateway>,
         facts: Box<Facts>,
     ) -> Result<Self, Box<Refused>> {
-        let durable = match gateway.ledger.append(&facts.intent()) {
+        let durable = match gateway.ledger_of(&facts).append(&facts.intent()) {
             Ok(pending) => pending.durable().await,
             Err(unavailable) => Err(unavailable),
         };
@@ -54,7 +54,7 @@ impl OpenCall {
     }
 
     fn new(gateway: &Arc<Gateway>, facts: Box<Facts>, intent: Intent) -> Self {
-        gateway.metrics.call_opened();
+        gateway.metrics.call_opened(&facts);
         Self {
             gateway: Arc::clone(gateway),
             facts: Some(facts),
@@ -89,7 +89,11 @@ impl OpenCall {
                 "the call was closed twice",
             ));
         };
-        let receipt = match self.gateway.ledger.append(&facts.outcome(outcome)) {
+        let receipt = match self
+            .gateway
+            .ledger_of(&facts)
+            .append(&facts.outcome(outcome))
+        {
             Ok(pending) => pending.durable().await,
             Err(unavailable) => Err(unavailable),
         };
@@ -116,7 +120,7 @@ impl OpenCall {
         };
         let pending = self
             .gateway
-            .ledger
+            .ledger_of(facts)
             .append(&facts.server_request(method, denial, bytes))
             .map_err(Denial::from)?;
         pending.durable().await.map_err(Denial::from)
@@ -134,11 +138,11 @@ impl Drop for OpenCall {
         };
         if self
             .gateway
-            .ledger
+            .ledger_of(&facts)
             .append(&facts.outcome(&outcome))
             .is_err()
         {
-            tracing::error!(call = %facts.call, "an abandoned call could not be recorded");
+            tracing::error!(tenant = facts.tenant_name(), call = %facts.call, "an abandoned call could not be recorded");
         }
         self.gateway.metrics.call_closed(&facts, &outcome);
         self.gateway.trace(&facts, &outcome);

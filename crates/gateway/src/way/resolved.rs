@@ -1,6 +1,6 @@
 //! Third station: a message of a principal to an upstream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cardea_domain::{Code, Denial, Principal, UpstreamId};
@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::{Identified, Refused, received::too_large};
-use crate::{facts::Facts, trace::TraceContext, world::World};
+use crate::{Tenant, facts::Facts, tenant::Place, trace::TraceContext, world::World};
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -59,8 +59,14 @@ impl Resolved {
             received.facts,
             received.worker,
         );
-        // Known before the body is read, so that a refused body is recorded with its sender.
+        // Known before the body is read, so that a refused body is recorded with its sender, in
+        // its tenant's log, and takes its tenant's room.
         facts.principal = confirmed.principal(RunHints::default(), now_ms).ok();
+        facts.tenant = world.tenants.get(confirmed.tenant()).map(Arc::clone);
+        match enter(facts.tenant.as_deref()) {
+            Ok(place) => facts.place = Some(place),
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        }
         let ask = match read(world, &head, body).await {
             Ok(ask) => ask,
             Err(denial) => return Err(Refused::new(denial, facts)),
@@ -109,6 +115,16 @@ impl Resolved {
 impl Resolved {
     pub(crate) fn facts_mut(&mut self) -> &mut Facts {
         &mut self.facts
+    }
+}
+
+fn enter(tenant: Option<&Tenant>) -> Result<Place, Denial> {
+    match tenant {
+        Some(tenant) => tenant.enter(),
+        // INVARIANT: tokens name tenants of the same configuration; otherwise it is a mistake of
+        // ours, which denies like any doubt.
+        None => Err(Denial::new(Code::Internal, "the call could not be decided")
+            .detail("the tenant is not there")),
     }
 }
 

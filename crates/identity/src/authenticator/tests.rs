@@ -1,3 +1,5 @@
+mod tenants;
+
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{ActorId, Code, KeyBinding, RunSource, SubjectId, TenantId};
@@ -5,7 +7,7 @@ use cardea_domain::{ActorId, Code, KeyBinding, RunSource, SubjectId, TenantId};
 use super::*;
 use crate::{
     ClaimPaths, Confirmed, EmbeddedIssuer, Fetcher, KeySource, MintRequest, RunHints, SigningKeys,
-    TenantRule,
+    TenantRule, verified::IdleRun,
 };
 
 const NOW_MS: u64 = 1_800_000_000_000;
@@ -33,6 +35,7 @@ fn settings(keys: &Arc<SigningKeys>) -> IssuerSettings {
         claims: ClaimPaths::default(),
         typ: Some("at+jwt".into()),
         scopes: Vec::new(),
+        required: Vec::new(),
     }
 }
 
@@ -44,12 +47,17 @@ fn house(change: impl FnOnce(&mut IssuerSettings)) -> House {
     let mut settings = settings(&keys);
     change(&mut settings);
     House {
-        authenticator: Authenticator::new(vec![settings], clock.clone()),
+        authenticator: authenticator(vec![settings], &clock),
         issuer,
         keys,
         clock,
         _folder: folder,
     }
+}
+
+fn authenticator(entries: Vec<IssuerSettings>, clock: &Clock) -> Authenticator {
+    let issuer = TrustedIssuer::new(entries, clock, None).unwrap();
+    Authenticator::new([Arc::new(issuer)], clock.clone(), None)
 }
 
 fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {

@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    DpopSettings, RunHints,
-    claims::Claims,
-    verified::{IdleRun, Known},
+    ClaimPaths, DpopSettings, Fetcher, IssuerSettings, KeySource, RunHints, TenantRule,
+    TrustedIssuer, claims::Claims, verified::Known,
 };
 
 const NOW_S: u64 = 1_800_000_000;
@@ -24,6 +23,26 @@ fn holders(required: Option<RequiredBinding>) -> Holders {
     let acme = TenantId::parse("acme").unwrap();
     let required = required.map(|required| (acme, required));
     Holders::new(Arc::new(dpop), required.into_iter().collect(), clock)
+}
+
+/// Nobody whose tokens matter here.
+fn issuer() -> Arc<TrustedIssuer> {
+    let entry = IssuerSettings {
+        issuer: "https://id.example.com".into(),
+        keys: KeySource::Discovery {
+            urls: Vec::new(),
+            fetcher: Fetcher::new(None).unwrap(),
+        },
+        algorithms: Vec::new(),
+        audiences: Vec::new(),
+        tenant: TenantRule::Fixed(TenantId::parse("acme").unwrap()),
+        required: Vec::new(),
+        claims: ClaimPaths::default(),
+        typ: None,
+        scopes: Vec::new(),
+    };
+    let clock = Clock::manual(NOW_S * 1000);
+    Arc::new(TrustedIssuer::new(vec![entry], &clock, None).unwrap())
 }
 
 fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
@@ -44,13 +63,13 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
     };
     Verified(Arc::new(Known {
         claims,
-        issuer: 0,
+        issuer: issuer(),
         keys_epoch: 1,
         required_scopes: Vec::new(),
         extra_audiences: Vec::new(),
         sha256: [0; 32],
         short: "0".into(),
-        idle: IdleRun::default(),
+        idle: Arc::default(),
     }))
 }
 

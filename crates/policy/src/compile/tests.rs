@@ -224,3 +224,92 @@ fn every_action_is_in_the_schema_with_the_groups_that_the_entities_say() {
         assert_eq!(in_schema, in_question, "{id}");
     }
 }
+
+fn file(name: &str, text: &str) -> PolicyFile {
+    PolicyFile {
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+/// The names that a policy of `acme` may use: the tenant, and what exists for it.
+fn acme() -> (TenantId, KnownNames) {
+    let known = KnownNames {
+        tenants: vec!["acme".into()],
+        upstreams: vec!["files".into()],
+    };
+    (TenantId::parse("acme").unwrap(), known)
+}
+
+#[test]
+fn a_tenants_set_is_the_shared_policies_and_its_own_and_a_forbid_of_either_wins() {
+    let shared = file(
+        "shared.cedar",
+        r#"@id("all") permit(principal, action, resource);
+           @id("no-delete") forbid(principal, action, resource == Cardea::Tool::"files/delete");"#,
+    );
+    let own = file(
+        "own.cedar",
+        r#"@id("own-all") permit(principal in Cardea::Tenant::"acme", action, resource);
+           @id("no-move") forbid(principal, action, resource == Cardea::Tool::"files/move");"#,
+    );
+    let shared = Shared::compile(&[shared], &known()).unwrap();
+    let (tenant, known) = acme();
+    let policies = shared.with_own(&tenant, &[own], &known, 1).unwrap();
+    let without = shared.with_own(&tenant, &[], &known, 1).unwrap();
+    let ada = principal("acme", "ada", "bot", &[]);
+    let permit = call(&policies, &ada, "files", "read").unwrap();
+    assert_eq!(permit.policies(), [Arc::from("all"), Arc::from("own-all")]);
+    assert!(call(&policies, &ada, "files", "delete").is_err());
+    assert!(call(&policies, &ada, "files", "move").is_err());
+    assert!(call(&without, &ada, "files", "move").is_ok());
+    assert_eq!((policies.len(), without.len(), shared.len()), (4, 2, 2));
+}
+
+#[test]
+fn a_tenants_own_policies_speak_of_that_tenant_alone() {
+    let shared = Shared::compile(&[], &known()).unwrap();
+    let (tenant, known) = acme();
+    for literal in [
+        r#"principal in Cardea::Tenant::"globex""#,
+        r#"principal == Cardea::Subject::"globex/eve""#,
+        r#"principal in Cardea::Group::"globex/admins""#,
+        r#"principal.actor == Cardea::Actor::"globex/bot""#,
+        r#"principal in Cardea::Tenant::"nobody""#,
+    ] {
+        let text = format!("permit(principal, action, resource) when {{ {literal} }};");
+        let found = shared
+            .with_own(&tenant, &[file("own.cedar", &text)], &known, 1)
+            .unwrap_err();
+        assert_eq!(found.len(), 1, "{literal}: {found:?}");
+        assert!(
+            found[0].message.contains("is not of the tenant `acme`"),
+            "{found:?}"
+        );
+        assert!(found[0].span.is_some());
+    }
+    let elsewhere = r#"permit(principal, action, resource in Cardea::Upstream::"time");"#;
+    let found = shared
+        .with_own(&tenant, &[file("own.cedar", elsewhere)], &known, 1)
+        .unwrap_err();
+    assert!(
+        found[0].message.contains("unknown upstream `time`"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_id_is_used_once_among_the_shared_policies_and_a_tenants_own() {
+    let text = r#"@id("all") permit(principal, action, resource);"#;
+    let shared = Shared::compile(&[file("shared.cedar", text)], &known()).unwrap();
+    let (tenant, known) = acme();
+    let found = shared
+        .with_own(&tenant, &[file("own.cedar", text)], &known, 1)
+        .unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0]
+            .message
+            .contains("`all` is used twice; the other is in shared.cedar")
+    );
+}

@@ -31,8 +31,11 @@ fn run(stage: &Stage, args: &[&str]) -> Ended {
     run_in(stage.gateway.folder(), &args)
 }
 
+/// The one file of the tenant's log.
 fn file(stage: &Stage) -> PathBuf {
+    let folder = audit_folder(&stage.gateway, Some(TENANT));
     let mut files = audit_files(&stage.gateway);
+    files.retain(|file| file.starts_with(&folder));
     assert_eq!(files.len(), 1);
     files.remove(0)
 }
@@ -40,27 +43,53 @@ fn file(stage: &Stage) -> PathBuf {
 #[tokio::test]
 async fn a_whole_log_is_ok_and_counted() {
     let stage = with_records().await;
-    let ended = run(&stage, &["audit", "verify"]).succeeded();
-    let count = stage.records().len();
-    assert!(
-        ended
-            .out
-            .contains(&format!("ok: {count} records in 1 files")),
-        "{}",
-        ended.out
-    );
-    assert!(
-        ended.out.contains("intents without an outcome: 0"),
-        "{}",
-        ended.out
-    );
-    let last = stage.records().pop().unwrap();
-    assert!(
-        ended.out.contains(last["hash"].as_str().unwrap()),
-        "{}",
-        ended.out
-    );
-    assert_eq!(ended.err, "");
+    let all = run(&stage, &["audit", "verify"]).succeeded();
+    let of_tenant = run(&stage, &["audit", "verify", "--tenant", TENANT]).succeeded();
+    let told = |tenant: Option<&str>| {
+        let records = records_in(&stage.gateway, tenant);
+        let owner = tenant.map_or("gateway".to_owned(), |t| format!("tenant {t}"));
+        let (count, last) = (records.len(), records.last().unwrap());
+        let (seq, hash) = (&last["seq"], last["hash"].as_str().unwrap());
+        let times = format!(
+            "{} to {}",
+            records[0]["time"].as_str().unwrap(),
+            last["time"].as_str().unwrap()
+        );
+        format!(
+            "{owner}:\nok: {count} records in 1 files, {times}\nlast: record {seq} with hash {hash}\n\
+             intents without an outcome: 0\n"
+        )
+    };
+    assert_eq!(all.out, told(None) + &told(Some(TENANT)));
+    assert_eq!(of_tenant.out, told(Some(TENANT)));
+    assert_eq!((all.err.as_str(), of_tenant.err.as_str()), ("", ""));
+}
+
+#[tokio::test]
+async fn an_auditor_needs_the_folder_and_no_configuration() {
+    let stage = with_records().await;
+    let folder = audit_folder(&stage.gateway, None);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let here = run(&stage, &["audit", "verify"]).succeeded().out;
+    let folder = folder.to_str().unwrap();
+    let there = run_in(elsewhere.path(), &["audit", "verify", "--dir", folder]);
+    assert_eq!(there.succeeded().out, here);
+    // A tenant's auditor is handed the tenant's folder alone.
+    let own = audit_folder(&stage.gateway, Some(TENANT));
+    let own = own.to_str().unwrap();
+    let ended = run_in(elsewhere.path(), &["audit", "tail", "--dir", own, "--json"]).succeeded();
+    assert!(ended.out.contains(r#""tenant":"demo""#), "{}", ended.out);
+    assert!(!ended.out.contains("E_TOKEN_MISSING"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn the_log_of_a_tenant_that_has_none_is_refused_with_those_that_there_are() {
+    let stage = with_records().await;
+    let ended = run(&stage, &["audit", "verify", "--tenant", "dmeo"]);
+    assert_eq!(ended.status, 1);
+    for word in ["no log of the tenant `dmeo`", "gateway, tenant demo"] {
+        assert!(ended.err.contains(word), "{}", ended.err);
+    }
 }
 
 #[tokio::test]
@@ -127,7 +156,9 @@ async fn a_missing_file_in_the_middle_is_noticed() {
     for n in 0..40 {
         stage.call(&tool_call(n, json!({}))).await;
     }
-    let files = audit_files(&stage.gateway);
+    let folder = audit_folder(&stage.gateway, Some(TENANT));
+    let mut files = audit_files(&stage.gateway);
+    files.retain(|file| file.starts_with(&folder));
     assert!(files.len() > 3, "{files:?}");
     run(&stage, &["audit", "verify"]).succeeded();
     fs::remove_file(&files[1]).unwrap();
@@ -166,9 +197,8 @@ async fn tail_prints_the_newest_last_one_line_each() {
 #[tokio::test]
 async fn tail_as_json_prints_the_records_as_they_stand_in_the_log() {
     let stage = with_records().await;
-    let printed = run(&stage, &["audit", "tail", "--json", "-n", "1000"])
-        .succeeded()
-        .out;
+    let args = ["audit", "tail", "--tenant", TENANT, "--json", "-n", "1000"];
+    let printed = run(&stage, &args).succeeded().out;
     assert_eq!(printed, fs::read_to_string(file(&stage)).unwrap());
 }
 

@@ -106,7 +106,10 @@ async fn records_are_counted_and_the_log_is_said_to_be_writable() {
         metric(&stage.gateway, "cardea_audit_records_total", &[]).await,
         written
     );
-    assert_eq!(metric(&stage.gateway, "cardea_audit_ok", &[]).await, 1.0);
+    for log in [r#"tenant="""#, r#"tenant="demo""#] {
+        let ok = metric(&stage.gateway, "cardea_audit_ok", &[log]).await;
+        assert_eq!(ok, 1.0, "{log}");
+    }
 }
 
 #[tokio::test]

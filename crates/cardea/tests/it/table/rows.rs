@@ -3,23 +3,23 @@
 use crate::support::{Value, json};
 
 /// One method of the protocol, or one other thing that a client can send.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// The method, or a word in its place for what has none.
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
     /// `params` of the message; in the modern era its metadata is added.
-    pub(super) params: &'static str,
+    pub(crate) params: &'static str,
     /// What it becomes in the legacy era when it is permitted.
-    pub(super) legacy: Fate,
+    pub(crate) legacy: Fate,
     /// What it becomes in the modern era when it is permitted.
-    pub(super) modern: Fate,
+    pub(crate) modern: Fate,
     /// Whether an intent is recorded before it goes upstream.
-    pub(super) intent: bool,
+    pub(crate) intent: bool,
 }
 
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Request,
     Notification,
     /// A response to a request of the server.
@@ -30,7 +30,7 @@ pub(super) enum Shape {
 
 /// What becomes of something that the policies permit.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// 200, a result, recorded as `result`.
     Result,
     /// 202 without a body, recorded as `accepted`.
@@ -93,7 +93,7 @@ const fn modern(row: Row) -> Row {
 pub(super) const OTHERS: [&str; 5] = ["GET", "DELETE", "response", "acme/do", "notifications/acme"];
 
 /// Every row runs in both eras with every token.
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     legacy(tells(
         "initialize",
         r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#,
@@ -168,7 +168,7 @@ pub(super) const ROWS: &[Row] = &[
 
 impl Row {
     /// The body of the row's message.
-    pub(super) fn message(&self, id: &str, is_modern: bool) -> Value {
+    pub(crate) fn message(&self, id: &str, is_modern: bool) -> Value {
         if self.shape == Shape::Response {
             return json!({ "jsonrpc": "2.0", "id": id, "result": {} });
         }

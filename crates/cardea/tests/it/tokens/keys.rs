@@ -3,11 +3,12 @@
 //! Where hours have to pass, the identity room is asked directly, with a clock that the test turns; its fetches are
 //! real ones all the same.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{Clock, Code, TenantId};
 use cardea_identity::{
     Algorithm, Authenticator, ClaimPaths, Fetcher, IssuerSettings, KeySource, TenantRule,
+    TrustedIssuer,
 };
 use cardea_testkit::identity_provider::{IdentityProvider, Key};
 use futures_util::future::join_all;
@@ -202,9 +203,14 @@ impl Desk {
             claims: ClaimPaths::default(),
             typ: Some("at+jwt".into()),
             scopes: Vec::new(),
+            required: Vec::new(),
         };
         Self {
-            authenticator: Authenticator::new(vec![settings], clock.clone()),
+            authenticator: Authenticator::new(
+                TrustedIssuer::new(vec![settings], &clock, None).map(Arc::new),
+                clock.clone(),
+                None,
+            ),
             idp,
             clock,
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cardea_domain::{Denial, UpstreamId};
+use cardea_domain::{Denial, TenantId, UpstreamId};
 use cardea_mcp::{Era, Kind, Limits as JsonLimits, Message, Version, meta, method::List, reply};
 use cardea_registry::{Known, StdioServer};
 use parking_lot::Mutex;
@@ -31,6 +31,7 @@ use crate::{
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Process {
+    tenant: TenantId,
     upstream: UpstreamId,
     input: mpsc::Sender<Bytes>,
     routes: Mutex<Routes>,
@@ -61,7 +62,7 @@ const PAGES_MAX: usize = 100;
 impl Process {
     /// Starts the server with a clean environment in a process group of its own.
     pub(super) fn start(
-        upstream: &UpstreamId,
+        (tenant, upstream): (&TenantId, &UpstreamId),
         server: &StdioServer,
         line_bytes_max: usize,
         idle_timeout: Duration,
@@ -89,6 +90,7 @@ impl Process {
         };
         let (input, lines) = mpsc::channel(INPUT_LINES_MAX);
         let process = Arc::new(Self {
+            tenant: tenant.clone(),
             upstream: upstream.clone(),
             input,
             routes: Mutex::default(),
@@ -292,7 +294,7 @@ impl Process {
             match (&mut stdout).take(bound).read_until(b'\n', &mut line).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) if line.len() > line_bytes_max => {
-                    tracing::warn!(upstream = %self.upstream, line_bytes_max, "a line is too long; the server is stopped");
+                    tracing::warn!(tenant = %self.tenant, upstream = %self.upstream, line_bytes_max, "a line is too long; the server is stopped");
                     break;
                 }
                 Ok(_) => self.line(&line).await,
@@ -313,7 +315,7 @@ impl Process {
         let message = match parse(Bytes::copy_from_slice(line)) {
             Ok(message) => message,
             Err(error) => {
-                tracing::debug!(upstream = %self.upstream, %error, "a line on stdout is not a message");
+                tracing::debug!(tenant = %self.tenant, upstream = %self.upstream, %error, "a line on stdout is not a message");
                 return;
             }
         };
@@ -333,7 +335,7 @@ impl Process {
                 let _ = self.input.try_send(refusal.into());
             }
             Route::Nowhere(why) => {
-                tracing::debug!(upstream = %self.upstream, why, "a message was dropped");
+                tracing::debug!(tenant = %self.tenant, upstream = %self.upstream, why, "a message was dropped");
             }
         }
     }
@@ -352,7 +354,7 @@ impl Process {
                 Ok(_) => {
                     let text = String::from_utf8_lossy(&line);
                     let text = text.trim_end();
-                    tracing::debug!(upstream = %self.upstream, stderr = text);
+                    tracing::debug!(tenant = %self.tenant, upstream = %self.upstream, stderr = text);
                     let mut words = self.last_words.lock();
                     if words.len() + text.len() > LAST_WORDS_MAX {
                         words.clear();
@@ -394,7 +396,7 @@ impl Process {
         self.stop.cancel();
         self.routes.lock().end();
         end(&mut child, group).await;
-        tracing::info!(upstream = %self.upstream, wanted, ran_ms = started.elapsed().as_millis(), "a server process ended");
+        tracing::info!(tenant = %self.tenant, upstream = %self.upstream, wanted, ran_ms = started.elapsed().as_millis(), "a server process ended");
         on_exit(started.elapsed(), wanted);
         self.over.cancel();
     }

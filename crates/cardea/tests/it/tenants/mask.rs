@@ -1,0 +1,73 @@
+//! What is random by design, taken out of answers and records: call ids, sealed texts, times, process ids.
+
+use crate::support::Value;
+
+/// A text of an answer or a record, with the gateway's address and everything random replaced.
+pub(super) fn mask(text: &str, gateway: &str) -> String {
+    let text = text.replace(gateway, "<gateway>");
+    let text = without_uuids(&text);
+    let lines = text
+        .split('\n')
+        .map(|line| match line.strip_prefix("id: ") {
+            Some(_) => "id: <sealed>".to_owned(),
+            None => without_pids(line),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A record without its time, its place in time, and its hashes.
+pub(super) fn record(mut record: Value, gateway: &str) -> String {
+    for member in ["time", "prev", "hash", "total_us", "upstream_us"] {
+        record.as_object_mut().unwrap().remove(member);
+    }
+    mask(&record.to_string(), gateway)
+}
+
+/// Replaces what looks like a UUID (RFC 9562 section 4).
+fn without_uuids(text: &str) -> String {
+    let is_uuid = |part: &str| {
+        part.len() == 36
+            && part.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        match rest.get(..36).filter(|part| is_uuid(part)) {
+            Some(uuid) => {
+                out.push_str("<uuid>");
+                rest = &rest[uuid.len()..];
+            }
+            None => {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    out
+}
+
+/// Replaces the process ids that the scripted server tells.
+fn without_pids(line: &str) -> String {
+    const PID: &str = r#"\"pid\": "#;
+    let mut parts = line.split(PID);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        out.push_str(PID);
+        out.push_str("<pid>");
+        out.push_str(rest);
+    }
+    out
+}
+
+#[test]
+fn what_is_random_is_masked_and_nothing_else() {
+    let text = "401\nid: abc\n{\"call\":\"0199aaaa-0000-7000-8000-00000000000f\",\"a\":\"\\\"pid\\\": 123}\"} at 127.0.0.1:5";
+    assert_eq!(
+        mask(text, "127.0.0.1:5"),
+        "401\nid: <sealed>\n{\"call\":\"<uuid>\",\"a\":\"\\\"pid\\\": <pid>}\"} at <gateway>"
+    );
+}
