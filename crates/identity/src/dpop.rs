@@ -159,8 +159,7 @@ impl Dpop {
     /// A nonce for the next proofs, for the `DPoP-Nonce` header.
     #[must_use]
     pub fn nonce(&self) -> String {
-        // Later than the beginning: one from before it would not tell when the proof was made.
-        self.nonces.issue(self.clock.unix_s().max(self.began_s + 1))
+        self.nonces.issue(self.clock.unix_s())
     }
 
     /// Checks that `proof`, the value of the one `DPoP` header, is for this request and is new.
@@ -262,10 +261,10 @@ impl Dpop {
         now_s: u64,
     ) -> Result<bool, ProofError> {
         // One that is wrong is never ignored: the client means to use ours.
-        let issued_s = match claims.nonce.as_deref() {
+        let issued = match claims.nonce.as_deref() {
             Some(nonce) => {
-                let issued = self.nonces.issued_s(nonce);
-                let good = issued.filter(|issued| nonces::is_good(*issued, now_s));
+                let issued = self.nonces.open(nonce);
+                let good = issued.filter(|issued| nonces::is_good(issued.at_s, now_s));
                 Some(good.ok_or(ProofError::NonceNeeded)?)
             }
             None => None,
@@ -273,12 +272,12 @@ impl Dpop {
         // An access token could be sent again with a proof that was used before this memory began.
         // A code or a refresh token is good for one use anyway.
         let is_remembered = iat_s > self.began_s + SKEW_S
-            || issued_s.is_some_and(|issued| issued > self.began_s)
+            || issued.is_some_and(|issued| issued.is_own)
             || request.token.is_none();
-        if !is_remembered || (self.settings.require_nonce && issued_s.is_none()) {
+        if !is_remembered || (self.settings.require_nonce && issued.is_none()) {
             return Err(ProofError::NonceNeeded);
         }
-        Ok(issued_s.is_some_and(|issued| nonces::is_due(issued, now_s)))
+        Ok(issued.is_some_and(|issued| nonces::is_due(issued.at_s, now_s)))
     }
 }
 

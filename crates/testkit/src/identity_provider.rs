@@ -52,6 +52,8 @@ struct State {
     keys: Vec<Value>,
     /// The issuer that the metadata names.
     issuer: String,
+    /// Where the metadata say that the keys are, if not where they are.
+    keys_said_at: Option<String>,
     /// What `Cache-Control` says of the key set, in seconds.
     max_age_s: Option<u64>,
     /// Where the key set is said to have moved to.
@@ -84,6 +86,7 @@ impl IdentityProvider {
             state: Mutex::new(State {
                 keys: vec![key.jwk()],
                 issuer: issuer.clone(),
+                keys_said_at: None,
                 max_age_s: None,
                 moved_to: None,
                 is_down: false,
@@ -145,6 +148,11 @@ impl IdentityProvider {
     /// Names another issuer in the metadata.
     pub fn claim_to_be(&self, issuer: &str) {
         issuer.clone_into(&mut self.shared.state.lock().unwrap().issuer);
+    }
+
+    /// Says in the metadata that the keys are there.
+    pub fn say_keys_are_at(&self, url: &str) {
+        self.shared.state.lock().unwrap().keys_said_at = Some(url.to_owned());
     }
 
     /// Sends whoever asks for the key set elsewhere.
@@ -215,7 +223,10 @@ impl Shared {
             _ if state.is_down => Err(StatusCode::SERVICE_UNAVAILABLE),
             _ if is_metadata => Ok(json!({
                 "issuer": state.issuer,
-                "jwks_uri": format!("{}{JWKS_PATH}", self.origin),
+                "jwks_uri": state
+                    .keys_said_at
+                    .clone()
+                    .unwrap_or_else(|| format!("{}{JWKS_PATH}", self.origin)),
             })),
             JWKS_PATH if state.moved_to.is_some() => Err(StatusCode::FOUND),
             JWKS_PATH => Ok(json!({ "keys": state.keys })),

@@ -1,4 +1,4 @@
-//! Nonces that nobody has to remember: the second they were issued in, and a seal over it.
+//! Nonces that nobody has to remember: when they were issued, by which memory, and a seal over both.
 
 use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Salt},
@@ -7,7 +7,20 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Makes nonces and knows its own again.
-pub(super) struct Nonces(hmac::Key);
+pub(super) struct Nonces {
+    key: hmac::Key,
+    /// Tells the nonces of this memory from those of the one before a restart, and of replicas.
+    memory: Option<[u8; MEMORY_BYTES]>,
+}
+
+/// A nonce of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Issued {
+    /// When.
+    pub(super) at_s: u64,
+    /// Whether by this memory: then a proof that carries it was made since it began.
+    pub(super) is_own: bool,
+}
 
 /// A nonce is good for this long: a client keeps one over many requests.
 const LIFE_S: u64 = 300;
@@ -20,6 +33,10 @@ const SKEW_S: u64 = 5;
 
 /// Half a SHA-256, which nobody can guess within a nonce's life.
 const SEAL_BYTES: usize = 16;
+
+const MEMORY_BYTES: usize = 8;
+
+const TIME_BYTES: usize = 8;
 
 struct HmacKey;
 
@@ -43,28 +60,36 @@ impl Nonces {
             // refuse each other's nonces, which clients are used to; a known one must not be.
             let _ = aws_lc_rs::rand::fill(&mut key);
         }
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &key))
+        let mut memory = [0; MEMORY_BYTES];
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            memory: aws_lc_rs::rand::fill(&mut memory).ok().map(|()| memory),
+        }
     }
 
     pub(super) fn issue(&self, now_s: u64) -> String {
-        let time = now_s.to_be_bytes();
-        let mut nonce = time.to_vec();
-        nonce.extend(self.seal(&time));
+        let mut nonce = now_s.to_be_bytes().to_vec();
+        nonce.extend(self.memory.unwrap_or_default());
+        nonce.extend(self.seal(&nonce));
         URL_SAFE_NO_PAD.encode(nonce)
     }
 
-    /// When a nonce was issued; `None` when it is not one of ours.
-    pub(super) fn issued_s(&self, nonce: &str) -> Option<u64> {
-        let mut bytes = [0; 8 + SEAL_BYTES];
+    /// When and by whom a nonce was issued; `None` when it is not one of ours.
+    pub(super) fn open(&self, nonce: &str) -> Option<Issued> {
+        let mut bytes = [0; TIME_BYTES + MEMORY_BYTES + SEAL_BYTES];
         let length = URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).ok()?;
-        let (time, seal) = bytes.split_first_chunk::<8>()?;
+        let (said, seal) = bytes.split_first_chunk::<{ TIME_BYTES + MEMORY_BYTES }>()?;
         let is_ours = length == bytes.len()
-            && aws_lc_rs::constant_time::verify_slices_are_equal(&self.seal(time), seal).is_ok();
-        is_ours.then(|| u64::from_be_bytes(*time))
+            && aws_lc_rs::constant_time::verify_slices_are_equal(&self.seal(said), seal).is_ok();
+        let (time, memory) = said.split_first_chunk::<TIME_BYTES>()?;
+        is_ours.then(|| Issued {
+            at_s: u64::from_be_bytes(*time),
+            is_own: self.memory.is_some_and(|own| own == *memory),
+        })
     }
 
-    fn seal(&self, time: &[u8; 8]) -> Vec<u8> {
-        let tag = hmac::sign(&self.0, time);
+    fn seal(&self, said: &[u8]) -> Vec<u8> {
+        let tag = hmac::sign(&self.key, said);
         tag.as_ref().iter().copied().take(SEAL_BYTES).collect()
     }
 }
@@ -87,23 +112,24 @@ mod tests {
     fn only_an_own_nonce_is_known_and_only_for_its_purpose() {
         let mine = Nonces::new(&[1; 32], "resource");
         let nonce = mine.issue(1000);
-        assert_eq!(mine.issued_s(&nonce), Some(1000));
+        let issued = |is_own| Some(Issued { at_s: 1000, is_own });
+        assert_eq!(mine.open(&nonce), issued(true));
         let replica = Nonces::new(&[1; 32], "resource");
-        assert_eq!(replica.issued_s(&nonce), Some(1000));
+        assert_eq!(replica.open(&nonce), issued(false));
         for other in [
             Nonces::new(&[1; 32], "token"),
             Nonces::new(&[2; 32], "resource"),
         ] {
-            assert_eq!(other.issued_s(&nonce), None);
+            assert_eq!(other.open(&nonce), None);
         }
         for at in 0..nonce.len() {
             let mut changed = nonce.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(mine.issued_s(&changed), None, "{at}");
+            assert_eq!(mine.open(&changed), None, "{at}");
         }
         for wrong in ["", "AAAA", &format!("{nonce}A"), &nonce[1..]] {
-            assert_eq!(mine.issued_s(wrong), None, "{wrong}");
+            assert_eq!(mine.open(wrong), None, "{wrong}");
         }
     }
 

@@ -446,7 +446,7 @@ fn a_restart_forgets_no_proof() {
     let key = Key::new();
     let before = Dpop::new(settings(), &[7; 32], "resource", clock.clone());
     let old_nonce = before.nonce();
-    clock.advance(Duration::from_secs(10));
+    let same_second = Dpop::new(settings(), &[7; 32], "resource", clock.clone());
     let made = |jti: &str, iat_s: u64, nonce: Option<&str>| {
         let mut claims = claims(jti);
         claims["iat"] = iat_s.into();
@@ -456,6 +456,13 @@ fn a_restart_forgets_no_proof() {
         key.sign(&key.header(), &claims)
     };
     let check = |dpop: &Dpop, proof: &str| dpop.check(proof, &key.request());
+    let at_once = made("at once", NOW_S, Some(&old_nonce));
+    check(&before, &at_once).unwrap();
+    assert_eq!(
+        check(&same_second, &at_once).unwrap_err(),
+        ProofError::NonceNeeded
+    );
+    clock.advance(Duration::from_secs(10));
     // The client's clock is ahead by as much as is allowed.
     let plain = made("plain", NOW_S + 15, None);
     let with_nonce = made("nonce", NOW_S + 10, Some(&old_nonce));

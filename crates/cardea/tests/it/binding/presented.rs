@@ -82,7 +82,7 @@ async fn where_nonces_are_required_the_gateway_gives_one_and_takes_no_other() {
     bound
         .refuses("no nonce", call_with(&token, &[&proof(None)]), NONCE)
         .await;
-    for wrong in ["", "guess", "AAAAAGsCzYCLyKyLF8Z3xk9nqzM2rmBS"] {
+    for wrong in ["", "guess", "AAAAAGsCzYCLyKyLF8Z3xk9nqzM2rmBSi8isixfGd8Y"] {
         bound
             .refuses(wrong, call_with(&token, &[&proof(Some(wrong))]), NONCE)
             .await;

@@ -97,6 +97,20 @@ async fn metadata_of_another_issuer_is_not_used() {
 }
 
 #[tokio::test]
+async fn keys_that_could_be_exchanged_on_the_way_are_not_fetched() {
+    for url in ["http://192.0.2.1/jwks", "file:///etc/passwd", "/jwks"] {
+        let idp = IdentityProvider::start().await.unwrap();
+        idp.say_keys_are_at(url);
+        let entry = idp.entry();
+        let finder = Finder::of(idp, entry).await;
+        finder.finds_no_keys(url).await;
+        let told = format!("its `jwks_uri` is `{url}`, which is not `https`");
+        let log = finder.stage.gateway.log();
+        assert!(log.contains(&told), "{url}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_have_moved_are_not_followed() {
     let attacker = IdentityProvider::start().await.unwrap();
     let idp = IdentityProvider::start().await.unwrap();
