@@ -4,18 +4,26 @@
 //! id. Both are encrypted and bound to the principal and the upstream, so the gateway keeps no
 //! table of sessions, any replica can serve any request, and a stolen id is worth nothing to
 //! another principal.
+//!
+//! AES-256-GCM-SIV (RFC 8452), because one key seals for as long as its file lives, by any number
+//! of replicas, and nonces are drawn at random. Under plain GCM two equal nonces give away the key
+//! that authenticates, so that one could seal for anybody; they become likely after some 2^32
+//! seals (NIST SP 800-38D section 8.3), which a busy stream's positions reach. Here the worst that
+//! equal nonces show is that the same text was sealed for the same purpose and principal.
+//!
+//! A sealed text is `version (1 byte), nonce (12), ciphertext, tag (16)` in base64url. What another
+//! version sealed is unknown here, and its session begins anew.
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
-    rand,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cardea_domain::{Principal, UpstreamId};
 use thiserror::Error;
 
 /// Seals and opens texts.
-pub struct Sealer(LessSafeKey);
+pub struct Sealer(RandomizedNonceKey);
 
 /// The key material cannot be used.
 #[derive(Debug, Error)]
@@ -37,6 +45,9 @@ impl KeyType for Aes256 {
     }
 }
 
+/// The first byte of everything that is sealed as described above.
+const VERSION: u8 = 2;
+
 /// Longer texts are refused before anything is decrypted.
 const SEALED_CHARS_MAX: usize = 8 * 1024;
 
@@ -52,11 +63,12 @@ impl Sealer {
         let mut bytes = [0; 32];
         let pseudo_random = Salt::new(HKDF_SHA256, b"cardea").extract(secret);
         pseudo_random
-            .expand(&[b"session and position sealing v1"], Aes256)
+            .expand(&[b"session and position sealing v2"], Aes256)
             .and_then(|okm| okm.fill(&mut bytes))
             .map_err(|_| SealError)?;
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealError)?;
-        Ok(Self(LessSafeKey::new(key)))
+        RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes)
+            .map(Self)
+            .map_err(|_| SealError)
     }
 
     /// Seals `text` for this principal at this upstream; `None` when there is no randomness.
@@ -67,15 +79,10 @@ impl Sealer {
         upstream: &UpstreamId,
         text: &str,
     ) -> Option<String> {
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).ok()?;
         let mut sealed = text.as_bytes().to_vec();
         let aad = Aad::from(binding(purpose, principal, upstream));
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
-            .ok()?;
-        let mut whole = nonce.to_vec();
-        whole.append(&mut sealed);
+        let nonce = self.0.seal_in_place_append_tag(aad, &mut sealed).ok()?;
+        let whole = [&[VERSION][..], nonce.as_ref(), &sealed].concat();
         Some(URL_SAFE_NO_PAD.encode(whole))
     }
 
@@ -91,7 +98,11 @@ impl Sealer {
             return None;
         }
         let mut whole = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, text) = whole.split_at_mut_checked(NONCE_LEN)?;
+        let (version, rest) = whole.split_at_mut_checked(1)?;
+        if *version != [VERSION] {
+            return None;
+        }
+        let (nonce, text) = rest.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let aad = Aad::from(binding(purpose, principal, upstream));
         let text = self.0.open_in_place(nonce, aad, text).ok()?;
@@ -201,6 +212,66 @@ mod tests {
                 let opened = sealer.open(Purpose::Session, other, &files, &sealed);
                 assert_eq!(opened.is_some(), mine == theirs, "{mine} for {theirs}");
             }
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_sealed_text_counts() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        let ada = principal("acme", "ada", "bot");
+        let files = UpstreamId::parse("files").unwrap();
+        let sealed = sealer.seal(Purpose::Session, &ada, &files, "up-1").unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = URL_SAFE_NO_PAD.encode(changed);
+            assert_eq!(
+                sealer.open(Purpose::Session, &ada, &files, &changed),
+                None,
+                "bit {bit}"
+            );
+        }
+        for len in 0..bytes.len() {
+            let cut = URL_SAFE_NO_PAD.encode(&bytes[..len]);
+            assert_eq!(sealer.open(Purpose::Session, &ada, &files, &cut), None);
+        }
+    }
+
+    #[test]
+    fn the_same_text_never_looks_the_same() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        let ada = principal("acme", "ada", "bot");
+        let files = UpstreamId::parse("files").unwrap();
+        let seal = || sealer.seal(Purpose::Session, &ada, &files, "up-1").unwrap();
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn what_the_first_version_sealed_is_unknown() {
+        use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+        let (ada, files) = (
+            principal("acme", "ada", "bot"),
+            UpstreamId::parse("files").unwrap(),
+        );
+        let mut key = [0; 32];
+        Salt::new(HKDF_SHA256, b"cardea")
+            .extract(&[7; 32])
+            .expand(&[b"session and position sealing v1"], Aes256)
+            .and_then(|okm| okm.fill(&mut key))
+            .unwrap();
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).unwrap());
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        // Its first byte was random: also when it is this version's, the text does not open.
+        for first in [0, 1, VERSION, 255] {
+            let mut nonce = [9; NONCE_LEN];
+            nonce[0] = first;
+            let mut text = b"up-1".to_vec();
+            let aad = Aad::from(binding(Purpose::Session, &ada, &files));
+            key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
+                .unwrap();
+            let old = URL_SAFE_NO_PAD.encode([&nonce[..], &text].concat());
+            assert_eq!(sealer.open(Purpose::Session, &ada, &files, &old), None);
         }
     }
 
