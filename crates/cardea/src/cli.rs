@@ -48,6 +48,9 @@ pub(crate) struct TokenArgs {
     /// The agent.
     #[arg(long)]
     pub(crate) actor: String,
+    /// A group of the person's, for policies; can be given several times.
+    #[arg(long = "group", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) groups: Vec<String>,
     /// What the person asked for, recorded with each call.
     #[arg(long, value_name = "TEXT")]
     pub(crate) task: Option<String>,

@@ -24,6 +24,8 @@ pub struct MintRequest {
     pub subject: SubjectId,
     /// The agent.
     pub actor: ActorId,
+    /// The person's groups.
+    pub groups: Vec<String>,
     /// The task, in the person's words.
     pub task: Option<String>,
     /// The keys that it is bound to.
@@ -63,7 +65,9 @@ impl EmbeddedIssuer {
             "exp": now.saturating_add(request.ttl_s),
         });
         if let Some(claims) = claims.as_object_mut() {
+            let groups = (!request.groups.is_empty()).then(|| json!(request.groups));
             let optional = [
+                ("groups", groups),
                 ("task", request.task.as_ref().map(|task| json!(task))),
                 ("cnf", cnf(&request.binding)),
             ];

@@ -233,7 +233,7 @@ impl Default for Setup {
 }
 
 /// Who a token is for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct TokenFor<'a> {
     /// The tenant's id.
     pub tenant: &'a str,
@@ -241,6 +241,8 @@ pub struct TokenFor<'a> {
     pub subject: &'a str,
     /// The agent.
     pub actor: &'a str,
+    /// The person's groups.
+    pub groups: &'a [&'a str],
     /// What the person asked the agent to do.
     pub task: Option<&'a str>,
     /// How long it lives, such as `10m`.
@@ -335,6 +337,9 @@ impl Gateway {
             "--actor",
             request.actor,
         ]);
+        for group in request.groups {
+            command.args(["--group", group]);
+        }
         for (flag, value) in [("--task", request.task), ("--ttl", request.ttl)] {
             if let Some(value) = value {
                 command.args([flag, value]);

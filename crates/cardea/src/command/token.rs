@@ -53,6 +53,7 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<()> {
             tenant,
             subject: SubjectId::parse(&args.subject)?,
             actor: ActorId::parse(&args.actor)?,
+            groups: args.groups.clone(),
             task: args.task.clone(),
             binding: KeyBinding {
                 dpop: args.jkt,

@@ -59,8 +59,8 @@ async fn every_effect_has_its_intent_and_every_answer_its_outcome_after_any_kill
         tenant: TENANT,
         subject: "ada",
         actor: "bot",
-        task: None,
         ttl: Some("12h"),
+        ..TokenFor::default()
     });
     let token = token.await.unwrap();
     let answered = Arc::new(Mutex::new(HashSet::new()));

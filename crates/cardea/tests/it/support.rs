@@ -118,8 +118,7 @@ pub(crate) async fn token_of(
         tenant,
         subject,
         actor,
-        task: None,
-        ttl: None,
+        ..TokenFor::default()
     };
     gateway.token(request).await.unwrap()
 }

@@ -32,7 +32,10 @@ fn settings(keys: &Arc<SigningKeys>) -> IssuerSettings {
             pointer: "/tenant".into(),
             tenants: [("acme".to_owned(), acme)].into(),
         },
-        claims: ClaimPaths::default(),
+        claims: ClaimPaths {
+            groups: Some("/groups".into()),
+            ..ClaimPaths::default()
+        },
         typ: Some("at+jwt".into()),
         scopes: Vec::new(),
         required: Vec::new(),
@@ -65,6 +68,7 @@ fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {
         tenant: TenantId::parse(tenant).unwrap(),
         subject: SubjectId::parse("ada").unwrap(),
         actor: ActorId::parse("bot").unwrap(),
+        groups: vec!["ops".into(), "dev".into(), "ops".into()],
         task: Some("summarise".into()),
         binding: KeyBinding::NONE,
         audience: RESOURCE.into(),
@@ -86,6 +90,8 @@ async fn a_minted_token_names_its_principal_and_each_one_is_a_new_run() {
         assert_eq!(principal.tenant.as_str(), "acme");
         assert_eq!(principal.subject.as_str(), "ada");
         assert_eq!(principal.actor.as_str(), "bot");
+        let groups: Vec<&str> = principal.groups.iter().map(AsRef::as_ref).collect();
+        assert_eq!(groups, ["dev", "ops"]);
         assert_eq!(principal.task.as_deref(), Some("summarise"));
         assert_eq!(principal.run_source, RunSource::Token);
         runs.push(principal.run);

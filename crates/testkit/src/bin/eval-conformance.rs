@@ -105,8 +105,8 @@ async fn measure_through(
             tenant: TENANT,
             subject: "tester",
             actor: ACTOR,
-            task: None,
             ttl: Some("1h"),
+            ..TokenFor::default()
         })
         .await?;
     let shim = shim.start(&gateway.url(UPSTREAM), &token)?;

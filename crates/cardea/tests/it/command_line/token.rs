@@ -71,6 +71,15 @@ fn the_token_says_who_for_how_long_and_for_what() {
     );
     assert_ne!(plain["jti"], claims["jti"]);
     assert!(plain.get("task").is_none());
+    assert!(plain.get("groups").is_none());
+
+    let [_, grouped] = read(
+        desk.run(&with(&["--group", "ops", "--group", "on call"]))
+            .succeeded()
+            .out
+            .trim(),
+    );
+    assert_eq!(grouped["groups"], json!(["ops", "on call"]));
 
     let [_, narrow] = read(
         desk.run(&with(&["--upstream", "files"]))

@@ -16,8 +16,8 @@ async fn short_token(scene: &Scene, ttl: &str) -> String {
         tenant: TENANT,
         subject: "ada",
         actor: "bot",
-        task: None,
         ttl: Some(ttl),
+        ..TokenFor::default()
     };
     scene.gateway.token(request).await.unwrap()
 }
