@@ -47,6 +47,12 @@ pub enum JsonError {
         /// The limit.
         depth_max: usize,
     },
+    /// The message, its body and its `_meta` together have more members than [`MEMBERS_MAX`].
+    #[error("more than {MEMBERS_MAX} members in the envelope at byte {offset}")]
+    TooWide {
+        /// Where the first one too many ends.
+        offset: usize,
+    },
     /// An object has the same key twice.
     #[error("duplicate key at byte {offset}")]
     DuplicateKey {
@@ -78,6 +84,10 @@ pub struct Member {
     /// The whole value.
     pub value: Range<usize>,
 }
+
+/// Members of a message, its body and its `_meta` together: each is looked through for every
+/// lookup, and held as 56 bytes while the message is. Real ones have some twenty.
+pub const MEMBERS_MAX: usize = 4096;
 
 /// Checks `text` and returns the members of its envelope, in the order of their ends.
 ///
@@ -243,7 +253,7 @@ impl Scan<'_> {
             self.blank();
             let start = self.at;
             self.value(depth + 1, self.inside(within, &key))?;
-            self.remember(within, &key, start..self.at);
+            self.remember(within, &key, start..self.at)?;
             self.keys.push(key);
             self.blank();
             match self.peek() {
@@ -279,19 +289,28 @@ impl Scan<'_> {
         }
     }
 
-    fn remember(&mut self, within: Within, key: &Key, value: Range<usize>) {
+    fn remember(
+        &mut self,
+        within: Within,
+        key: &Key,
+        value: Range<usize>,
+    ) -> Result<(), JsonError> {
         let level = match within {
             Within::Root => Level::Top,
             Within::Body => Level::Body,
             Within::Meta => Level::Meta,
-            Within::Other => return,
+            Within::Other => return Ok(()),
         };
+        if self.members.len() >= MEMBERS_MAX {
+            return Err(JsonError::TooWide { offset: self.at });
+        }
         self.members.push(Member {
             level,
             key: key.span.clone(),
             key_escaped: key.escaped,
             value,
         });
+        Ok(())
     }
 
     fn key_bytes(&self, key: &Key) -> &[u8] {
@@ -482,6 +501,30 @@ mod tests {
             Err(JsonError::TooDeep { .. })
         ));
         assert!(check(&"[".repeat(1_000_000), &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn the_width_of_the_envelope_is_bounded_and_that_of_what_it_holds_is_not() {
+        let object = |n: usize| {
+            let members: Vec<String> = (0..n).map(|n| format!("\"k{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let limits = Limits::default();
+        for (before, after) in [
+            ("", ""),
+            (r#"{"params":"#, "}"),
+            (r#"{"error":{"_meta":"#, "}}"),
+        ] {
+            // The members around it count as well.
+            let room = MEMBERS_MAX - before.matches(':').count();
+            assert!(check(&format!("{before}{}{after}", object(room)), &limits).is_ok());
+            assert!(matches!(
+                check(&format!("{before}{}{after}", object(room + 1)), &limits),
+                Err(JsonError::TooWide { .. })
+            ));
+        }
+        let deep = format!(r#"{{"params":{{"arguments":{}}}}}"#, object(20_000));
+        assert_eq!(check(&deep, &limits).unwrap().len(), 2);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Item<'a> {
     pub raw: &'a str,
 }
 
-/// Items on one page; each is a decision, and all of them hold up a worker.
+/// Items on one page; each is a decision.
 pub const ITEMS_MAX: usize = 20_000;
 
 /// Why a list cannot be passed on.
@@ -62,6 +62,90 @@ impl List {
     }
 }
 
+/// A list that is decided on item by item, so that whoever decides can do something else between
+/// two of them.
+#[derive(Debug)]
+pub struct Sieve<'m> {
+    message: &'m Message,
+    list: List,
+    items: std::vec::IntoIter<&'m RawValue>,
+    /// The new array as far as it was decided on.
+    array: Vec<u8>,
+    kept: usize,
+    hidden: usize,
+}
+
+impl<'m> Sieve<'m> {
+    /// The items of `list` in the message's result.
+    ///
+    /// # Errors
+    /// [`ListError`] when there is no such list, or it is too long.
+    pub fn new(message: &'m Message, list: List) -> Result<Self, ListError> {
+        let raw = message.body(list.member()).ok_or(ListError::Unusable)?;
+        let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| ListError::Unusable)?;
+        if items.len() > ITEMS_MAX {
+            return Err(ListError::TooMany);
+        }
+        let mut array = Vec::with_capacity(raw.len());
+        array.push(b'[');
+        Ok(Self {
+            message,
+            list,
+            items: items.into_iter(),
+            array,
+            kept: 0,
+            hidden: 0,
+        })
+    }
+
+    /// Lets `keep` decide on up to `count` items more; tells whether there are others.
+    ///
+    /// # Errors
+    /// [`ListError::Unusable`] at an item on which nobody could decide.
+    pub fn step(
+        &mut self,
+        count: usize,
+        mut keep: impl FnMut(Item<'_>) -> bool,
+    ) -> Result<bool, ListError> {
+        for item in self.items.by_ref().take(count) {
+            let name = name_of(item, self.list.key()).ok_or(ListError::Unusable)?;
+            let is_kept = keep(Item {
+                name: &name,
+                raw: item.get(),
+            });
+            if !is_kept {
+                self.hidden += 1;
+                continue;
+            }
+            if self.kept > 0 {
+                self.array.push(b',');
+            }
+            self.array.extend_from_slice(item.get().as_bytes());
+            self.kept += 1;
+        }
+        Ok(self.items.len() > 0)
+    }
+
+    /// The message with the items that were kept, marked as private to its caller. What was not
+    /// decided on is not in it.
+    #[must_use]
+    pub fn finish(mut self) -> Filtered {
+        self.array.push(b']');
+        let span = self.message.span(Level::Body, self.list.member());
+        let scope = self.message.span(Level::Body, "cacheScope");
+        let mut edits: Vec<_> = [(span, &self.array[..]), (scope, PRIVATE)]
+            .into_iter()
+            .filter_map(|(span, new)| Some((span?, new)))
+            .collect();
+        edits.sort_by_key(|(span, _)| span.start);
+        Filtered {
+            text: json::splice(self.message.text(), &edits),
+            kept: self.kept,
+            hidden: self.hidden + self.items.len(),
+        }
+    }
+}
+
 /// Keeps the items that `keep` accepts and marks the result as private to its caller.
 ///
 /// # Errors
@@ -69,44 +153,11 @@ impl List {
 pub fn filter(
     message: &Message,
     list: List,
-    mut keep: impl FnMut(Item<'_>) -> bool,
+    keep: impl FnMut(Item<'_>) -> bool,
 ) -> Result<Filtered, ListError> {
-    let unusable = ListError::Unusable;
-    let span = message.span(Level::Body, list.member()).ok_or(unusable)?;
-    let raw = message.body(list.member()).ok_or(unusable)?;
-    let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| unusable)?;
-    if items.len() > ITEMS_MAX {
-        return Err(ListError::TooMany);
-    }
-    let mut array = Vec::with_capacity(span.len());
-    let (mut kept, mut hidden) = (0, 0);
-    array.push(b'[');
-    for item in items {
-        let name = name_of(item, list.key()).ok_or(unusable)?;
-        if !keep(Item {
-            name: &name,
-            raw: item.get(),
-        }) {
-            hidden += 1;
-            continue;
-        }
-        if kept > 0 {
-            array.push(b',');
-        }
-        array.extend_from_slice(item.get().as_bytes());
-        kept += 1;
-    }
-    array.push(b']');
-    let mut edits = vec![(span, &array[..])];
-    if let Some(scope) = message.span(Level::Body, "cacheScope") {
-        edits.push((scope, PRIVATE));
-        edits.sort_by_key(|(span, _)| span.start);
-    }
-    Ok(Filtered {
-        text: json::splice(message.text(), &edits),
-        kept,
-        hidden,
-    })
+    let mut sieve = Sieve::new(message, list)?;
+    sieve.step(ITEMS_MAX, keep)?;
+    Ok(sieve.finish())
 }
 
 const PRIVATE: &[u8] = b"\"private\"";
@@ -156,6 +207,38 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{ "x-new":[1, 2], "tools":[{"name":"a", "q":1.0},{"name":"c"}],"cacheScope":"private","ttlMs":5}}"#
         );
         assert_eq!((out.kept, out.hidden), (2, 1));
+    }
+
+    #[test]
+    fn a_list_comes_out_the_same_in_steps_of_any_size() {
+        let items: Vec<String> = (0..50)
+            .map(|n| format!(r#"{{"name":"t{n}", "x": [{n}.0]}}"#))
+            .collect();
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"cacheScope":"public","tools":[ {} ],"z":1}}}}"#,
+            items.join(" , ")
+        );
+        let message = Message::parse(Bytes::from(text), &Limits::default()).unwrap();
+        let keep = |item: Item<'_>| !item.name.ends_with('7');
+        let whole = filter(&message, List::Tools, keep).unwrap();
+        assert_eq!((whole.kept, whole.hidden), (45, 5));
+        for count in [1, 7, 49, 50, 51] {
+            let mut sieve = Sieve::new(&message, List::Tools).unwrap();
+            while sieve.step(count, keep).unwrap() {}
+            assert_eq!(sieve.finish(), whole, "{count} at a time");
+        }
+    }
+
+    #[test]
+    fn what_was_not_decided_on_is_hidden() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#;
+        let message =
+            Message::parse(Bytes::from_static(text.as_bytes()), &Limits::default()).unwrap();
+        let mut sieve = Sieve::new(&message, List::Tools).unwrap();
+        assert_eq!(sieve.step(1, |_| true), Ok(true));
+        let out = sieve.finish();
+        assert_eq!((out.kept, out.hidden), (1, 1));
+        assert!(!String::from_utf8(out.text).unwrap().contains("\"b\""));
     }
 
     #[test]

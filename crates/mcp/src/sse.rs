@@ -19,7 +19,7 @@ pub struct Event {
 /// The stream is not one that this gateway passes on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SseError {
-    /// One event is larger than the limit.
+    /// The data of one event, or its other lines together, are over this limit.
     #[error("one event is over {0} bytes")]
     TooLarge(usize),
     /// A field that must be text is not UTF-8.
@@ -40,15 +40,19 @@ pub struct Parser {
     /// The last line ended in CR: a leading LF belongs to it.
     skip_lf: bool,
     started: bool,
-    event_bytes_max: usize,
-    /// Bytes of the lines of the event that is being read.
-    size: usize,
+    /// The longest data of one event.
+    data_bytes_max: usize,
+    /// Bytes of the other lines of the event that is being read.
+    fields_size: usize,
 }
 
+/// All lines of one event but its data, and a comment: positions and names, as long as a head.
+const FIELDS_BYTES_MAX: usize = 64 * 1024;
+
 impl Parser {
-    /// A parser at the start of a stream; an event over `event_bytes_max` ends it.
+    /// A parser at the start of a stream; an event whose data are over `data_bytes_max` ends it.
     #[must_use]
-    pub fn new(event_bytes_max: usize) -> Self {
+    pub fn new(data_bytes_max: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             scanned: 0,
@@ -58,8 +62,8 @@ impl Parser {
             has_fields: false,
             skip_lf: false,
             started: false,
-            event_bytes_max,
-            size: 0,
+            data_bytes_max,
+            fields_size: 0,
         }
     }
 
@@ -77,16 +81,12 @@ impl Parser {
     /// [`SseError`]; the stream cannot be read on after it.
     pub fn next_event(&mut self) -> Result<Option<Event>, SseError> {
         while let Some(line) = self.next_line() {
-            let is_comment = line.first() == Some(&b':');
-            if self.with_line(is_comment, line.len()) > self.event_bytes_max {
-                return Err(SseError::TooLarge(self.event_bytes_max));
-            }
-            if is_comment {
+            self.check_size(&line)?;
+            if line.first() == Some(&b':') {
                 continue;
             }
-            self.size += line.len();
             if line.is_empty() {
-                self.size = 0;
+                self.fields_size = 0;
                 if let Some(event) = self.dispatch() {
                     return Ok(Some(event));
                 }
@@ -98,15 +98,32 @@ impl Parser {
             Some(b'\n') if self.skip_lf => self.buffer.get(1..).unwrap_or_default(),
             _ => &self.buffer,
         };
-        if self.with_line(open.first() == Some(&b':'), open.len()) > self.event_bytes_max {
-            return Err(SseError::TooLarge(self.event_bytes_max));
+        // As long as it may become data, it is no other field.
+        if !b"data".starts_with(open) {
+            self.check_size(open)?;
         }
         Ok(None)
     }
 
-    /// What the event's lines come to with one more; a comment is no part of it.
-    fn with_line(&self, is_comment: bool, len: usize) -> usize {
-        if is_comment { len } else { self.size + len }
+    /// Whether there is room for a line, or what came of it so far.
+    fn check_size(&self, line: &[u8]) -> Result<(), SseError> {
+        let (size, max) = match field_of(line) {
+            (b"data", value) => {
+                let before = if self.has_data {
+                    self.data.len() + 1
+                } else {
+                    0
+                };
+                (before + value.len(), self.data_bytes_max)
+            }
+            // A comment is no part of the event.
+            (b"", _) => (line.len(), FIELDS_BYTES_MAX),
+            _ => (self.fields_size + line.len(), FIELDS_BYTES_MAX),
+        };
+        if size > max {
+            return Err(SseError::TooLarge(max));
+        }
+        Ok(())
     }
 
     fn next_line(&mut self) -> Option<Bytes> {
@@ -144,10 +161,10 @@ impl Parser {
     }
 
     fn field(&mut self, line: &Bytes) -> Result<(), SseError> {
-        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-        let name = line.get(..colon).unwrap_or_default();
-        let value = line.get(colon + 1..).unwrap_or_default();
-        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let (name, value) = field_of(line);
+        if name != b"data" {
+            self.fields_size += line.len();
+        }
         match name {
             b"data" => {
                 if self.has_data {
@@ -185,6 +202,14 @@ impl Parser {
         }
         (has_data || has_fields).then_some(event)
     }
+}
+
+/// Name and value of a line; the name of a comment is empty.
+fn field_of(line: &[u8]) -> (&[u8], &[u8]) {
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let name = line.get(..colon).unwrap_or_default();
+    let value = line.get(colon + 1..).unwrap_or_default();
+    (name, value.strip_prefix(b" ").unwrap_or(value))
 }
 
 fn text(value: &[u8]) -> Result<String, SseError> {
@@ -298,6 +323,37 @@ mod tests {
             }
         };
         assert_eq!(error, SseError::TooLarge(100));
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_data_however_the_event_is_written() {
+        for (lines, room) in [
+            ("data: {}\n\n", 1),
+            ("data:{}\r\n\r\n", 1),
+            ("id: 7\nevent: message\nretry: 1\ndata: {}\n\n", 1),
+            // The line feed between two lines is part of the data.
+            ("data: {}\ndata: x\n\n", 3),
+        ] {
+            let of = |len: usize| lines.replace("{}", &"x".repeat(len));
+            let mut parser = Parser::new(100);
+            parser.feed(of(101 - room).as_bytes());
+            let event = parser.next_event().unwrap().unwrap();
+            assert_eq!(event.data.unwrap().len(), 100, "{lines:?}");
+            parser.feed(of(102 - room).as_bytes());
+            assert_eq!(parser.next_event(), Err(SseError::TooLarge(100)));
+        }
+    }
+
+    #[test]
+    fn fields_are_bounded_apart_from_the_data() {
+        let id = "x".repeat(FIELDS_BYTES_MAX - "id: ".len());
+        for (line, fits) in [(format!("id: {id}"), true), (format!("id: {id}x"), false)] {
+            for text in [format!("{line}\ndata: 1\n\n"), line.clone()] {
+                let mut parser = Parser::new(100);
+                parser.feed(text.as_bytes());
+                assert_eq!(parser.next_event().is_ok(), fits);
+            }
+        }
     }
 
     proptest::proptest! {

@@ -16,11 +16,7 @@ use super::{
 #[derive(Debug)]
 pub(crate) enum Source {
     /// Server-sent events.
-    Http {
-        body: Leased,
-        parser: Parser,
-        max: usize,
-    },
+    Http { body: Leased, parser: Parser },
     /// A child process: messages sorted out for this call. The first may already be here.
     Stdio {
         first: Option<Routed>,
@@ -35,7 +31,6 @@ impl Source {
         Self::Http {
             body,
             parser: Parser::new(max),
-            max,
         }
     }
 
@@ -45,8 +40,8 @@ impl Source {
     /// A denial when the stream breaks off or cannot be read; nothing comes after it.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, Denial> {
         match self {
-            Self::Http { body, parser, max } => loop {
-                if let Some(event) = parser.next_event().map_err(|e| unreadable(e, *max))? {
+            Self::Http { body, parser } => loop {
+                if let Some(event) = parser.next_event().map_err(unreadable)? {
                     return Ok(Some(event));
                 }
                 match body.frame().await {
@@ -81,9 +76,9 @@ impl Source {
     }
 }
 
-fn unreadable(error: SseError, max: usize) -> Denial {
+fn unreadable(error: SseError) -> Denial {
     match error {
-        SseError::TooLarge(_) => too_large(max),
+        SseError::TooLarge(max) => too_large(max),
         SseError::NotText => malformed(error),
     }
 }

@@ -203,6 +203,7 @@ fn refusal(error: MessageError) -> Denial {
         }
         MessageError::Json(JsonError::DuplicateKey { .. }) => Code::JsonDuplicateKey,
         MessageError::Json(JsonError::TooDeep { .. }) => Code::JsonTooDeep,
+        MessageError::Json(JsonError::TooWide { .. }) => Code::EnvelopeInvalid,
         MessageError::Batch => Code::BatchUnsupported,
         MessageError::Envelope(_) => Code::EnvelopeInvalid,
     };

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
 use super::{
     edge::{good, refused, scene},
     *,
@@ -92,6 +97,36 @@ async fn a_head_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_connection_stays_open_for_the_next_call_and_is_closed_when_none_comes() {
+    let limits = json!({"header_timeout": "1s"});
+    let scene = Scene::with(
+        |setup| setup.policy(PERMIT_ALL).set("limits", limits),
+        |r| tool_result(r, "done"),
+    )
+    .await;
+    let message = legacy(1, "tools/call", json!({"name": "echo"})).to_string();
+    let length = format!("Content-Length: {}\r\n", message.len());
+    let call = format!("{}{message}", head(&scene, &length));
+    let mut connection = TcpStream::connect(scene.gateway.address()).await.unwrap();
+    let mut last_sent = Instant::now();
+    for _ in 0..2 {
+        last_sent = Instant::now();
+        connection.write_all(call.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains("done") {
+            let read = bounded("an answer", connection.read_buf(&mut answer)).await;
+            assert_ne!(read.unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
+        }
+    }
+
+    let end = bounded("the end", connection.read_u8()).await;
+
+    assert!(end.is_err(), "nothing more is said");
+    let open = last_sent.elapsed();
+    assert!(open >= Duration::from_secs(1), "closed after {open:?}");
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_arrive_is_refused() {
     let limits = json!({"body_timeout": "1s"});
     let scene = Scene::with(
@@ -165,4 +200,70 @@ async fn a_request_that_hides_another_in_its_body_is_one_request() {
         assert!(!answer.contains("inner"), "{lengths}: {answer}");
     }
     assert!(scene.seen("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_of_exactly_the_limit_passes_however_it_is_carried() {
+    const MAX: usize = 64 << 10;
+    for (over, carried) in [
+        (0, "json"),
+        (0, "stream"),
+        (0, "id"),
+        (1, "json"),
+        (1, "stream"),
+        (1, "id"),
+    ] {
+        let scene = Scene::with(
+            |setup| {
+                setup
+                    .policy(PERMIT_ALL)
+                    .set("limits", json!({"answer_bytes_max": "64KiB"}))
+            },
+            move |received| {
+                let bare = answer(received, &tool_result_text("")).len();
+                let text = answer(received, &tool_result_text(&"x".repeat(MAX + over - bare)));
+                assert_eq!(text.len(), MAX + over);
+                match carried {
+                    "json" => Script::json(text),
+                    "id" => Script::stream().send("id: 1\n").event(&text).close(),
+                    _ => Script::stream().event(&text).close(),
+                }
+            },
+        )
+        .await;
+
+        let answer = scene.call(&tool_call(7, json!({}))).await;
+
+        let expected = ["", "E_UPSTREAM_TOO_LARGE"][over];
+        assert_eq!(
+            code_of(&answer),
+            expected,
+            "{carried}: {}",
+            answer.text().len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_of_endless_members_is_refused() {
+    let scene = Scene::start(|r| tool_result(r, "done")).await;
+    let members: String = (0..300).map(|n| format!(r#""k{n}":0,"#)).collect();
+    let wide = |times: usize| {
+        let many: String = (0..times)
+            .map(|t| members.replace(r#""k"#, &format!(r#""k{t}-"#)))
+            .collect();
+        tool_call(7, json!({"a": 1})).to_string().replacen(
+            r#""params":{"#,
+            &format!(r#""params":{{{many}"#),
+            1,
+        )
+    };
+    assert_eq!(scene.send(good(&scene).body(wide(0))).await.status, 200);
+    refused(
+        &scene,
+        good(&scene).body(wide(14)),
+        400,
+        "E_ENVELOPE_INVALID",
+    )
+    .await;
 }
