@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, thread};
 
-use cardea_audit::{Entry, Kind, Ledger, LedgerOptions, parts, verify};
+use cardea_audit::{Decision, Effect, Entry, Kind, Ledger, LedgerOptions, parts, verify};
 use cardea_domain::{
     Action, ActorId, KeyBinding, Principal, RunId, RunSource, SubjectId, Target, TenantId,
     ToolName, UpstreamId,
@@ -66,8 +66,11 @@ impl Call {
             target: Some(&self.target),
             id: Some("42"),
             arguments: Some(r#"{"path":"/srv/docs/handbook/returns.md","max_bytes":65536}"#),
-            decided_by: &self.policies,
-            epoch: Some(7),
+            decision: Some(Decision {
+                effect: Effect::Permit,
+                policies: &self.policies,
+                epoch: 7,
+            }),
             peer: Some([127, 0, 0, 1].into()),
             ..Entry::default()
         }

@@ -48,10 +48,8 @@ pub struct Entry<'a> {
     /// The arguments, as JSON text. Their SHA-256 is always recorded, they themselves up to
     /// [`LedgerOptions::arguments_bytes_max`](crate::LedgerOptions::arguments_bytes_max).
     pub arguments: Option<&'a str>,
-    /// The ids of the policies that determined the decision.
-    pub decided_by: &'a [Arc<str>],
-    /// The epoch of the policies that were asked; `None` when none were.
-    pub epoch: Option<u64>,
+    /// What the policies said; `None` when they were not asked.
+    pub decision: Option<Decision<'a>>,
     /// The refusal, of a denial or of an outcome that is one.
     pub denial: Option<&'a Denial>,
     /// How the call was answered.
@@ -72,6 +70,27 @@ pub struct Entry<'a> {
     pub detail: Option<&'a str>,
 }
 
+/// What the policies said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// Yes or no.
+    pub effect: Effect,
+    /// The ids of the policies that determined it; none when no policy permitted, or one could
+    /// not be evaluated.
+    pub policies: &'a [Arc<str>],
+    /// The epoch of the policies that were asked.
+    pub epoch: u64,
+}
+
+/// Whether the policies allowed what they were asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// They did.
+    Permit,
+    /// They did not, or could not say.
+    Deny,
+}
+
 /// How a call was answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Response<'a> {
@@ -89,6 +108,17 @@ pub struct Response<'a> {
     pub events: usize,
     /// Entries of a list that the caller may not see.
     pub hidden: usize,
+}
+
+impl Effect {
+    /// The name used in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 impl Kind {

@@ -1,10 +1,10 @@
 //! An entry as the body of a line.
 
 use aws_lc_rs::digest;
-use cardea_domain::{Code, Denial, KeyBinding, Principal};
+use cardea_domain::{Denial, KeyBinding, Principal};
 
 use crate::{
-    entry::{Entry, Response},
+    entry::{Decision, Entry, Response},
     json::{is_json, len_u64, push_hex, push_i64, push_raw, push_str, push_time, push_u64},
 };
 
@@ -68,7 +68,9 @@ pub(crate) fn push_body(
     if let Some(arguments) = entry.arguments {
         push_arguments(out, arguments, arguments_bytes_max);
     }
-    push_decision(out, entry);
+    if let Some(decision) = &entry.decision {
+        push_decision(out, decision);
+    }
     if let Some(denial) = entry.denial {
         push_denial(out, denial);
     }
@@ -138,27 +140,21 @@ fn push_arguments(out: &mut Vec<u8>, arguments: &str, bytes_max: usize) {
     out.push(b'}');
 }
 
-/// Policies were asked when there is an epoch; they said no when that is what the denial says.
-fn push_decision(out: &mut Vec<u8>, entry: &Entry<'_>) {
-    let Some(epoch) = entry.epoch else { return };
-    let denied = entry
-        .denial
-        .is_some_and(|d| matches!(d.code, Code::PolicyDenied | Code::PolicyError));
-    let effect = if denied { "deny" } else { "permit" };
-    word(out, ",\"decision\":{\"effect\":", effect);
+fn push_decision(out: &mut Vec<u8>, decision: &Decision<'_>) {
+    word(out, ",\"decision\":{\"effect\":", decision.effect.as_str());
     out.extend_from_slice(b",\"policies\":[");
-    for (at, policy) in entry.decided_by.iter().take(POLICIES_MAX).enumerate() {
+    for (at, policy) in decision.policies.iter().take(POLICIES_MAX).enumerate() {
         if at > 0 {
             out.push(b',');
         }
         push_str(out, policy, TEXT_BYTES_MAX);
     }
     out.push(b']');
-    let left_off = entry.decided_by.len().saturating_sub(POLICIES_MAX);
+    let left_off = decision.policies.len().saturating_sub(POLICIES_MAX);
     if left_off > 0 {
         number(out, ",\"policies_left_off\":", Some(len_u64(left_off)));
     }
-    number(out, ",\"epoch\":", Some(epoch));
+    number(out, ",\"epoch\":", Some(decision.epoch));
     out.push(b'}');
 }
 

@@ -256,6 +256,15 @@ impl Denial {
         }
     }
 
+    /// The one text for what is forbidden, what does not exist and what is another tenant's, so
+    /// that nobody can tell them apart; `code` says whether policies said no or could not say.
+    #[must_use]
+    pub fn not_permitted(code: Code) -> Self {
+        Self::new(code, "not permitted, or it does not exist").help(
+            "list what you may use, or ask whoever runs the gateway for a policy that permits it",
+        )
+    }
+
     /// Adds the next step for the client.
     #[must_use]
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {

@@ -1,12 +1,16 @@
 //! From an upstream's reply to a reply of ours: what may be seen, recorded, then released.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Target, ToolName};
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
-    list::{self, Item, ListError},
+    list::{self, Item, ListError, Sieve},
     method::{self, List, Method},
     reply,
 };
@@ -16,7 +20,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    facts::Outcome,
+    facts::{Heard, Outcome, Ruling},
     refusal,
     relay::Relay,
     seal::Purpose,
@@ -72,7 +76,7 @@ impl Lens<'_> {
     ///
     /// # Errors
     /// A denial when it is no answer to `awaited`, or asks for what is not permitted.
-    pub(crate) fn answer(
+    pub(crate) async fn answer(
         &self,
         method: Option<&'static Method>,
         awaited: &str,
@@ -95,7 +99,7 @@ impl Lens<'_> {
                 .body("code")
                 .and_then(|code| code.parse::<f64>().ok());
             if code == Some(URL_ELICITATION_REQUIRED) {
-                self.server_may("elicitation/create")?;
+                self.server_may("elicitation/create").allowed?;
             }
             return Ok(error(message));
         }
@@ -115,7 +119,7 @@ impl Lens<'_> {
         };
         let text = match method.and_then(|m| m.list) {
             Some(list) => {
-                let filtered = self.filter(list, message)?;
+                let filtered = self.filter(list, message).await?;
                 outcome.hidden = filtered.hidden;
                 Bytes::from(filtered.text)
             }
@@ -129,10 +133,13 @@ impl Lens<'_> {
     }
 
     /// Only items that the caller could use right now are shown.
-    fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
+    ///
+    /// A long list against many policies takes seconds: others on this worker get their turn
+    /// meanwhile.
+    async fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
         let definitions =
             (list == List::Tools && self.era == Era::Modern).then(|| self.known.definitions());
-        list::filter(message, list, |item| {
+        let keep = |item: Item<'_>| {
             let Some((action, target, method)) = wanted(list, &item) else {
                 return false;
             };
@@ -143,17 +150,19 @@ impl Lens<'_> {
                 return false;
             }
             self.permits(action, target, method)
-        })
-        .map_err(|error| match error {
-            ListError::Unusable => {
-                malformed(format!("no usable `{}` in the result", list.member()))
+        };
+        let mut sieve = Sieve::new(message, list).map_err(|e| unusable(e, list))?;
+        let mut turn = Instant::now();
+        while sieve
+            .step(ITEMS_A_STEP, keep)
+            .map_err(|e| unusable(e, list))?
+        {
+            if turn.elapsed() >= TURN {
+                tokio::task::yield_now().await;
+                turn = Instant::now();
             }
-            ListError::TooMany => Denial::new(
-                Code::UpstreamTooLarge,
-                format!("the server's list has more than {} items on one page", list::ITEMS_MAX),
-            )
-            .help("tell whoever runs the server to use pages"),
-        })
+        }
+        Ok(sieve.finish())
     }
 
     fn permits(&self, action: Action, target: Target, method: &'static str) -> bool {
@@ -179,13 +188,13 @@ impl Lens<'_> {
         let requests: BTreeMap<String, InputRequest> =
             serde_json::from_str(raw).map_err(|e| malformed(format!("`inputRequests`: {e}")))?;
         for request in requests.values() {
-            self.server_may(&request.method)?;
+            self.server_may(&request.method).allowed?;
         }
         Ok(())
     }
 
     /// Whether the server may ask this of the caller's client.
-    pub(crate) fn server_may(&self, method: &str) -> Result<(), Denial> {
+    pub(crate) fn server_may(&self, method: &str) -> Heard {
         let shown: String = method.chars().take(64).collect();
         let refused = |detail: String| {
             Denial::new(
@@ -199,7 +208,10 @@ impl Lens<'_> {
             .detail(detail)
         };
         let Some(action) = method::server_request(method) else {
-            return Err(refused("not a request that servers may make".into()));
+            return Heard {
+                ruling: None,
+                allowed: Err(refused("not a request that servers may make".into())),
+            };
         };
         let question = Question::new(
             self.principal,
@@ -209,8 +221,14 @@ impl Lens<'_> {
             shown.clone().into(),
         );
         match self.world.decide(question) {
-            Ok(_permit) => Ok(()),
-            Err(denial) => Err(refused(denial.detail.unwrap_or_default())),
+            Ok(permit) => Heard {
+                ruling: Some(Ruling::from(&permit)),
+                allowed: Ok(()),
+            },
+            Err(no) => Heard {
+                ruling: no.ruling,
+                allowed: Err(refused(no.denial.detail.unwrap_or_default())),
+            },
         }
     }
 }
@@ -225,6 +243,25 @@ fn error(message: &Message) -> Filtered {
             ..Outcome::default()
         },
         text,
+    }
+}
+
+/// Items decided on between two looks at the time; 200 policies take 200 µs for each.
+const ITEMS_A_STEP: usize = 8;
+/// How long one list decides before others get their turn: little beside a call's own time.
+const TURN: Duration = Duration::from_millis(1);
+
+fn unusable(error: ListError, list: List) -> Denial {
+    match error {
+        ListError::Unusable => malformed(format!("no usable `{}` in the result", list.member())),
+        ListError::TooMany => Denial::new(
+            Code::UpstreamTooLarge,
+            format!(
+                "the server's list has more than {} items on one page",
+                list::ITEMS_MAX
+            ),
+        )
+        .help("tell whoever runs the server to use pages"),
     }
 }
 
@@ -283,7 +320,7 @@ async fn whole(
         known: call.known(),
         era: call.dialect().era,
     };
-    let filtered = match lens.answer(call.method(), &awaited, &message) {
+    let filtered = match lens.answer(call.method(), &awaited, &message).await {
         Ok(filtered) => filtered,
         Err(denial) => return failed(call, denial).await,
     };

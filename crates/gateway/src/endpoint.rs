@@ -124,8 +124,9 @@ async fn way(
     };
     facts.peer = client.address;
     let received = Received::check(world, head, body, facts, worker)?;
-    let identified = Identified::by_token(received, world, upstream, &client, offer).await?;
     let now_ms = gateway.clock.unix_ms();
+    let identified =
+        Identified::by_token(received, world, upstream, &client, offer, now_ms).await?;
     let mut resolved = Resolved::find(identified, world, upstream, now_ms).await?;
     gateway.continue_trace(&mut resolved);
     let validated = Validated::check(resolved, &gateway.sealer)?;

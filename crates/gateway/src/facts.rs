@@ -1,10 +1,16 @@
 //! What is known of one call, gathered on its way, for its records, its metrics and its span.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use cardea_audit::{Entry, Kind, Response as RecordedResponse};
+use cardea_audit::{Decision, Effect, Entry, Kind, Response as RecordedResponse};
 use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
+use cardea_policy::{Permit, Refusal};
 use uuid::Uuid;
 
 use crate::{Tenant, protocol::Dialect, tenant::Place, trace::TraceContext};
@@ -33,11 +39,80 @@ pub(crate) struct Facts {
     /// Whether a JSON-RPC answer is due.
     pub(crate) is_request: bool,
     pub(crate) arguments: Option<Bytes>,
-    pub(crate) decided_by: Arc<[Arc<str>]>,
-    pub(crate) epoch: Option<u64>,
+    /// What the policies said; `None` as long as they were not asked.
+    pub(crate) ruling: Option<Ruling>,
+    /// What asking them took.
+    pub(crate) decision_us: Option<u64>,
     pub(crate) trace: Option<TraceContext>,
     pub(crate) parent_span: Option<[u8; 8]>,
     pub(crate) upstream_us: Option<u64>,
+}
+
+pub(crate) fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What the policies said, as far as it is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Ruling {
+    effect: Effect,
+    policies: Arc<[Arc<str>]>,
+    epoch: u64,
+}
+
+impl From<&Permit> for Ruling {
+    fn from(permit: &Permit) -> Self {
+        Self {
+            effect: Effect::Permit,
+            policies: permit.policies_shared(),
+            epoch: permit.epoch(),
+        }
+    }
+}
+
+impl From<&Refusal> for Ruling {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            effect: Effect::Deny,
+            policies: refusal.policies_shared(),
+            epoch: refusal.epoch(),
+        }
+    }
+}
+
+impl Ruling {
+    fn decision(&self) -> Decision<'_> {
+        Decision {
+            effect: self.effect,
+            policies: &self.policies,
+            epoch: self.epoch,
+        }
+    }
+}
+
+/// Why there is no permit for a question.
+#[derive(Debug)]
+pub(crate) struct NotPermitted {
+    /// `None` when the policies could not be asked.
+    pub(crate) ruling: Option<Ruling>,
+    pub(crate) denial: Denial,
+}
+
+impl From<Refusal> for NotPermitted {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            ruling: Some(Ruling::from(&refusal)),
+            denial: refusal.denial(),
+        }
+    }
+}
+
+/// What became of a server's request to the client.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// `None` for what no policy is asked about.
+    pub(crate) ruling: Option<Ruling>,
+    pub(crate) allowed: Result<(), Denial>,
 }
 
 /// How a call ended.
@@ -78,8 +153,8 @@ impl Facts {
             id: None,
             is_request: false,
             arguments: None,
-            decided_by: Arc::from([]),
-            epoch: None,
+            ruling: None,
+            decision_us: None,
             trace: None,
             parent_span: None,
             upstream_us: None,
@@ -96,7 +171,7 @@ impl Facts {
     }
 
     pub(crate) fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        micros(self.started.elapsed())
     }
 
     /// The record of a call that is about to reach its upstream.
@@ -134,17 +209,28 @@ impl Facts {
         }
     }
 
+    /// The record of a server process that is about to be started for the call.
+    pub(crate) fn process_start(&self) -> Entry<'_> {
+        Entry {
+            arguments: None,
+            event: Some("process_start"),
+            ..self.entry(Kind::Event)
+        }
+    }
+
     /// The record of a request that the server makes within the call.
     pub(crate) fn server_request<'a>(
         &'a self,
         method: &'a str,
-        denial: Option<&'a Denial>,
+        heard: &'a Heard,
         bytes: usize,
     ) -> Entry<'a> {
         Entry {
             method,
-            denial,
+            denial: heard.allowed.as_ref().err(),
             arguments: None,
+            decision: heard.ruling.as_ref().map(Ruling::decision),
+            decision_us: None,
             response: Some(RecordedResponse {
                 word: "server_request",
                 bytes,
@@ -174,8 +260,8 @@ impl Facts {
                 .arguments
                 .as_deref()
                 .and_then(|a| std::str::from_utf8(a).ok()),
-            decided_by: &self.decided_by,
-            epoch: self.epoch,
+            decision: self.ruling.as_ref().map(Ruling::decision),
+            decision_us: self.decision_us,
             peer: Some(self.peer),
             trace_id: self.trace.map(|t| t.trace_id),
             ..Entry::default()

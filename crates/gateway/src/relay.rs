@@ -269,7 +269,11 @@ impl Relay {
         let Some(awaited) = self.awaited.take() else {
             return Some(End::Failed(malformed("an answer that nobody waits for")));
         };
-        match self.lens().answer(awaited.method, &awaited.id, message) {
+        let answer = self
+            .lens()
+            .answer(awaited.method, &awaited.id, message)
+            .await;
+        match answer {
             Ok(filtered) => {
                 let event = Event {
                     data: Some(filtered.text),
@@ -295,17 +299,16 @@ impl Relay {
             )));
         }
         let method = message.method().to_owned();
-        let permitted = self.lens().server_may(&method);
-        let denial = permitted.as_ref().err();
-        let recorded = self
-            .call
-            .call()
-            .record(&method, denial, message.text().len());
+        let heard = self.lens().server_may(&method);
+        let recorded =
+            self.call
+                .call()
+                .record_server_request(&method, &heard, message.text().len());
         let receipt = match recorded.await {
             Ok(receipt) => receipt,
             Err(denial) => return Some(End::Failed(denial)),
         };
-        let Err(denial) = permitted else {
+        let Err(denial) = heard.allowed else {
             let text = event.encode();
             self.bytes += text.len();
             let released = Released::recorded(&receipt, text);

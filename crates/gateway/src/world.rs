@@ -107,11 +107,14 @@ impl World {
     /// # Errors
     /// As [`Policies::decide`](cardea_policy::Policies::decide); a tenant without policies may
     /// do nothing.
-    pub(crate) fn decide(&self, question: Question) -> Result<Permit, Denial> {
+    pub(crate) fn decide(&self, question: Question) -> Result<Permit, NotPermitted> {
         match self.tenants.get(question.tenant()) {
-            Some(tenant) => tenant.policies.decide(question),
-            None => Err(Denial::new(Code::Internal, "the call could not be decided")
-                .detail("the tenant is not there")),
+            Some(tenant) => tenant.policies.decide(question).map_err(NotPermitted::from),
+            None => Err(NotPermitted {
+                ruling: None,
+                denial: Denial::new(Code::Internal, "the call could not be decided")
+                    .detail("the tenant is not there"),
+            }),
         }
     }
 }

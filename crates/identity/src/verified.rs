@@ -151,6 +151,11 @@ impl Confirmed {
         }
     }
 
+    /// The token that its holder sent.
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
     /// Whether the answer should offer a fresh nonce for DPoP proofs.
     #[must_use]
     pub fn nonce_is_due(&self) -> bool {

@@ -136,6 +136,59 @@ impl Permit {
     }
 }
 
+/// Why the policies do not allow one question.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    why: Why,
+    epoch: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Why {
+    /// By the policies that forbid it; by none when no policy permits it.
+    Denied(Arc<[Arc<str>]>),
+    /// A policy could not be evaluated.
+    Failed(Arc<str>),
+}
+
+impl Refusal {
+    /// The ids of the policies that forbid it; none when no policy permits it, or one could not be
+    /// evaluated.
+    #[must_use]
+    pub fn policies_shared(&self) -> Arc<[Arc<str>]> {
+        match &self.why {
+            Why::Denied(policies) => Arc::clone(policies),
+            Why::Failed(_) => Arc::from([]),
+        }
+    }
+
+    /// The generation of the set that decided.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the client is told: the same for things that exist and things that do not. The detail
+    /// says why, for the record.
+    #[must_use]
+    pub fn denial(&self) -> Denial {
+        match &self.why {
+            Why::Denied(policies) if policies.is_empty() => {
+                Denial::not_permitted(Code::PolicyDenied).detail("no policy permits it")
+            }
+            Why::Denied(policies) => Denial::not_permitted(Code::PolicyDenied)
+                .detail(format!("forbidden by {}", policies.join(", "))),
+            Why::Failed(error) => Denial::not_permitted(Code::PolicyError).detail(error),
+        }
+    }
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        refusal.denial()
+    }
+}
+
 #[derive(Clone)]
 enum Answer {
     Allow(Arc<[Arc<str>]>),
@@ -185,10 +238,8 @@ impl Policies {
     /// Decides a question.
     ///
     /// # Errors
-    /// A [`Denial`] with [`Code::PolicyDenied`] when no policy permits or one forbids, with
-    /// [`Code::PolicyError`] when a policy could not be evaluated. Both say the same to the
-    /// client, and the same for things that exist and things that do not.
-    pub fn decide(&self, question: Question) -> Result<Permit, Denial> {
+    /// A [`Refusal`] when no policy permits, one forbids, or one could not be evaluated.
+    pub fn decide(&self, question: Question) -> Result<Permit, Refusal> {
         let answer = match self.remembered.get(&question) {
             Some(answer) => answer,
             None => {
@@ -203,14 +254,8 @@ impl Policies {
                 policies,
                 epoch: self.epoch,
             }),
-            Answer::Deny(policies) if policies.is_empty() => {
-                Err(refused(Code::PolicyDenied).detail("no policy permits it"))
-            }
-            Answer::Deny(policies) => {
-                Err(refused(Code::PolicyDenied)
-                    .detail(format!("forbidden by {}", policies.join(", "))))
-            }
-            Answer::Error(error) => Err(refused(Code::PolicyError).detail(error)),
+            Answer::Deny(policies) => Err(self.refusal(Why::Denied(policies))),
+            Answer::Error(error) => Err(self.refusal(Why::Failed(error))),
         }
     }
 
@@ -218,11 +263,18 @@ impl Policies {
     ///
     /// # Errors
     /// As [`Policies::decide`].
-    pub fn decide_afresh(&self, question: &Question) -> Result<(), Denial> {
+    pub fn decide_afresh(&self, question: &Question) -> Result<(), Refusal> {
         match self.evaluate(question) {
             Answer::Allow(_) => Ok(()),
-            Answer::Deny(_) => Err(refused(Code::PolicyDenied)),
-            Answer::Error(error) => Err(refused(Code::PolicyError).detail(error)),
+            Answer::Deny(policies) => Err(self.refusal(Why::Denied(policies))),
+            Answer::Error(error) => Err(self.refusal(Why::Failed(error))),
+        }
+    }
+
+    fn refusal(&self, why: Why) -> Refusal {
+        Refusal {
+            why,
+            epoch: self.epoch,
         }
     }
 
@@ -252,11 +304,6 @@ impl Policies {
     fn request(&self, question: &Question) -> Result<(Request, Entities), String> {
         self.words.ask(question)
     }
-}
-
-fn refused(code: Code) -> Denial {
-    Denial::new(code, "not permitted, or it does not exist")
-        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
 }
 
 impl std::fmt::Debug for Policies {

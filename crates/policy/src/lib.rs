@@ -27,7 +27,7 @@ mod decide;
 mod entities;
 
 pub use compile::{Finding, KnownNames, PolicyFile, Shared};
-pub use decide::{Permit, Policies, Question};
+pub use decide::{Permit, Policies, Question, Refusal};
 
 /// The schema that every policy is validated against, in Cedar's schema syntax.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");

@@ -9,7 +9,9 @@ use cardea_domain::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Kind;
+use cardea_domain::Code;
+
+use crate::{Decision, Effect, Kind};
 
 /// 2026-11-23T10:00:00.123456Z
 const NOW_US: u64 = 1_795_428_000_123_456;
@@ -82,8 +84,11 @@ fn everything_that_is_known_stands_in_the_record() {
         target: Some(&target),
         id: Some("\"7\""),
         arguments: Some("{\n}"),
-        decided_by: &policies,
-        epoch: Some(3),
+        decision: Some(Decision {
+            effect: Effect::Permit,
+            policies: &policies,
+            epoch: 3,
+        }),
         denial: Some(&denial),
         response: Some(Response {
             word: "error",
@@ -176,18 +181,28 @@ fn text_that_is_not_json_cannot_add_members() {
 }
 
 #[test]
-fn a_policy_that_said_no_is_a_deny_and_a_later_refusal_is_not() {
-    for (code, effect) in [
-        (Code::PolicyDenied, "deny"),
-        (Code::PolicyError, "deny"),
-        (Code::UpstreamTimeout, "permit"),
-    ] {
-        let record = written(&Entry {
-            epoch: Some(1),
-            denial: Some(&Denial::new(code, "no")),
-            ..Entry::default()
-        });
-        assert_eq!(record["decision"]["effect"], effect, "{code}");
+fn a_decision_is_recorded_as_it_fell_whatever_the_refusal_says() {
+    for (effect, word) in [(Effect::Permit, "permit"), (Effect::Deny, "deny")] {
+        for code in [
+            Code::PolicyDenied,
+            Code::MethodUnknown,
+            Code::UpstreamTimeout,
+        ] {
+            let record = written(&Entry {
+                decision: Some(Decision {
+                    effect,
+                    policies: &[],
+                    epoch: 1,
+                }),
+                denial: Some(&Denial::new(code, "no")),
+                ..Entry::default()
+            });
+            assert_eq!(
+                record["decision"],
+                serde_json::json!({"effect": word, "policies": [], "epoch": 1}),
+                "{code}"
+            );
+        }
     }
 }
 
@@ -202,8 +217,11 @@ fn texts_and_lists_are_bounded() {
         client: Some(&long),
         method: &long,
         id: Some(&long),
-        epoch: Some(0),
-        decided_by: &policies,
+        decision: Some(Decision {
+            effect: Effect::Deny,
+            policies: &policies,
+            epoch: 0,
+        }),
         event: Some(&long),
         detail: Some(&long),
         ..Entry::default()

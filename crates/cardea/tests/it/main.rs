@@ -12,6 +12,7 @@
 //! | `hostile` | broken, slow and malicious upstreams cost only their own calls |
 //! | `stdio` | child processes: crash, restart, clean-up, isolation |
 //! | `disk` | when the log cannot be written, calls are refused |
+//! | `departures` | clients that leave at any moment: every intent has its outcome |
 //! | `kill` | `kill -9` under load: the log verifies, every effect has its intent |
 //! | `tenants` | what one tenant sees does not depend on another |
 //! | `clients` | real clients of other people |
@@ -29,6 +30,7 @@
 mod binding;
 mod clients;
 mod command_line;
+mod departures;
 mod disk;
 mod hostile;
 mod kill;

@@ -1,6 +1,6 @@
 //! Fifth station: a call that the policies permit and whose intent is on disk.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_mcp::{
@@ -14,7 +14,7 @@ use http::HeaderMap;
 use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored};
 use crate::{
     Tenant,
-    facts::Facts,
+    facts::{Facts, Ruling, micros},
     protocol::{Dialect, unknown_method},
     relay::Slot,
     world::{Gateway, World},
@@ -57,13 +57,16 @@ impl Authorised {
         } = validated;
         let mut facts = resolved.facts;
         let mut permits = Vec::with_capacity(questions.len());
+        let asked = Instant::now();
         for question in questions {
             match world.decide(question) {
                 Ok(permit) => permits.push(permit),
-                Err(denial) => {
+                Err(no) => {
+                    facts.decision_us = Some(micros(asked.elapsed()));
+                    facts.ruling = no.ruling;
                     let denial = match facts.action {
-                        Some(Action::Extension) => as_unknown(denial, &facts.method, dialect),
-                        _ => denial,
+                        Some(Action::Extension) => as_unknown(no.denial, &facts.method, dialect),
+                        _ => no.denial,
                     };
                     return Err(Refused::new(denial, facts));
                 }
@@ -75,8 +78,8 @@ impl Authorised {
             let denial = Denial::new(Code::Internal, "the call could not be decided");
             return Err(Refused::new(denial, facts));
         };
-        facts.decided_by = first.policies_shared();
-        facts.epoch = Some(first.epoch());
+        facts.decision_us = Some(micros(asked.elapsed()));
+        facts.ruling = Some(Ruling::from(first));
         // Only now: whoever may not call a tool learns nothing of its definition.
         let slot = match mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
             .and_then(|()| room(gateway, &facts, &resolved.ask, method, &resolved.principal))

@@ -1,7 +1,7 @@
 //! Second station: a request whose token is good for the resource it asks for, by its holder.
 
 use cardea_domain::{Code, Denial};
-use cardea_identity::{Confirmed, Credentials, Possession, Proofs, Scheme};
+use cardea_identity::{Confirmed, Credentials, Possession, Proofs, RunHints, Scheme, Verified};
 use http::{HeaderName, HeaderValue, header};
 
 use super::{Received, Refused};
@@ -18,20 +18,29 @@ pub(crate) struct Identified {
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 impl Identified {
-    /// Verifies the token, its audience, its scopes, and that its holder sent it.
+    /// Verifies the token, that its holder sent it, its audience and its scopes.
     pub(crate) async fn by_token(
-        received: Received,
+        mut received: Received,
         world: &World,
         upstream: &str,
         client: &Peer,
         offer: &mut Offer,
+        now_ms: u64,
     ) -> Result<Self, Box<Refused>> {
-        match verify(&received, world, upstream, client, offer).await {
-            Ok(confirmed) => Ok(Self {
+        let confirmed = match verify(&received, world, client, offer).await {
+            Ok(confirmed) => confirmed,
+            Err(denial) => return Err(Refused::new(denial, received.facts)),
+        };
+        match covers(confirmed.verified(), world, upstream) {
+            Ok(()) => Ok(Self {
                 received,
                 confirmed,
             }),
-            Err(denial) => Err(Refused::new(denial, received.facts)),
+            Err(denial) => {
+                // It is known whose token it is, though it is not for this.
+                received.facts.principal = confirmed.principal(RunHints::default(), now_ms).ok();
+                Err(Refused::new(denial, received.facts))
+            }
         }
     }
 }
@@ -39,7 +48,6 @@ impl Identified {
 async fn verify(
     received: &Received,
     world: &World,
-    upstream: &str,
     client: &Peer,
     offer: &mut Offer,
 ) -> Result<Confirmed, Denial> {
@@ -55,10 +63,6 @@ async fn verify(
     let credentials = Credentials::parse(value)?;
     offer.scheme = Some(credentials.scheme);
     let verified = world.authenticator.verify(credentials.token).await?;
-    let whole = world.edge.resource();
-    let own = world.edge.upstream_resource(upstream);
-    verified.for_audience(&[&whole, &own])?;
-    verified.with_scopes()?;
     // A bearer token has no proof whose address would have to be right.
     let uri = match credentials.scheme {
         Scheme::Bearer => String::new(),
@@ -78,4 +82,12 @@ async fn verify(
     };
     offer.nonce = nonce_is_due.then(|| world.holders.dpop().nonce());
     confirmed
+}
+
+/// Whether the token is for this upstream, and for as much as is asked of every token.
+fn covers(verified: &Verified, world: &World, upstream: &str) -> Result<(), Denial> {
+    let whole = world.edge.resource();
+    let own = world.edge.upstream_resource(upstream);
+    verified.for_audience(&[&whole, &own])?;
+    verified.with_scopes()
 }

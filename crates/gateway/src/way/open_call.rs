@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use cardea_audit::Receipt;
+use cardea_audit::{Entry, Receipt};
 use cardea_domain::Denial;
 
 use super::Refused;
 use crate::{
-    facts::{Facts, Outcome},
+    facts::{Facts, Heard, Outcome},
     world::Gateway,
 };
 
@@ -43,10 +43,18 @@ impl OpenCall {
         gateway: &Arc<Gateway>,
         facts: Box<Facts>,
     ) -> Result<Self, Box<Refused>> {
-        let durable = match gateway.ledger_of(&facts).append(&facts.intent()) {
-            Ok(pending) => pending.durable().await,
-            Err(unavailable) => Err(unavailable),
+        let pending = match gateway.ledger_of(&facts).append(&facts.intent()) {
+            Ok(pending) => pending,
+            Err(unavailable) => return Err(Refused::new(unavailable.into(), facts)),
         };
+        // From here on the intent reaches the disk whether anybody waits for it or not.
+        let unattended = Unattended {
+            gateway,
+            facts: &facts,
+            is_left: true,
+        };
+        let durable = pending.durable().await;
+        unattended.attended();
         match durable {
             Ok(receipt) => Ok(Self::new(gateway, facts, Intent::Durable(receipt))),
             Err(unavailable) => Err(Refused::new(unavailable.into(), facts)),
@@ -89,16 +97,18 @@ impl OpenCall {
                 "the call was closed twice",
             ));
         };
-        let receipt = match self
-            .gateway
-            .ledger_of(&facts)
-            .append(&facts.outcome(outcome))
-        {
+        let ledger = self.gateway.ledger_of(&facts);
+        let pending = ledger.append(&facts.outcome(outcome));
+        let ended = Ended {
+            gateway: &self.gateway,
+            facts: &facts,
+            outcome,
+        };
+        let receipt = match pending {
             Ok(pending) => pending.durable().await,
             Err(unavailable) => Err(unavailable),
         };
-        self.gateway.metrics.call_closed(&facts, outcome);
-        self.gateway.trace(&facts, outcome);
+        drop(ended);
         receipt.map_err(Denial::from)
     }
 
@@ -106,11 +116,28 @@ impl OpenCall {
     ///
     /// # Errors
     /// The denial to answer with when the log cannot be written.
-    pub(crate) async fn record(
+    pub(crate) async fn record_server_request(
         &self,
         method: &str,
-        denial: Option<&Denial>,
+        heard: &Heard,
         bytes: usize,
+    ) -> Result<Receipt, Denial> {
+        self.record(|facts| facts.server_request(method, heard, bytes))
+            .await
+    }
+
+    /// Records that a server process is about to be started for the call; returns once it is on
+    /// disk.
+    ///
+    /// # Errors
+    /// The denial to answer with when the log cannot be written.
+    pub(crate) async fn record_process_start(&self) -> Result<Receipt, Denial> {
+        self.record(Facts::process_start).await
+    }
+
+    async fn record<'a>(
+        &'a self,
+        entry: impl FnOnce(&'a Facts) -> Entry<'a>,
     ) -> Result<Receipt, Denial> {
         let Some(facts) = &self.facts else {
             return Err(Denial::new(
@@ -118,33 +145,69 @@ impl OpenCall {
                 "the call is closed",
             ));
         };
-        let pending = self
-            .gateway
-            .ledger_of(facts)
-            .append(&facts.server_request(method, denial, bytes))
-            .map_err(Denial::from)?;
-        pending.durable().await.map_err(Denial::from)
+        let pending = self.gateway.ledger_of(facts).append(&entry(facts))?;
+        Ok(pending.durable().await?)
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        let Some(facts) = self.facts.take() else {
-            return;
-        };
-        let outcome = Outcome {
-            word: "abandoned",
-            ..Outcome::default()
-        };
-        if self
-            .gateway
-            .ledger_of(&facts)
-            .append(&facts.outcome(&outcome))
-            .is_err()
-        {
-            tracing::error!(tenant = facts.tenant_name(), call = %facts.call, "an abandoned call could not be recorded");
+        if let Some(facts) = self.facts.take() {
+            abandon(&self.gateway, &facts);
         }
-        self.gateway.metrics.call_closed(&facts, &outcome);
-        self.gateway.trace(&facts, &outcome);
+    }
+}
+
+/// A call whose intent is on its way to the disk; abandoned when the client leaves meanwhile.
+struct Unattended<'a> {
+    gateway: &'a Gateway,
+    facts: &'a Facts,
+    is_left: bool,
+}
+
+impl Unattended<'_> {
+    fn attended(mut self) {
+        self.is_left = false;
+    }
+}
+
+impl Drop for Unattended<'_> {
+    fn drop(&mut self) {
+        if self.is_left {
+            self.gateway.metrics.call_opened();
+            abandon(self.gateway, self.facts);
+        }
+    }
+}
+
+/// Records the end of a call that nobody waits for any more.
+fn abandon(gateway: &Gateway, facts: &Facts) {
+    let outcome = Outcome {
+        word: "abandoned",
+        ..Outcome::default()
+    };
+    let ledger = gateway.ledger_of(facts);
+    if ledger.append(&facts.outcome(&outcome)).is_err() {
+        tracing::error!(tenant = facts.tenant_name(), call = %facts.call, "an abandoned call could not be recorded");
+    }
+    drop(Ended {
+        gateway,
+        facts,
+        outcome: &outcome,
+    });
+}
+
+/// Counts and traces the end of a call when dropped: once its record is on disk, or when the
+/// client leaves before.
+struct Ended<'a> {
+    gateway: &'a Gateway,
+    facts: &'a Facts,
+    outcome: &'a Outcome,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.gateway.metrics.call_closed(self.facts, self.outcome);
+        self.gateway.trace(self.facts, self.outcome);
     }
 }

@@ -75,11 +75,9 @@ impl Validated {
     }
 }
 
-/// The same words as a refusal by policy: what a tenant may not see does not exist for it.
+/// As a refusal by policy: what a tenant may not see does not exist for it.
 fn unknown_upstream() -> Denial {
-    Denial::new(Code::PolicyDenied, "not permitted, or it does not exist")
-        .help("list what you may use, or ask whoever runs the gateway for a policy that permits it")
-        .detail("the tenant has no such upstream")
+    Denial::not_permitted(Code::PolicyDenied).detail("the tenant has no such upstream")
 }
 
 fn dialect(resolved: &Resolved) -> Result<Dialect, Denial> {

@@ -42,13 +42,14 @@ fn call(
     upstream: &str,
     tool: &str,
 ) -> Result<Permit, Denial> {
-    policies.decide(Question::new(
+    let question = Question::new(
         who,
         Action::CallTool,
         &UpstreamId::parse(upstream).unwrap(),
         Target::Tool(ToolName::parse(tool).unwrap()),
         Cow::Borrowed("tools/call"),
-    ))
+    );
+    policies.decide(question).map_err(Denial::from)
 }
 
 #[test]

@@ -94,6 +94,18 @@ async fn tools_whose_mirrored_arguments_are_invalid_are_left_out_of_the_modern_l
 }
 
 #[tokio::test]
+async fn an_annotation_whose_key_is_spelt_with_escapes_is_one() {
+    for key in ["x-mcp-h\\u0065ader", "\\u0078-mcp-header"] {
+        let list = format!(
+            r#"{{"tools":[{{"name":"good"}},{{"name":"bad","inputSchema":{{"properties":{{"a":{{"type":"string","{key}":"a b"}}}}}}}}]}}"#
+        );
+        let siege = siege(list).await;
+        let [modern, _] = self::list(&siege).await;
+        assert_eq!(names(&modern), ["good"], "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_schema_that_is_nested_without_end_is_left_out() {
     let mut schema = json!({"type": "string", "x-mcp-header": "A"});
     for _ in 0..60 {
@@ -147,4 +159,44 @@ async fn a_list_of_the_default_size_does_not_hold_up_the_others() {
     let answer = siege.meanwhile(siege.scene.send(ask)).await;
 
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn other_calls_of_the_same_worker_go_on_while_a_long_list_is_decided() {
+    let tools: Vec<String> = (0..2_000)
+        .map(|n| format!(r#"{{"name":"t{n}"}}"#))
+        .collect();
+    let text = format!(r#"{{"tools":[{}]}}"#, tools.join(","));
+    // Each one is asked for each tool.
+    let policies: String = (0..60)
+        .map(|n| format!("permit(principal in Cardea::Group::\"demo/g{n}\", action, resource);\n"))
+        .collect();
+    let scene = Scene::with(
+        |setup| {
+            setup
+                .set("workers", json!(1))
+                .policy(&policies)
+                .policy(PERMIT_ALL)
+        },
+        move |received| result(received, &text),
+    )
+    .await;
+    let list = scene.ask(&modern("list", "tools/list", json!({})));
+    let listing = tokio::spawn(list.try_send(scene.gateway.address()));
+    until("the list at the gateway", async || {
+        (!scene.seen("tools/list").is_empty()).then_some(())
+    })
+    .await;
+
+    let mut meanwhile = 0;
+    while !listing.is_finished() {
+        let health = Ask::get("/healthz").send(scene.gateway.address()).await;
+        assert_eq!(health.status, 200);
+        meanwhile += 1;
+    }
+
+    let answer = listing.await.unwrap().unwrap();
+    assert_eq!(names(&answer).len(), 2_000);
+    // One or two may come before the answer of the upstream, and one after the last decision.
+    assert!(meanwhile > 10, "{meanwhile} calls were served meanwhile");
 }

@@ -185,6 +185,12 @@ impl Cell {
         matches!(self.token, Token::Permitted | Token::Bound) && !refused
     }
 
+    /// Whether the policies say no to it; what does not exist for the tenant they are not asked about.
+    fn is_decided(&self) -> bool {
+        let refused = matches!(self.row.fate(self.is_modern), Fate::Refused(..));
+        self.token == Token::NotPermitted && !refused
+    }
+
     /// Everything that is not as the table says.
     pub(super) fn mistakes(&self, found: &Found) -> Vec<String> {
         let mut differ = Differ(self, Vec::new());
@@ -304,10 +310,24 @@ impl Differ<'_> {
             record["denial"]["code"].clone(),
             expected.code,
         );
+        self.check(
+            "the decision",
+            record["decision"].clone(),
+            match self.0.is_decided() {
+                true => json!({"effect": "deny", "policies": [], "epoch": 1}),
+                false => Value::Null,
+            },
+        );
+        self.check(
+            "the decision's time",
+            record["decision_us"].is_u64(),
+            self.0.is_decided(),
+        );
         let subject = match self.0.token {
             Token::OtherTenant => json!("eve"),
             Token::NotPermitted => json!("bob"),
-            Token::Permitted | Token::Bound => json!("ada"),
+            // A wrong audience is that of a good token, though not for this.
+            Token::Permitted | Token::Bound | Token::WrongAudience => json!("ada"),
             // Who somebody says to be without a good token is not recorded as if it were known.
             _ => Value::Null,
         };
@@ -351,9 +371,12 @@ impl Differ<'_> {
         );
         self.check(
             "the decision",
-            outcome["decision"]["policies"].clone(),
-            json!(["ada"]),
+            outcome["decision"].clone(),
+            json!({"effect": "permit", "policies": ["ada"], "epoch": 1}),
         );
+        for record in &found.records {
+            self.check("the decision's time", record["decision_us"].is_u64(), true);
+        }
         self.check("the subject", outcome["subject"].clone(), "ada");
         self.check("the actor", outcome["actor"].clone(), "bot");
         self.check("the tenant", outcome["tenant"].clone(), TENANT);
