@@ -223,6 +223,7 @@ fn limits(limits: &config::Limits) -> Limits {
         stream_idle_timeout: limits.stream_idle_timeout,
         connect_timeout: limits.connect_timeout,
         sessions_stdio_max: limits.sessions_stdio_max,
+        sessions_stdio_per_principal_max: limits.sessions_stdio_per_principal_max,
         session_idle_timeout: limits.session_idle_timeout,
     }
 }

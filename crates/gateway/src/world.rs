@@ -18,7 +18,8 @@ use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream, facts::Facts,
+    Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
+    facts::{Facts, NotPermitted},
     relay::Streams,
 };
 
@@ -49,6 +50,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Child processes of one upstream.
     pub sessions_stdio_max: usize,
+    /// Of these, those of one principal.
+    pub sessions_stdio_per_principal_max: usize,
     /// A child process that nobody uses.
     pub session_idle_timeout: Duration,
 }
@@ -68,6 +71,7 @@ impl Default for Limits {
             stream_idle_timeout: Duration::from_secs(1800),
             connect_timeout: Duration::from_secs(5),
             sessions_stdio_max: 64,
+            sessions_stdio_per_principal_max: 8,
             session_idle_timeout: Duration::from_secs(1800),
         }
     }

@@ -10,10 +10,14 @@ use super::{protocol::code_of, support::*};
 
 /// A gateway whose log has room for a few dozen calls.
 async fn cramped() -> Stage {
+    cramped_with(|setup| setup).await
+}
+
+async fn cramped_with(change: impl FnOnce(Setup) -> Setup) -> Stage {
     Stage::with(|setup| {
         // 64 or 128 KiB, as the shell counts; a soft limit can be lifted again. Without the trap, the signal that
         // comes with a refused write would end the process.
-        setup
+        change(setup)
             .policy(r#"permit(principal, action, resource) unless { resource == Cardea::Tool::"echo/forbidden" };"#)
             .shell("trap '' XFSZ; ulimit -S -f 128")
             .set("audit", json!({"rotate_bytes": "1GiB"}))
@@ -130,6 +134,45 @@ async fn nothing_at_all_is_answered_while_the_log_is_full() {
     for ask in [ask(&filling(1)), ask(&filling(1)).bearer("no-token")] {
         assert_eq!(ask.send(stage.gateway.address()).await.status, 401);
     }
+}
+
+#[tokio::test]
+async fn no_server_process_is_started_while_the_log_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("started");
+    let server = json!({
+        "tenants": [TENANT],
+        "stdio": {"command": "/bin/sh", "args": ["-c", format!("echo $$ >> '{}'; exec cat > /dev/null", started.display())]},
+        "limits": {"call_timeout": "1s"},
+    });
+    let stage = cramped_with(|setup| setup.upstream("tools", server)).await;
+    let initialize = legacy(1, "initialize", json!({}));
+    let opening = Ask::message("/mcp/tools", &initialize)
+        .set("mcp-protocol-version", LEGACY)
+        .bearer(&stage.token);
+    let discovery =
+        Ask::modern("/mcp/tools", &modern(2, "tools/list", json!({}))).bearer(&stage.token);
+    let starts = || {
+        std::fs::read_to_string(&started)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    opening.clone().send(stage.gateway.address()).await;
+    assert_eq!(starts(), 1, "with room in the log it is started");
+    fill(&stage).await;
+    // Use up what is left, down to the last short record.
+    until("no room for any record", async || {
+        let answer = stage.call(&legacy(1, "ping", json!({}))).await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+
+    for ask in [opening, discovery] {
+        is_refused(&ask.send(stage.gateway.address()).await);
+    }
+
+    assert_eq!(starts(), 1);
 }
 
 #[tokio::test]

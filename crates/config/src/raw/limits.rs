@@ -78,9 +78,10 @@ limits! {
     /// connection while they arrive.
     header_bytes_max: ByteSize => u64 = kib(32), kib(8) => mib(1);
 
-    /// From the opening of a connection, or the answer before, to the end of the headers once they
-    /// have begun. Headers are sent at once by everybody who means well.
-    header_timeout: Timespan => Duration = secs(10), ms(10) => mins(10);
+    /// From the opening of a connection, or the answer before, to the end of the next headers: so
+    /// also how long a connection may stay idle. Longer than the pauses in which clients keep a
+    /// connection for their next call, short for headers that trickle.
+    header_timeout: Timespan => Duration = secs(60), ms(10) => mins(10);
 
     /// From the end of the headers to the end of the body. Enough for the largest body on a slow
     /// line; a body that trickles must not hold memory for longer.
@@ -120,6 +121,10 @@ limits! {
     /// share one, and each costs the memory of an interpreter.
     sessions_stdio_max: Count => usize = count(64), count(1) => count(10_000);
 
+    /// Of these, child processes of one principal, so that one agent cannot use up those of all.
+    /// Agents hold one session, or one for each run that is under way.
+    sessions_stdio_per_principal_max: Count => usize = count(8), count(1) => count(10_000);
+
     /// A session that nobody uses. Ending it frees its child process; clients open a new one
     /// without being told to.
     session_idle_timeout: Timespan => Duration = mins(30), ms(10) => hours(24);
@@ -144,6 +149,8 @@ pub(crate) struct RawUpstreamLimits {
     pub(crate) connect_timeout: Option<Timespan>,
     /// Child processes at a time.
     pub(crate) sessions_stdio_max: Option<Count>,
+    /// Child processes of one principal at a time.
+    pub(crate) sessions_stdio_per_principal_max: Option<Count>,
     /// A session that nobody uses.
     pub(crate) session_idle_timeout: Option<Timespan>,
 }
@@ -157,6 +164,9 @@ impl RawUpstreamLimits {
             stream_idle_timeout: self.stream_idle_timeout.unwrap_or(all.stream_idle_timeout),
             connect_timeout: self.connect_timeout.unwrap_or(all.connect_timeout),
             sessions_stdio_max: self.sessions_stdio_max.unwrap_or(all.sessions_stdio_max),
+            sessions_stdio_per_principal_max: self
+                .sessions_stdio_per_principal_max
+                .unwrap_or(all.sessions_stdio_per_principal_max),
             session_idle_timeout: self
                 .session_idle_timeout
                 .unwrap_or(all.session_idle_timeout),

@@ -29,7 +29,7 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(limits.json_depth_max, 64);
     assert_eq!(limits.header_count_max, 64);
     assert_eq!(limits.header_bytes_max, 32 << 10);
-    assert_eq!(limits.header_timeout, Duration::from_secs(10));
+    assert_eq!(limits.header_timeout, Duration::from_secs(60));
     assert_eq!(limits.body_timeout, Duration::from_secs(30));
     assert_eq!(limits.connections_max, 10_000);
     assert_eq!(limits.streams_per_principal_max, 64);
@@ -38,6 +38,7 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(limits.stream_idle_timeout, Duration::from_secs(1800));
     assert_eq!(limits.connect_timeout, Duration::from_secs(5));
     assert_eq!(limits.sessions_stdio_max, 64);
+    assert_eq!(limits.sessions_stdio_per_principal_max, 8);
     assert_eq!(limits.session_idle_timeout, Duration::from_secs(1800));
     assert_eq!(limits.drain_timeout, Duration::from_secs(20));
     assert!(config.warnings.is_empty(), "{}", config.warnings);

@@ -3,25 +3,25 @@
 //! Processes are those of one tenant, and are never shared between its principals: a legacy session has its own, and a modern
 //! principal has its own. So what one caller makes a server keep in memory, no other can reach.
 
+mod places;
 mod process;
 mod routes;
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cardea_domain::{ActorId, Code, Denial, SubjectId, TenantId, UpstreamId};
+use cardea_domain::{Code, Denial, UpstreamId};
 use cardea_mcp::{Era, Kind, Message};
 use cardea_registry::{Entry, StdioServer};
 use http::StatusCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use self::process::Process;
 pub(crate) use self::routes::{Routed, Ticket};
+use self::{
+    places::{Owner, Places, owner},
+    process::{Launch, Process},
+};
 use super::{Reply, Source, closed, unreachable};
 use crate::{
     answer::ANSWER_DEPTH_MAX,
@@ -37,6 +37,7 @@ pub(super) struct StdioUpstream {
     server: StdioServer,
     answer_bytes_max: usize,
     processes_max: usize,
+    per_principal_max: usize,
     idle_timeout: Duration,
     state: Mutex<State>,
     /// Held from a start to its first sign of life where that decides about the next one.
@@ -47,32 +48,17 @@ pub(super) struct StdioUpstream {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Processes that run or are being ended.
-    running: usize,
+    places: Places,
     /// Legacy: by the session id that the gateway gave.
     sessions: HashMap<String, Arc<Process>>,
     /// Modern: by principal.
     principals: HashMap<Owner, Arc<Process>>,
     /// Learnt from the first probe; a server does not change its era while it is configured.
     era: Option<Era>,
-    backoff: Backoff,
     retired: bool,
 }
 
-type Owner = (TenantId, SubjectId, ActorId);
-
-/// How long to wait before a server that crashed is started again.
-#[derive(Debug, Default)]
-struct Backoff {
-    crashes: u32,
-    not_before: Option<Instant>,
-}
-
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A process that ran this long had a good start: the next crash begins from the first step.
-const RAN_WELL: Duration = Duration::from_secs(60);
-/// Waited for within a call; for longer the call is refused.
+/// Waited for within a call after a crash; for longer the call is refused.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// A process that is asked to end has this long, at most, before it is killed.
@@ -86,6 +72,7 @@ impl StdioUpstream {
             server,
             answer_bytes_max: limits.answer_bytes_max,
             processes_max: limits.sessions_stdio_max,
+            per_principal_max: limits.sessions_stdio_per_principal_max,
             idle_timeout: limits.session_idle_timeout,
             state: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
@@ -138,7 +125,7 @@ impl StdioUpstream {
     pub(super) fn retire(&self) {
         let mut state = self.state.lock();
         state.retired = true;
-        for process in state.sessions.values().chain(state.principals.values()) {
+        for process in state.processes() {
             process.stop_when_idle();
         }
     }
@@ -147,22 +134,14 @@ impl StdioUpstream {
     pub(super) fn stop(&self) {
         self.retire();
         let state = self.state.lock();
-        for process in state.sessions.values().chain(state.principals.values()) {
+        for process in state.processes() {
             process.stop();
         }
     }
 
     /// Returns when no process is left.
     pub(super) async fn ended(&self) {
-        let processes: Vec<Arc<Process>> = {
-            let state = self.state.lock();
-            state
-                .sessions
-                .values()
-                .chain(state.principals.values())
-                .cloned()
-                .collect()
-        };
+        let processes: Vec<Arc<Process>> = self.state.lock().processes().cloned().collect();
         for process in processes {
             process.ended().await;
         }
@@ -177,7 +156,7 @@ impl StdioUpstream {
         let mut opening = None;
         let (process, session) = if opens {
             let id = Uuid::new_v4().to_string();
-            let process = self.start().await?;
+            let process = self.start(call).await?;
             opening = Some(Opening(Some(Arc::clone(&process))));
             (process, Some(id))
         } else {
@@ -232,12 +211,7 @@ impl StdioUpstream {
     }
 
     async fn of_principal(self: &Arc<Self>, call: &Authorised) -> Result<Arc<Process>, Denial> {
-        let principal = call.principal();
-        let owner = (
-            principal.tenant.clone(),
-            principal.subject.clone(),
-            principal.actor.clone(),
-        );
+        let owner = owner(call.principal());
         if let Some(process) = self.known_process(&owner)? {
             return Ok(process);
         }
@@ -246,7 +220,7 @@ impl StdioUpstream {
         if let Some(process) = self.known_process(&owner)? {
             return Ok(process);
         }
-        let process = self.start().await?;
+        let process = self.start(call).await?;
         let era = process.probe().await?;
         let mut state = self.state.lock();
         state.era = Some(era);
@@ -270,40 +244,44 @@ impl StdioUpstream {
             .cloned())
     }
 
-    /// Starts a process, unless there are too many or the last ones crashed a moment ago.
-    async fn start(self: &Arc<Self>) -> Result<Arc<Process>, Denial> {
-        let Ok(reserved) = tokio::time::timeout(ENDING_WAIT_MAX, self.reserve()).await else {
-            return Err(self.overloaded());
-        };
-        let wait = reserved?;
-        let place = Place(Some(self));
-        if wait > BACKOFF_WAIT_MAX {
+    /// Starts a process for the call, unless there are too many or the last ones crashed a moment
+    /// ago. It is recorded first: a process that nobody can be told of is not started.
+    async fn start(self: &Arc<Self>, call: &Authorised) -> Result<Arc<Process>, Denial> {
+        let owner = owner(call.principal());
+        let reserved = tokio::time::timeout(ENDING_WAIT_MAX, self.reserve(&owner));
+        let pause = reserved.await.unwrap_or_else(|_| Err(self.overloaded()))?;
+        let place = Place(Some((self, &owner)));
+        if pause > BACKOFF_WAIT_MAX {
             return Err(unreachable(format!(
                 "it crashed; started again in {} ms",
-                wait.as_millis()
+                pause.as_millis()
             )));
         }
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(pause).await;
+        let record = call.call().record_process_start().await?;
         place.keep();
-        let upstream = Arc::downgrade(self);
+        let (upstream, of) = (Arc::downgrade(self), owner.clone());
         let on_exit = move |ran: Duration, wanted: bool| {
             if let Some(upstream) = upstream.upgrade() {
-                upstream.exited(ran, wanted);
+                upstream.exited(&of, ran, wanted);
             }
         };
-        Process::start(
-            (&self.tenant, &self.id),
-            &self.server,
-            self.answer_bytes_max,
-            self.idle_timeout,
-            on_exit,
-        )
-        .inspect_err(|_| self.exited(Duration::ZERO, false))
+        let launch = Launch {
+            tenant: &self.tenant,
+            upstream: &self.id,
+            owner: &owner,
+            server: &self.server,
+            line_bytes_max: self.answer_bytes_max,
+            idle_timeout: self.idle_timeout,
+        };
+        launch
+            .start(&record, on_exit)
+            .inspect_err(|_| self.exited(&owner, Duration::ZERO, false))
     }
 
     /// Takes a place for one more process; waits while others are being ended. Gives how long to
     /// wait after the last crash.
-    async fn reserve(&self) -> Result<Duration, Denial> {
+    async fn reserve(&self, owner: &Owner) -> Result<Duration, Denial> {
         loop {
             let ended = self.ended_one.notified();
             {
@@ -313,15 +291,18 @@ impl StdioUpstream {
                 }
                 state.sessions.retain(|_, p| !p.is_over());
                 state.principals.retain(|_, p| !p.is_over());
-                if state.sessions.len() + state.principals.len() >= self.processes_max {
+                if state.processes().count() >= self.processes_max {
                     return Err(self.overloaded());
                 }
-                if state.running < self.processes_max {
-                    state.running += 1;
-                    let wait = state.backoff.not_before;
-                    return Ok(wait
-                        .map(|at| at.saturating_duration_since(Instant::now()))
-                        .unwrap_or_default());
+                let theirs = state.processes().filter(|p| p.owner() == owner);
+                if theirs.count() >= self.per_principal_max {
+                    return Err(self.principal_overloaded());
+                }
+                let is_free = state.places.taken() < self.processes_max
+                    && state.places.taken_by(owner) < self.per_principal_max;
+                if is_free {
+                    state.places.take(owner);
+                    return Ok(state.places.pause());
                 }
             }
             ended.await;
@@ -336,29 +317,39 @@ impl StdioUpstream {
         .help("end a session that is not needed, or try again later")
     }
 
-    fn give_back(&self) {
-        let mut state = self.state.lock();
-        state.running = state.running.saturating_sub(1);
+    fn principal_overloaded(&self) -> Denial {
+        Denial::new(
+            Code::Overloaded,
+            format!(
+                "the server already runs {} times for you",
+                self.per_principal_max
+            ),
+        )
+        .help("end a session that is not needed")
+    }
+
+    fn give_back(&self, owner: &Owner) {
+        self.state.lock().places.give_back(owner);
         self.ended_one.notify_waiters();
     }
 
-    fn exited(&self, ran: Duration, wanted: bool) {
-        self.give_back();
-        let mut state = self.state.lock();
-        if wanted {
-            return;
+    fn exited(&self, owner: &Owner, ran: Duration, wanted: bool) {
+        if !wanted {
+            self.state.lock().places.crashed(ran);
         }
-        if ran >= RAN_WELL {
-            state.backoff.crashes = 0;
-        }
-        let step = BACKOFF_FIRST.saturating_mul(1 << state.backoff.crashes.min(16));
-        state.backoff.crashes = state.backoff.crashes.saturating_add(1);
-        state.backoff.not_before = Some(Instant::now() + step.min(BACKOFF_MAX));
+        self.give_back(owner);
+    }
+}
+
+impl State {
+    /// All that are in use.
+    fn processes(&self) -> impl Iterator<Item = &Arc<Process>> {
+        self.sessions.values().chain(self.principals.values())
     }
 }
 
 /// A counted place for a process; given back when the caller goes away before the start.
-struct Place<'a>(Option<&'a StdioUpstream>);
+struct Place<'a>(Option<(&'a StdioUpstream, &'a Owner)>);
 
 impl Place<'_> {
     fn keep(mut self) {
@@ -368,8 +359,8 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(upstream) = self.0 {
-            upstream.give_back();
+        if let Some((upstream, owner)) = self.0 {
+            upstream.give_back(owner);
         }
     }
 }

@@ -56,6 +56,64 @@ async fn no_more_processes_than_the_limit_are_started() {
 }
 
 #[tokio::test]
+async fn one_principal_does_not_use_up_the_processes_of_all() {
+    let shop = Workshop::with(
+        &["--era", "legacy"],
+        json!({"sessions_stdio_max": 5, "sessions_stdio_per_principal_max": 2}),
+        |setup| setup,
+    )
+    .await;
+    let open = async |token: &str| shop.send(ask(&initialize()).bearer(token)).await;
+    let first = shop.initialize().await;
+    let second = shop.initialize().await;
+
+    // Another run of the same agent for the same person is the same principal here.
+    let another_run = token(&shop.gateway, "ada", "bot").await;
+    for token in [&shop.token, &another_run] {
+        let refused = open(token).await;
+        assert_eq!(
+            (refused.status, code_of(&refused).as_str()),
+            (503, "E_OVERLOADED"),
+            "{}",
+            refused.text()
+        );
+    }
+    assert_eq!(shop.started().len(), 2, "none was started for a refusal");
+    let other_agent = token(&shop.gateway, "ada", "bot2").await;
+    let other_person = token(&shop.gateway, "bob", "bot").await;
+    for token in [&other_agent, &other_person] {
+        assert_eq!(open(token).await.status, 200);
+    }
+
+    let ended = Ask::new("DELETE", PATH)
+        .set("mcp-session-id", &first)
+        .bearer(&shop.token);
+    assert_eq!(shop.send(ended).await.status, 200);
+    until("room for another session", async || {
+        (open(&shop.token).await.status == 200).then_some(())
+    })
+    .await;
+    let kept = shop.call_in(&second, "echo", json!({"n": 1})).await;
+    assert_eq!(code_of(&kept), "", "{}", kept.text());
+}
+
+#[tokio::test]
+async fn many_handshakes_at_once_do_not_start_more_processes_than_a_principal_may_have() {
+    let shop = Workshop::with(
+        &["--era", "legacy"],
+        json!({"sessions_stdio_per_principal_max": 3}),
+        |setup| setup,
+    )
+    .await;
+    let handshake = || shop.send(ask(&initialize()).bearer(&shop.token));
+
+    let answers = futures_util::future::join_all((0..12).map(|_| handshake())).await;
+
+    let opened = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!((opened, shop.started().len()), (3, 3));
+}
+
+#[tokio::test]
 async fn many_first_calls_at_once_do_not_start_more_processes_than_the_limit() {
     let shop = Workshop::with(&[], json!({"sessions_stdio_max": 3}), |setup| setup).await;
     let calls = (0..20).map(|n| shop.call("echo", json!({"n": n})));

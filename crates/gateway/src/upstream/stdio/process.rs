@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use cardea_audit::Receipt;
 use cardea_domain::{Denial, TenantId, UpstreamId};
 use cardea_mcp::{Era, Kind, Limits as JsonLimits, Message, Version, meta, method::List, reply};
 use cardea_registry::{Known, StdioServer};
@@ -22,7 +23,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::routes::{Route, Routed, Routes, Ticket};
+use super::{
+    places::Owner,
+    routes::{Route, Routed, Routes, Ticket},
+};
 use crate::{
     answer::ANSWER_DEPTH_MAX,
     upstream::{closed, malformed, unreachable},
@@ -33,6 +37,7 @@ use crate::{
 pub(super) struct Process {
     tenant: TenantId,
     upstream: UpstreamId,
+    owner: Owner,
     input: mpsc::Sender<Bytes>,
     routes: Mutex<Routes>,
     used: Mutex<Instant>,
@@ -59,15 +64,26 @@ const LAST_WORDS_MAX: usize = 2048;
 /// Pages of `tools/list` read to learn a server's tools.
 const PAGES_MAX: usize = 100;
 
-impl Process {
-    /// Starts the server with a clean environment in a process group of its own.
+/// What a server is started with.
+pub(super) struct Launch<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) upstream: &'a UpstreamId,
+    pub(super) owner: &'a Owner,
+    pub(super) server: &'a StdioServer,
+    /// One message of the server.
+    pub(super) line_bytes_max: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Launch<'_> {
+    /// Starts the server with a clean environment in a process group of its own, by the receipt of
+    /// the record that says so.
     pub(super) fn start(
-        (tenant, upstream): (&TenantId, &UpstreamId),
-        server: &StdioServer,
-        line_bytes_max: usize,
-        idle_timeout: Duration,
+        self,
+        _record: &Receipt,
         on_exit: impl FnOnce(Duration, bool) + Send + 'static,
-    ) -> Result<Arc<Self>, Denial> {
+    ) -> Result<Arc<Process>, Denial> {
+        let server = self.server;
         let mut command = Command::new(&server.command);
         command
             .args(&server.args)
@@ -89,9 +105,10 @@ impl Process {
             return Err(unreachable("the process has no standard streams"));
         };
         let (input, lines) = mpsc::channel(INPUT_LINES_MAX);
-        let process = Arc::new(Self {
-            tenant: tenant.clone(),
-            upstream: upstream.clone(),
+        let process = Arc::new(Process {
+            tenant: self.tenant.clone(),
+            upstream: self.upstream.clone(),
+            owner: self.owner.clone(),
             input,
             routes: Mutex::default(),
             used: Mutex::new(Instant::now()),
@@ -104,10 +121,16 @@ impl Process {
         });
         // All four end with the process; the last one waits for it.
         tokio::spawn(feed(stdin, lines, process.stop.clone()));
-        tokio::spawn(Arc::clone(&process).read(stdout, line_bytes_max));
+        tokio::spawn(Arc::clone(&process).read(stdout, self.line_bytes_max));
         tokio::spawn(Arc::clone(&process).hear(stderr));
-        tokio::spawn(Arc::clone(&process).attend(child, idle_timeout, on_exit));
+        tokio::spawn(Arc::clone(&process).attend(child, self.idle_timeout, on_exit));
         Ok(process)
+    }
+}
+
+impl Process {
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -293,7 +316,8 @@ impl Process {
             let bound = line_bytes_max as u64 + 1;
             match (&mut stdout).take(bound).read_until(b'\n', &mut line).await {
                 Ok(0) | Err(_) => break,
-                Ok(_) if line.len() > line_bytes_max => {
+                // The line end is no part of the message.
+                Ok(_) if line.len() > line_bytes_max && !line.ends_with(b"\n") => {
                     tracing::warn!(tenant = %self.tenant, upstream = %self.upstream, line_bytes_max, "a line is too long; the server is stopped");
                     break;
                 }
