@@ -11,9 +11,8 @@ use bytes::Bytes;
 use cardea_audit::{Decision, Effect, Entry, Kind, Response as RecordedResponse};
 use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
 use cardea_policy::{Permit, Refusal};
-use uuid::Uuid;
 
-use crate::{Tenant, protocol::Dialect, tenant::Place, trace::TraceContext};
+use crate::{Tenant, call_id, protocol::Dialect, tenant::Place, trace::TraceContext};
 
 /// Everything that was learnt of a call so far; stations add what they find.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ pub(crate) struct Outcome {
 impl Facts {
     pub(crate) fn new(peer: IpAddr, http_method: &http::Method, unix_ms: u64) -> Self {
         Self {
-            call: Uuid::now_v7().to_string(),
+            call: call_id::new(unix_ms),
             started: Instant::now(),
             started_us: unix_ms.saturating_mul(1000),
             peer,

@@ -35,6 +35,7 @@
 mod admin;
 mod answer;
 mod body;
+mod call_id;
 mod challenge;
 mod edge;
 mod endpoint;

@@ -22,6 +22,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,11 @@ pub struct Serving {
 
 /// Child processes get their own grace (input closed, SIGTERM) before they are killed.
 const CHILDREN_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A timer that ends before all others makes a runtime interrupt itself, by a write to a
+/// descriptor of its own, so that it waits for no longer: the timeout of each connection that
+/// becomes idle was one, a system call for each call. While this timer runs none of them is.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// Connections that the kernel holds for a worker that is busy.
 const BACKLOG: i32 = 1024;
@@ -254,6 +260,8 @@ impl Worker {
     }
 
     async fn accept(&self, listener: TcpListener, graceful: &GracefulShutdown) {
+        let mut pulse = tokio::time::interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -265,6 +273,7 @@ impl Worker {
                     }
                 },
                 () = self.gateway.draining.cancelled() => return,
+                _ = pulse.tick() => {}
             }
         }
     }

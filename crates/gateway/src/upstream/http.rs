@@ -6,7 +6,9 @@ use bytes::Bytes;
 use cardea_domain::Denial;
 use cardea_mcp::{Era, header as mcp};
 use cardea_registry::HttpServer;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
 use http_body_util::{BodyExt as _, Full, Limited};
 
 use super::{
@@ -25,7 +27,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct HttpUpstream {
     pool: Pool,
-    path: String,
+    /// Path and query.
+    target: Uri,
     host: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     answer_bytes_max: usize,
@@ -54,7 +57,7 @@ impl HttpUpstream {
         };
         Ok(Self {
             pool: Pool::new(Dialer::new(server, limits.connect_timeout)?, workers),
-            path,
+            target: path.parse().map_err(|_| wrong())?,
             host: HeaderValue::from_str(&host).map_err(|_| wrong())?,
             headers: server.headers.clone(),
             answer_bytes_max: limits.answer_bytes_max,
@@ -74,7 +77,7 @@ impl HttpUpstream {
     pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
         let mut request = Request::new(Full::new(text));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.path.parse().map_err(malformed)?;
+        *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
         self.common(call, headers)?;
         headers.insert(header::CONTENT_TYPE, JSON);
@@ -104,7 +107,7 @@ impl HttpUpstream {
         };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = self.path.parse().map_err(malformed)?;
+        *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
         self.common(call, headers)?;
         headers.insert(header::ACCEPT, accept);
