@@ -67,8 +67,10 @@ fn push_end(out: &mut String, view: &View<'_>) {
             push_escaped(out, &event.detail);
         }
     }
+    // A refusal's detail says which policies forbade it.
     if let Some(decision) = &view.decision
         && view.response.is_none()
+        && view.denial.is_none()
     {
         out.push(' ');
         push_word(out, &decision.effect);
@@ -179,7 +181,7 @@ mod tests {
             "denial":{"code":"E_POLICY_DENIED","message":"no","detail":"tool `x`"}}"#;
         assert_eq!(
             render(line).unwrap(),
-            "T - - - - ping - -> denial E_POLICY_DENIED: tool `x` deny by default"
+            "T - - - - ping - -> denial E_POLICY_DENIED: tool `x`"
         );
     }
 
