@@ -10,7 +10,7 @@ mod routes;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, UpstreamId};
+use cardea_domain::{Code, Denial, TenantId, UpstreamId};
 use cardea_mcp::{Era, Kind, Message};
 use cardea_registry::{Entry, StdioServer};
 use http::StatusCode;

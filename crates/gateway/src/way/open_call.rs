@@ -174,7 +174,7 @@ impl Unattended<'_> {
 impl Drop for Unattended<'_> {
     fn drop(&mut self) {
         if self.is_left {
-            self.gateway.metrics.call_opened();
+            self.gateway.metrics.call_opened(self.facts);
             abandon(self.gateway, self.facts);
         }
     }
