@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn a_thumbprint_is_read_as_it_is_written_and_no_other_way() {
         let text = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-        assert_eq!(Thumbprint::parse(text).unwrap().to_string(), text);
+        let read = Thumbprint::parse(text).map(|thumbprint| thumbprint.to_string());
+        assert_eq!(read.as_deref(), Some(text));
         for wrong in [
             "",
             "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I=",

@@ -106,7 +106,7 @@ async fn a_session_is_worth_nothing_to_the_same_person_with_another_key() {
             "id": received.json()["id"],
             "result": { "protocolVersion": LEGACY, "capabilities": {}, "serverInfo": { "name": "s", "version": "1" }, "content": [] },
         });
-        Script::response("200 OK", headers, &result.to_string())
+        Script::response("200 OK", headers, result.to_string())
     })
     .await
     .unwrap();
