@@ -35,6 +35,10 @@ eval-quickstart: ## Real MCP clients against the quickstart
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh
 
+.PHONY: eval-mutants
+eval-mutants: ## Seeded leaks between tenants; the tests of tenants must catch each
+	@tools/eval-mutants.sh
+
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a minute
 	@tools/fuzz.sh

@@ -26,3 +26,8 @@ fi
 say "shell scripts"
 for script in .ci/run tools/*.sh tools/*/*.sh; do bash -n "$script"; done
 if have shellcheck; then shellcheck .ci/run tools/*.sh tools/servers/*.sh tools/clients/*.sh; fi
+
+say "seeded leaks (tools/mutants)"
+for patch in tools/mutants/*.patch; do
+  git apply --check "$patch" || die "$patch does not apply any more: make the same leak in the code as it is now"
+done

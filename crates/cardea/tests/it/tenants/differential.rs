@@ -113,13 +113,18 @@ struct Neighbour {
 impl Neighbour {
     async fn move_in(house: &House, seed: u64) -> Self {
         let globex = Client::new(&house.gateway, house.token(GLOBEX), GLOBEX);
-        // As many as it may have, but for two that it goes on with.
-        let held = (0..4).map(|id| {
-            let address = house.gateway.address();
-            tokio::spawn(globex.hold(id).try_send(address))
-        });
+        // More calls and streams than the other one may have.
+        let calls = (0..6).map(|id| globex.hold(id));
+        let streams = (0..3).map(|id| globex.hold_stream(id));
+        let address = house.gateway.address();
+        let held: Vec<_> = calls
+            .chain(streams)
+            .map(|ask| tokio::spawn(ask.try_send(address)))
+            .collect();
+        let open = async || metric(&house.gateway, "cardea_open_calls", &[GLOBEX]).await;
+        until("what is held", async || (open().await >= 9.0).then_some(())).await;
         Self {
-            held: held.collect(),
+            held,
             globex,
             dice: Dice(!seed),
             third_is_there: false,

@@ -133,7 +133,11 @@ fn own_settings(folder: &TempDir, tenant: &str, files: &str) -> Value {
     json!({
         "upstreams": upstreams,
         "policies": [folder.path().join(format!("{tenant}.cedar"))],
-        "limits": {"calls_max": 6, "streams_max": 5, "streams_per_principal_max": 3},
+        // The neighbour has room for what it holds all the time, and the other has less than that.
+        "limits": match tenant {
+            ACME => json!({"calls_max": 6, "streams_max": 3, "streams_per_principal_max": 2}),
+            _ => json!({"calls_max": 12, "streams_max": 8, "streams_per_principal_max": 7}),
+        },
     })
 }
 
@@ -149,7 +153,7 @@ fn write_policy(folder: &TempDir, tenant: &str, edition: usize) {
 /// A server whose answers follow from the request and its own name alone.
 async fn server(name: &str, owner: Option<&str>, hold: &Gate) -> Echo {
     let echo = Echo::start().await.unwrap();
-    let (label, hold) = (name.to_owned(), hold.clone());
+    let (label, hold_streams, hold) = (name.to_owned(), hold.clone(), hold.clone());
     echo.on("tools/call", move |seen| tool(seen, &label, &hold));
     // The owner's own definition of one tool, or none at all.
     let mirrors = owner == Some(ACME);
@@ -160,6 +164,19 @@ async fn server(name: &str, owner: Option<&str>, hold: &Gate) -> Echo {
         let result = json!({"contents": [{"uri": uri, "text": label}], "resultType": "complete"});
         Reply::result(seen, &result)
     });
+    if owner == Some(GLOBEX) {
+        echo.on("subscriptions/listen", move |seen| {
+            let answer = Reply::result(seen, &json!({"resultType": "complete"}));
+            match seen.message()["params"]["hold"].as_bool() {
+                Some(true) => answer.after(&hold_streams),
+                _ => answer,
+            }
+        });
+    } else {
+        echo.on("subscriptions/listen", |seen| {
+            Reply::result(seen, &json!({"resultType": "complete"}))
+        });
+    }
     let label = name.to_owned();
     echo.on("GET", move |_| {
         let told = |n: u8| {

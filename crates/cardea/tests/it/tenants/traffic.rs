@@ -403,4 +403,17 @@ impl Client {
         let params = json!({"name": "hold", "arguments": {"of": self.name}});
         self.message("/mcp/files", true, id, "tools/call", params, "files")
     }
+
+    /// A subscription that begins only once it may; it is a stream all the time.
+    pub(super) fn hold_stream(&self, id: u64) -> Ask {
+        let params = json!({"notifications": {"toolsListChanged": true}, "hold": true});
+        self.message(
+            "/mcp/files",
+            true,
+            id,
+            "subscriptions/listen",
+            params,
+            "files",
+        )
+    }
 }

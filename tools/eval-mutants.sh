@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Applies each leak of tools/mutants to a copy of the tree, one by one, and runs the tests of tenants against it: each
+# must be caught. See `make eval-mutants`. Arguments name some of them; none means all.
+# Standard output is a table and then one JSON line, {"mutants": n, "caught": n}.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+need_build_tools
+need_python
+
+# A folder and a target of their own, so that no leak ends up in what is built here.
+work=$ROOT/target/mutants
+tree=$work/tree
+export CARGO_TARGET_DIR=$work/target
+# Debug information makes linking slower and says nothing here.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+
+# A copy of what git knows of, without what it ignores; files keep their times, so that only what changes is built.
+copy() {
+  mkdir -p "$tree"
+  local list=$work/files
+  git ls-files -z --cached --others --exclude-standard >"$list"
+  tar --create --null --files-from="$list" --file=- | tar --extract --directory="$tree" --file=-
+  git -C "$tree" init --quiet
+}
+
+# A file that was patched is put back with a new time: what was built of the leak must not be used again.
+restore() {
+  local patch=$1
+  git -C "$tree" apply --reverse "$patch"
+  git -C "$tree" apply --numstat "$patch" | cut -f3 | while read -r file; do touch "$tree/$file"; done
+}
+
+run_tests() {
+  (cd "$tree" && cargo test --locked --quiet -p cardea --test it tenants::) >"$1" 2>&1
+}
+
+builds() {
+  (cd "$tree" && cargo test --locked --quiet -p cardea --test it --no-run) >"$1" 2>&1
+}
+
+# The first test that failed, for the table.
+caught_by() {
+  sed -n 's/^test \(tenants::[a-z_:]*\).*FAILED$/\1/p; s/^    \(tenants::[a-z_:]*\)$/\1/p' "$1" | head -n 1
+}
+
+names=("$@")
+if [ "${#names[@]}" -eq 0 ]; then
+  for patch in tools/mutants/*.patch; do names+=("$(basename "$patch" .patch)"); done
+fi
+
+copy
+say "the tree as it is must pass"
+run_tests "$work/none.log" || die "the tests of tenants fail without any leak: see $work/none.log"
+
+mutants=0
+caught=0
+printf '%-28s %-9s %s\n' leak result 'caught by'
+for name in "${names[@]}"; do
+  patch=$ROOT/tools/mutants/$name.patch
+  [ -f "$patch" ] || die "there is no tools/mutants/$name.patch"
+  mutants=$((mutants + 1))
+  git -C "$tree" apply "$patch"
+  # A leak that does not compile is not caught: nothing was shown.
+  builds "$work/$name.log" || die "$name does not compile: see $work/$name.log"
+  if run_tests "$work/$name.log"; then
+    printf '%-28s %-9s %s\n' "$name" MISSED "see $work/$name.log"
+  else
+    caught=$((caught + 1))
+    printf '%-28s %-9s %s\n' "$name" caught "$(caught_by "$work/$name.log")"
+  fi
+  restore "$patch"
+done
+printf '{"mutants": %d, "caught": %d}\n' "$mutants" "$caught"
+[ "$mutants" -eq "$caught" ]
