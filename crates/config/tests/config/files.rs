@@ -41,7 +41,8 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("policies")).unwrap();
+        fs::create_dir_all(at("policies/acme")).unwrap();
+        fs::write(at("policies/acme/tickets.cedar"), "").unwrap();
         fs::create_dir(at("empty")).unwrap();
         fs::write(at("policies/b.cedar"), "").unwrap();
         fs::write(at("policies/a.cedar"), "").unwrap();
