@@ -175,7 +175,9 @@ fn the_key_is_made_once_and_is_its_owners_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&keys), 0o700);
     for entry in fs::read_dir(&keys).unwrap() {
-        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        let path = entry.unwrap().path();
+        let owners_alone = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), owners_alone, "{}", path.display());
     }
 }
 
