@@ -130,6 +130,10 @@ async fn a_token_that_does_not_say_who_and_for_whom_is_refused() {
     trust
         .accepts("a good token", &trust.idp.token(&trust.claims()))
         .await;
+    for list in [json!(["demo"]), json!(["unknown", "demo"])] {
+        let token = trust.idp.token(&trust.claims_with("tenant", list));
+        trust.accepts("a list with one known tenant", &token).await;
+    }
     let long = "a".repeat(256);
     for (name, value, reason) in [
         ("sub", Value::Null, "(subject)"),
@@ -146,7 +150,8 @@ async fn a_token_that_does_not_say_who_and_for_whom_is_refused() {
         ("tenant", json!("Demo"), "not a known tenant"),
         ("tenant", json!("demo "), "not a known tenant"),
         ("tenant", json!("unknown"), "not a known tenant"),
-        ("tenant", json!(["demo"]), "(tenant)"),
+        ("tenant", json!(["Demo", "unknown"]), "not a known tenant"),
+        ("tenant", json!(["demo", 7]), "(tenant)"),
         ("tenant", json!({ "id": "demo" }), "(tenant)"),
     ] {
         let token = trust.idp.token(&trust.claims_with(name, value.clone()));
