@@ -38,8 +38,11 @@ pub(crate) struct Kept {
     policies: BTreeMap<TenantId, policies::Set>,
     /// What the callers of a tenant hold is counted on across worlds.
     rooms: BTreeMap<TenantId, Arc<Room>>,
-    upstreams: HashMap<(TenantId, UpstreamId), (config::Upstream, Arc<Entry>, Arc<Upstream>)>,
+    upstreams: HashMap<(TenantId, UpstreamId), Made>,
 }
+
+/// An upstream of one tenant: its settings, and what was made from them.
+type Made = (config::Upstream, Arc<Entry>, Arc<Upstream>);
 
 /// Builds a world from a configuration; `before` is what the last one left.
 pub(crate) fn build(
