@@ -1,5 +1,7 @@
 //! Second station: a request whose token is good for the resource it asks for, by its holder.
 
+use std::sync::Arc;
+
 use cardea_domain::{Code, Denial};
 use cardea_identity::{Confirmed, Credentials, Possession, Proofs, RunHints, Scheme, Verified};
 use http::{HeaderName, HeaderValue, header};
@@ -37,7 +39,9 @@ impl Identified {
                 confirmed,
             }),
             Err(denial) => {
-                // It is known whose token it is, though it is not for this.
+                // It is known whose token it is, though it is not for this: the record is for the
+                // log of that tenant.
+                received.facts.tenant = world.tenants.get(confirmed.tenant()).map(Arc::clone);
                 received.facts.principal = confirmed.principal(RunHints::default(), now_ms).ok();
                 Err(Refused::new(denial, received.facts))
             }

@@ -1,5 +1,7 @@
 //! A log for each tenant: what is in it, and what happens when one of them is full.
 
+use cardea_testkit::identity_provider::IdentityProvider;
+
 use super::house::{ACME, GLOBEX};
 use crate::{protocol::code_of, support::*};
 
@@ -57,6 +59,30 @@ async fn each_record_is_in_its_tenants_log_and_in_no_other() {
     assert_eq!(arguments(GLOBEX)["json"], Value::Null);
     assert_eq!(arguments(GLOBEX)["sha256"], arguments(ACME)["sha256"]);
     sound_records(&gateway);
+}
+
+/// Whose token it is, is known, though it is good for nothing here.
+#[tokio::test]
+async fn a_token_for_another_resource_is_recorded_in_its_tenants_log() {
+    let idp = IdentityProvider::start().await.unwrap();
+    let gateway = setup()
+        .set("tenants", json!({ACME: {}, GLOBEX: {}}))
+        .set("issuers", json!([idp.entry()]))
+        .start()
+        .await
+        .unwrap();
+    let claims = idp.claims(ACME, "ada", "https://elsewhere.example/mcp");
+    let answer = call(&gateway, &idp.token(&claims), json!({})).await;
+    assert_eq!(answer.status, 401);
+    let id = call_id(&answer);
+    let has = |tenant| {
+        let records = records_in(&gateway, tenant);
+        records.iter().any(|record| record["call"] == *id)
+    };
+    assert_eq!(
+        (has(Some(ACME)), has(Some(GLOBEX)), has(None)),
+        (true, false, false)
+    );
 }
 
 #[tokio::test]
