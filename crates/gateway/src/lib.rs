@@ -47,6 +47,7 @@ mod protocol;
 mod refusal;
 mod relay;
 mod seal;
+mod stall;
 mod tenant;
 mod tls;
 mod trace;

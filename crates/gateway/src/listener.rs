@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin, endpoint,
     peer::Peer,
+    stall::{STALL_MAX, Unstalled},
     world::{Gateway, Limits},
 };
 
@@ -355,7 +356,7 @@ impl Session {
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(self.limits.header_count_max)
             .max_buf_size(self.limits.header_bytes_max.max(8192))
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Unstalled::new(stream, STALL_MAX)), service);
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "a connection ended early");
         }
