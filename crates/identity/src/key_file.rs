@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -28,9 +28,9 @@ pub fn read_or_make(
     path: &Path,
     make: impl FnOnce() -> io::Result<Vec<u8>>,
 ) -> Result<Vec<u8>, KeyFileError> {
-    match fs::read(path) {
+    match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        read => return read.map_err(failed("read", path)),
+        known => return known.map_err(failed("use", path)),
     }
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new()
@@ -56,8 +56,27 @@ pub fn read_or_make(
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(failed("create", path)(error))
         }
-        _ => fs::read(path).map_err(failed("read", path)),
+        _ => read(path).map_err(failed("use", path)),
     }
+}
+
+/// The content of a file that is closed to other users: a key that anybody could read, or put
+/// there, is no secret. What its group may do is left to whoever runs the gateway.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mode = file.metadata()?.mode();
+    if mode & 0o007 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "other users may use it (mode {:o}): make a new key, or `chmod o=` if it is still secret",
+                mode & 0o777
+            ),
+        ));
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyFileError {
@@ -66,5 +85,25 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyFil
         action,
         path,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_other_users_may_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys").join("a.key");
+        let make = || read_or_make(&path, || Ok(vec![7; 32]));
+        assert_eq!(make().unwrap(), [7; 32]);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        for (mode, is_good) in [(0o640, true), (0o604, false), (0o602, false), (0o600, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(make().is_ok(), is_good, "{mode:o}");
+        }
     }
 }

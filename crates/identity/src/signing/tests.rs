@@ -135,7 +135,9 @@ fn only_the_owner_can_read_a_key_and_what_is_no_key_is_named() {
         let mode = entry.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    fs::write(folder.join("2000000000.pk8"), b"not a key").unwrap();
+    let bad = folder.join("2000000000.pk8");
+    fs::write(&bad, b"not a key").unwrap();
+    fs::set_permissions(&bad, fs::Permissions::from_mode(0o600)).unwrap();
     let error = desk.keys.tend().unwrap_err().to_string();
     assert!(
         error.contains("2000000000.pk8 is not a signing key"),
