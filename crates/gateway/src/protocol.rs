@@ -32,6 +32,16 @@ impl Dialect {
     pub(crate) fn of_message(headers: &HeaderMap, message: &Message) -> Result<Self, Denial> {
         let in_header = single(headers, &header::PROTOCOL_VERSION)?;
         let in_body = message.meta_str(meta::PROTOCOL_VERSION);
+        if in_body.is_none() && message.meta(meta::PROTOCOL_VERSION).is_some() {
+            // A server that reads it more kindly would take the message for one of another era.
+            return Err(Denial::new(
+                Code::ParamsInvalid,
+                format!(
+                    "`params._meta` has a `{}` that is no text",
+                    meta::PROTOCOL_VERSION
+                ),
+            ));
+        }
         let named_modern = in_header
             .as_deref()
             .and_then(Version::parse)

@@ -173,6 +173,9 @@ impl HttpUpstream {
                 "status {status}: the server wants another credential of the gateway"
             )));
         }
+        if status.as_u16() >= 600 {
+            return Err(malformed(format!("status {status}, which is none")));
+        }
         if status.is_redirection() {
             return Err(malformed(format!(
                 "status {status}: redirects are not followed"

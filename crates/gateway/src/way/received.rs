@@ -1,7 +1,7 @@
 //! First station: a request that a well-behaved client of ours may have sent.
 
 use cardea_domain::{Code, Denial};
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::Refused;
@@ -40,10 +40,12 @@ impl Received {
 
 fn acceptable(world: &World, head: &Parts) -> Result<(), Denial> {
     head_size(head, world.limits.header_bytes_max)?;
+    one_host(head)?;
     world.edge.check_origin(&head.headers)?;
     if head.method == Method::POST {
         accepts(&head.headers, &["application/json", "text/event-stream"])?;
         content_type(&head.headers)?;
+        coding(&head.headers)?;
         return length(&head.headers, world.limits.body_bytes_max);
     }
     if head.method == Method::GET {
@@ -109,11 +111,48 @@ fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Denial> {
     Ok(())
 }
 
+/// A target with a host of its own must name the one in `Host` (RFC 9112, section 3.2.2): what
+/// stands before the gateway may have gone by the other.
+fn one_host(head: &Parts) -> Result<(), Denial> {
+    let Some(named) = head.uri.authority() else {
+        return Ok(());
+    };
+    let host = head.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    if host.is_some_and(|host| host.eq_ignore_ascii_case(named.as_str().as_bytes())) {
+        return Ok(());
+    }
+    Err(Denial::new(
+        Code::HostForbidden,
+        "the request's target and its `Host` name two hosts",
+    )
+    .help("send the path alone as the target")
+    .detail(format!("target `{}`", named.as_str().escape_debug())))
+}
+
+/// The body is plain or chunked once: another coding is one that somebody on the way may undo
+/// and the gateway does not (RFC 9112, section 6.1).
+fn coding(headers: &HeaderMap) -> Result<(), Denial> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let known = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    if known {
+        return Ok(());
+    }
+    Err(
+        Denial::new(Code::ContentType, "this transfer coding is not served")
+            .help("send `Transfer-Encoding: chunked`, or a `Content-Length`"),
+    )
+}
+
 fn content_type(headers: &HeaderMap) -> Result<(), Denial> {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().unwrap_or_default(),
+        _ => "",
+    };
     let kind = value.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json")
         && !headers.contains_key(header::CONTENT_ENCODING)

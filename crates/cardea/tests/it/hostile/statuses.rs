@@ -201,3 +201,18 @@ async fn lengths_that_contradict_each_other_fail_the_call() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_status_that_is_none_is_not_handed_on() {
+    let siege = Siege::lay(|received| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{{"secret":1}}}}"#,
+            received.id()
+        );
+        Script::response("999 Odd", "Content-Type: application/json\r\n", body)
+    })
+    .await;
+    for answer in siege.costs_its_own_call(MALFORMED).await {
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+}

@@ -1,6 +1,6 @@
 //! Requests that are refused before anybody acts on them; the upstream sees none.
 
-use cardea_testkit::hostile::Seen as Diary;
+use cardea_testkit::{hostile::Seen as Diary, http_client::exchange};
 
 use super::*;
 
@@ -266,5 +266,94 @@ async fn methods_of_the_other_era_do_not_exist() {
     for method in ["server/discover", "subscriptions/listen", "tasks/update"] {
         let ask = scene.ask(&legacy(7, method, json!({})));
         refused(&scene, ask, 200, "E_METHOD_UNKNOWN").await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_two_hops_could_read_differently_is_refused() {
+    let scene = scene().await;
+    let plain = tool_call(7, json!({"a": 1}));
+    let address = scene.gateway.address();
+    let head = format!(
+        "Accept: application/json, text/event-stream\r\nAuthorization: Bearer {}\r\nMCP-Protocol-Version: {MODERN}\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: echo\r\nConnection: close\r\n",
+        scene.token
+    );
+    let body = plain.to_string();
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let sized = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let json = "Content-Type: application/json\r\n";
+    for (target, fields, rest, refused) in [
+        ("", json.to_owned(), sized.clone(), None),
+        ("http://HOST", json.to_owned(), sized.clone(), None),
+        (
+            "http://evil.example",
+            json.to_owned(),
+            sized.clone(),
+            Some("E_HOST_FORBIDDEN"),
+        ),
+        (
+            "",
+            format!("{json}Content-Type: text/plain\r\n"),
+            sized,
+            Some("E_CONTENT_TYPE"),
+        ),
+        (
+            "",
+            format!("{json}Transfer-Encoding: Chunked\r\n"),
+            format!("\r\n{chunked}"),
+            None,
+        ),
+        (
+            "",
+            format!("{json}Transfer-Encoding: gzip, chunked\r\n"),
+            format!("\r\n{chunked}"),
+            Some("E_CONTENT_TYPE"),
+        ),
+        (
+            "",
+            format!("{json}Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n"),
+            format!("\r\n{chunked}"),
+            Some("E_CONTENT_TYPE"),
+        ),
+    ] {
+        let before = scene.upstream.seen().requests.len();
+        let target = target.replace("HOST", &address.to_string());
+        let text =
+            format!("POST {target}{PATH} HTTP/1.1\r\nHost: {address}\r\n{head}{fields}{rest}");
+
+        let answer = exchange(address, text.as_bytes()).await.unwrap();
+
+        let answer = String::from_utf8_lossy(&answer);
+        let came = scene.upstream.seen().requests.len() - before;
+        match refused {
+            None => assert_eq!(
+                (came, answer.contains("done")),
+                (1, true),
+                "{target} {fields}: {answer}"
+            ),
+            Some(code) => assert_eq!(
+                (came, answer.contains(code)),
+                (0, true),
+                "{target} {fields}: {answer}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_no_text_is_refused_and_not_taken_for_none() {
+    let scene = scene().await;
+    for version in [
+        "20260728",
+        "null",
+        r#"["2026-07-28"]"#,
+        r#""2026-07-28\ud800""#,
+    ] {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","_meta":{{"io.modelcontextprotocol/protocolVersion":{version}}}}}}}"#
+        );
+        let ask = Ask::post(PATH, text).bearer(&scene.token);
+        refused(&scene, ask, 400, "E_PARAMS_INVALID").await;
     }
 }
