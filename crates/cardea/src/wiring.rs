@@ -14,7 +14,7 @@ use anyhow::{Context as _, anyhow, bail};
 use cardea_config as config;
 use cardea_config::{Config, Issuer, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
-use cardea_gateway::{Edge, Limits, Room, Sealer, Tenant, TenantLimits, Upstream, World};
+use cardea_gateway::{Edge, Limits, Room, Tenant, TenantLimits, Upstream, World};
 use cardea_identity::{Dpop, SigningKeys};
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
 use http::{HeaderName, HeaderValue};
@@ -156,10 +156,9 @@ pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
     .with_bindings(holders::bindings(config))
 }
 
-/// The sealer, by the secret in the state folder.
-pub(crate) fn sealer(state_dir: &Path) -> anyhow::Result<Sealer> {
-    let secret = holders::sealing_secret(state_dir)?;
-    Ok(Sealer::new(&secret)?)
+/// The secret in the state folder, from which the keys for what clients hold are derived.
+pub(crate) fn sealing_secret(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
+    Ok(holders::sealing_secret(state_dir)?)
 }
 
 /// The gateway's own keys; the process opens them once, and they outlive every world.

@@ -95,10 +95,11 @@ impl Lens<'_> {
         }
         if message.kind() == Kind::Error {
             // 2025-11-25: an error that sends the person to a page is an elicitation.
-            let code = message
-                .body("code")
-                .and_then(|code| code.parse::<f64>().ok());
-            if code == Some(URL_ELICITATION_REQUIRED) {
+            let code = message.body("code").unwrap_or_default();
+            let code = code
+                .parse::<f64>()
+                .map_err(|_| malformed("an error without a number as its `code`"))?;
+            if code == URL_ELICITATION_REQUIRED {
                 self.server_may("elicitation/create").allowed?;
             }
             return Ok(error(message));
@@ -191,6 +192,22 @@ impl Lens<'_> {
             self.server_may(&request.method).allowed?;
         }
         Ok(())
+    }
+
+    /// Whether the caller may know that a resource changed; every other notification it may see.
+    pub(crate) fn shows_update(&self, message: &Message) -> bool {
+        if message.method() != "notifications/resources/updated" {
+            return true;
+        }
+        let uri = message.body_str("uri");
+        uri.and_then(|uri| ResourceUri::parse(&uri).ok())
+            .is_some_and(|uri| {
+                self.permits(
+                    Action::SubscribeResource,
+                    Target::Resource(uri),
+                    "resources/subscribe",
+                )
+            })
     }
 
     /// Whether the server may ask this of the caller's client.

@@ -129,7 +129,7 @@ async fn way(
         Identified::by_token(received, world, upstream, &client, offer, now_ms).await?;
     let mut resolved = Resolved::find(identified, world, upstream, now_ms).await?;
     gateway.continue_trace(&mut resolved);
-    let validated = Validated::check(resolved, &gateway.sealer)?;
+    let validated = Validated::check(resolved, gateway)?;
     Authorised::decide(validated, gateway, world).await
 }
 

@@ -34,6 +34,7 @@
 
 mod admin;
 mod answer;
+mod asked;
 mod body;
 mod call_id;
 mod challenge;
@@ -55,6 +56,7 @@ pub mod upstream;
 pub mod way;
 mod world;
 
+pub use asked::Asked;
 pub use edge::{Bindings, Edge};
 pub use listener::{ListenError, Listeners, Serving};
 pub use metrics::Metrics;

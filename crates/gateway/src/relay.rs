@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cardea_domain::{Code, Denial, Principal};
 use cardea_mcp::{
     Era, Kind, Limits as JsonLimits, Message, header,
+    json::{self, Level},
     method::{self, Method, TargetSource},
     reply,
     sse::Event,
@@ -42,6 +43,8 @@ pub(crate) struct Relay {
     awaited: Option<Awaited>,
     /// The upstream gave a position: what breaks off can be resumed.
     resumable: bool,
+    /// The server's open requests on this stream: its own id, and the client's, both raw.
+    asked: Vec<(String, String)>,
     events: usize,
     bytes: usize,
     _slot: Slot,
@@ -81,6 +84,8 @@ enum End {
 const IN_FLIGHT_MAX: usize = 16;
 /// Proxies commonly close a silent connection after 30 to 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Requests of the server on one stream whose cancellation is passed on under the client's id.
+const ASKED_MAX: usize = 256;
 /// How long the last message of a stream waits for its client.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -121,6 +126,7 @@ impl Relay {
             client,
             awaited,
             resumable: false,
+            asked: Vec::new(),
             events: 0,
             bytes: 0,
             _slot: slot,
@@ -245,13 +251,27 @@ impl Relay {
         };
         self.events += 1;
         match message.kind() {
-            Kind::Notification => match self.lens().check_input_requests(&message) {
-                Ok(()) => self.release_within(&event).await,
-                Err(denial) => Some(End::Failed(denial)),
-            },
-            Kind::Request => self.server_request(&event, &message).await,
+            Kind::Notification => self.notification(event, &message).await,
+            Kind::Request => self.server_request(event, &message).await,
             Kind::Result | Kind::Error => self.final_answer(event, &message).await,
         }
+    }
+
+    async fn notification(&mut self, mut event: Event, message: &Message) -> Option<End> {
+        if let Err(denial) = self.lens().check_input_requests(message) {
+            return Some(End::Failed(denial));
+        }
+        if !self.lens().shows_update(message) {
+            return None;
+        }
+        if message.method() == "notifications/cancelled"
+            && let Some(span) = message.span(Level::Body, "requestId")
+            && let Some((_, marked)) =
+                (self.asked.iter()).find(|(theirs, _)| message.body("requestId") == Some(theirs))
+        {
+            event.data = Some(json::splice(message.text(), &[(span, marked.as_bytes())]).into());
+        }
+        self.release_within(&event).await
     }
 
     async fn release_within(&mut self, event: &Event) -> Option<End> {
@@ -292,7 +312,7 @@ impl Relay {
     }
 
     /// Sampling, elicitation and roots, as the legacy era asks for them.
-    async fn server_request(&mut self, event: &Event, message: &Message) -> Option<End> {
+    async fn server_request(&mut self, mut event: Event, message: &Message) -> Option<End> {
         if self.era() == Era::Modern {
             return Some(End::Failed(malformed(
                 "a request on a stream of the modern era",
@@ -309,6 +329,10 @@ impl Relay {
             Err(denial) => return Some(End::Failed(denial)),
         };
         let Err(denial) = heard.allowed else {
+            event.data = match self.marked(message) {
+                Some(text) => Some(text),
+                None => return Some(End::Failed(malformed("a request's id is too long"))),
+            };
             let text = event.encode();
             self.bytes += text.len();
             let released = Released::recorded(&receipt, text);
@@ -334,6 +358,23 @@ impl Relay {
             }
             () = self.client.closed() => Some(End::Gone),
         }
+    }
+
+    /// The request under the id by which its answer will be known.
+    fn marked(&mut self, message: &Message) -> Option<Bytes> {
+        let (id, span) = message.id().zip(message.id_span())?;
+        let marked = self.gateway.asked.mark(
+            self.call.principal(),
+            self.call.known().id(),
+            self.call.session(),
+            message.method(),
+            id.raw(),
+        )?;
+        let text = json::splice(message.text(), &[(span, marked.as_bytes())]);
+        if self.asked.len() < ASKED_MAX {
+            self.asked.push((id.raw().to_owned(), marked));
+        }
+        Some(text.into())
     }
 
     fn lens(&self) -> Lens<'_> {

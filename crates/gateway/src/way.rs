@@ -9,6 +9,7 @@ mod identified;
 mod open_call;
 mod received;
 mod recorded;
+mod replies;
 mod resolved;
 mod validated;
 

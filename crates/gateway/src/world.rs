@@ -18,7 +18,7 @@ use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
+    Asked, Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
     facts::{Facts, NotPermitted},
     relay::Streams,
 };
@@ -131,6 +131,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Seals session ids and stream positions.
     pub sealer: Sealer,
+    /// Marks the requests of servers that clients may answer.
+    pub asked: Asked,
     /// Counters.
     pub metrics: Metrics,
     /// Time.
@@ -144,6 +146,7 @@ pub struct Gateway {
     world: ArcSwap<World>,
     pub(crate) ledger: Ledger,
     pub(crate) sealer: Sealer,
+    pub(crate) asked: Asked,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) spans: Option<Arc<dyn SpanSink>>,
@@ -161,6 +164,7 @@ impl Gateway {
             world: ArcSwap::from_pointee(parts.world),
             ledger: parts.ledger,
             sealer: parts.sealer,
+            asked: parts.asked,
             metrics: parts.metrics,
             clock: parts.clock,
             spans: parts.spans,

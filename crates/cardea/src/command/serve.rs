@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use cardea_config::Config;
 use cardea_domain::Clock;
-use cardea_gateway::{Gateway, Listeners, Metrics, Parts};
+use cardea_gateway::{Asked, Gateway, Listeners, Metrics, Parts, Sealer};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -40,10 +40,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let ledger = partitions.own(&config)?;
     let built = wiring::build(&config, &keys, &clock, &mut partitions, None)?;
     let spans = telemetry::spans(&config.telemetry)?;
+    let secret = wiring::sealing_secret(&config.state_dir)?;
     let gateway = Gateway::new(Parts {
         world: built.world,
         ledger,
-        sealer: wiring::sealer(&config.state_dir)?,
+        sealer: Sealer::new(&secret)?,
+        asked: Asked::new(&secret)?,
         metrics: Metrics::default(),
         clock: clock.clone(),
         spans: spans

@@ -118,7 +118,7 @@ impl StdioUpstream {
     }
 
     pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
-        self.session(call)?.write(text).await
+        self.session(call)?.answer(text).await
     }
 
     /// Starts no new processes and ends each one when its last call has ended.

@@ -11,7 +11,7 @@ use http::{Method, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::{Identified, Refused, received::too_large};
+use super::{Identified, Refused, received::too_large, validated::METHOD_CHARS_MAX};
 use crate::{Tenant, facts::Facts, tenant::Place, trace::TraceContext, world::World};
 
 /// What a request asks for.
@@ -138,7 +138,7 @@ fn note(facts: &mut Facts, message: &Message) {
         None => message
             .method()
             .chars()
-            .take(128)
+            .take(METHOD_CHARS_MAX)
             .collect::<String>()
             .into(),
     };

@@ -11,10 +11,14 @@ use cardea_registry::Known;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{Ask, Refused, Resolved};
+use super::{
+    Ask, Refused, Resolved,
+    replies::{input_responses, response},
+};
 use crate::{
     protocol::{Dialect, mismatch, unknown_method},
     seal::{Purpose, Sealer},
+    world::Gateway,
 };
 
 /// The legacy session that a request names.
@@ -38,18 +42,20 @@ pub(crate) struct Validated {
     pub(super) questions: Vec<Question>,
 }
 
+/// Characters of a method's name.
+pub(super) const METHOD_CHARS_MAX: usize = 128;
 /// Resource URIs in one `subscriptions/listen`; each is a decision.
 const FILTER_URIS_MAX: usize = 256;
 
 impl Validated {
     /// Checks dialect, method, shape, session, target and mirrored headers.
-    pub(crate) fn check(mut resolved: Resolved, sealer: &Sealer) -> Result<Self, Box<Refused>> {
+    pub(crate) fn check(mut resolved: Resolved, gateway: &Gateway) -> Result<Self, Box<Refused>> {
         let dialect = match dialect(&resolved) {
             Ok(dialect) => dialect,
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
         resolved.facts.dialect = Some(dialect);
-        let examined = examine(&resolved, dialect, sealer);
+        let examined = examine(&mut resolved, dialect, gateway);
         let (method, effect, session, wanted) = match examined {
             Ok(examined) => examined,
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
@@ -87,14 +93,14 @@ fn dialect(resolved: &Resolved) -> Result<Dialect, Denial> {
     }
 }
 
-type Wanted = Vec<(Action, Target)>;
+pub(super) type Wanted = Vec<(Action, Target)>;
 
 fn examine(
-    resolved: &Resolved,
+    resolved: &mut Resolved,
     dialect: Dialect,
-    sealer: &Sealer,
+    gateway: &Gateway,
 ) -> Result<(Option<&'static Method>, Effect, Session, Wanted), Denial> {
-    let session = session(resolved, dialect, sealer)?;
+    let session = session(resolved, dialect, &gateway.sealer)?;
     let connect = || vec![(Action::Connect, Target::Upstream)];
     let message = match &resolved.ask {
         Ask::Message(message) => message,
@@ -115,18 +121,21 @@ fn examine(
             )
             .help("answer input requests in `inputResponses`"));
         }
-        return Ok((None, Effect::Possible, session, connect()));
+        let wanted = response(resolved, &session, &gateway.asked)?;
+        return Ok((None, Effect::Possible, session, wanted));
     }
     let Some(method) = method::lookup(message.method(), dialect.era) else {
         if method::is_core(message.method()) {
             return Err(unknown_method(message.method(), dialect.era));
         }
-        return Ok((
-            None,
-            Effect::Possible,
-            session,
-            vec![(Action::Extension, Target::Upstream)],
-        ));
+        // Records and policies know a method by this much of its name; a longer one is nobody's.
+        if message.method().chars().count() > METHOD_CHARS_MAX {
+            return Err(unknown_method(message.method(), dialect.era)
+                .detail(format!("its name is over {METHOD_CHARS_MAX} characters")));
+        }
+        let mut wanted = vec![(Action::Extension, Target::Upstream)];
+        wanted.extend(input_responses(message)?);
+        return Ok((None, Effect::Possible, session, wanted));
     };
     let is_request = message.kind() == Kind::Request;
     if is_request != (method.shape == Shape::Request) {
@@ -140,7 +149,8 @@ fn examine(
             format!("`{}` is {what}", method.name),
         ));
     }
-    let wanted = targets(method, message)?;
+    let mut wanted = targets(method, message)?;
+    wanted.extend(input_responses(message)?);
     Ok((Some(method), method.effect, session, wanted))
 }
 
@@ -232,6 +242,12 @@ fn filter(message: &Message) -> Result<Wanted, Denial> {
         return Ok(wanted);
     };
     let value: Value = serde_json::from_str(raw).map_err(|_| wrong())?;
+    if !value.is_object() {
+        return Err(Denial::new(
+            Code::ParamsInvalid,
+            "`params.notifications` must be an object",
+        ));
+    }
     let uris = match value.get("resourceSubscriptions") {
         None | Some(Value::Null) => return Ok(wanted),
         Some(Value::Array(uris)) if uris.len() <= FILTER_URIS_MAX => uris,
@@ -276,13 +292,12 @@ fn questions(resolved: &mut Resolved, known: &Known, wanted: Wanted) -> Vec<Ques
     wanted
         .into_iter()
         .map(|(action, target)| {
-            Question::new(
-                &resolved.principal,
-                action,
-                known.id(),
-                target,
-                method.clone(),
-            )
+            let method = match action {
+                // As if the server asked: its request's method is the action's name.
+                Action::Sample | Action::Elicit | Action::ListRoots => action.as_str().into(),
+                _ => method.clone(),
+            };
+            Question::new(&resolved.principal, action, known.id(), target, method)
         })
         .collect()
 }

@@ -205,3 +205,16 @@ async fn a_stream_whose_fields_are_not_text_ends_the_call() {
     .costs_its_own_call(MALFORMED)
     .await;
 }
+
+#[tokio::test]
+async fn an_error_whose_code_is_no_number_is_refused() {
+    // A client that is kinder with types would read -32042, which sends its person to a page.
+    for code in [r#""-32042""#, "[-32042]", "null"] {
+        malformed(format!(
+            r#"{{"jsonrpc":"2.0","id":ID,"error":{{"code":{code},"message":"secret"}}}}"#
+        ))
+        .await;
+    }
+    malformed(r#"{"jsonrpc":"2.0","id":ID,"error":{"message":"secret"}}"#).await;
+    malformed(r#"{"jsonrpc":"2.0","id":ID,"error":"secret"}"#).await;
+}

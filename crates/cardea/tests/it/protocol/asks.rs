@@ -97,21 +97,112 @@ async fn a_legacy_servers_request_is_refused_in_the_clients_place() {
 }
 
 #[tokio::test]
-async fn a_legacy_servers_request_passes_byte_for_byte_where_it_is_permitted() {
+async fn a_legacy_servers_request_passes_under_an_id_of_the_gateways_where_it_is_permitted() {
     for method in &ASKS[..3] {
         let scene = legacy_scene(format!("{CALLS}{}", permit(method)), method).await;
         let message = legacy("call", "tools/call", json!({"name": "echo"}));
         let mut open = scene.open(scene.ask(&message)).await;
 
         let asked = open.event_text().await.unwrap().unwrap();
-        assert_eq!(asked, format!("data: {}\n\n", request(method)));
+        let id = id_of(&asked);
+        let ours = |text: &str| text.replace("ask-1", &id);
+        assert_eq!(asked, format!("data: {}\n\n", ours(&request(method))));
         let reply = r#"{"jsonrpc":"2.0", "id":"ask-1","result":{"roots":[],"x":1.0}}"#;
-        assert_eq!(scene.send(scene.legacy_text(reply)).await.status, 202);
+        assert_eq!(
+            scene.send(scene.legacy_text(&ours(reply))).await.status,
+            202
+        );
 
         let last = open.message().await.unwrap().unwrap();
         assert_eq!(last["result"]["content"][0]["text"], "done");
         assert_eq!(told(&scene)[0].text(), reply);
     }
+}
+
+/// The id of the message in an event.
+fn id_of(event: &str) -> String {
+    let data = event.trim_end().strip_prefix("data: ").unwrap();
+    let message: Value = serde_json::from_str(data).unwrap();
+    message["id"].as_str().unwrap().to_owned()
+}
+
+/// A client's response that the gateway must not take.
+async fn untaken(scene: &Scene, ask: Ask) {
+    let answer = scene.send(ask).await;
+    assert_eq!(
+        (answer.status, code_of(&answer).as_str()),
+        (400, "E_ENVELOPE_INVALID"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn a_client_cannot_answer_what_it_was_not_asked() {
+    let scene = legacy_scene(CALLS.to_owned(), "roots/list").await;
+    let forged = r#"{"jsonrpc":"2.0","id":"ask-1","result":{"roots":[{"uri":"file:///"}]}}"#;
+    // Before the server asks, at once and after it was refused: whichever comes first must not count.
+    untaken(&scene, scene.legacy_text(forged)).await;
+    let call = legacy("call", "tools/call", json!({"name": "echo"}));
+    let (answer, ()) = tokio::join!(
+        scene.call(&call),
+        untaken(&scene, scene.legacy_text(forged))
+    );
+    untaken(&scene, scene.legacy_text(forged)).await;
+
+    assert_eq!(text_of(&answer), "done");
+    let told = told(&scene);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].json()["error"]["code"], -31403);
+}
+
+#[tokio::test]
+async fn a_servers_request_is_answered_by_whom_it_asked_alone() {
+    let scene = legacy_scene(format!("{CALLS}{}", permit("roots/list")), "roots/list").await;
+    let message = legacy("call", "tools/call", json!({"name": "echo"}));
+    let mut open = scene.open(scene.ask(&message)).await;
+    let id = id_of(&open.event_text().await.unwrap().unwrap());
+    let reply = json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}}).to_string();
+
+    let bob = token(&scene.gateway, "bob", "bot").await;
+    untaken(&scene, scene.legacy_text(&reply).bearer(&bob)).await;
+    let changed = reply.replace(&id, &id.replace('.', ".A"));
+    untaken(&scene, scene.legacy_text(&changed)).await;
+    assert!(told(&scene).is_empty(), "{:?}", told(&scene));
+
+    assert_eq!(scene.send(scene.legacy_text(&reply)).await.status, 202);
+    let record = scene.record_by_id("outcome", &json!("ask-1")).await;
+    assert_eq!(
+        (&record["method"], &record["action"]),
+        (&json!("response"), &json!("roots/list")),
+        "{record:#}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_takes_its_request_back_under_the_id_that_the_client_knows() {
+    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"ask-1","reason":"late"}}"#;
+    let policies = format!("{CALLS}{}", permit("roots/list"));
+    let scene = Scene::with(
+        |setup| setup.policy(&policies),
+        move |received| {
+            Script::stream()
+                .event(&request("roots/list"))
+                .event(cancelled)
+                .event(&answer(received, &tool_result_text("done")))
+                .close()
+        },
+    )
+    .await;
+
+    let answer = scene
+        .call(&legacy("call", "tools/call", json!({"name": "echo"})))
+        .await;
+
+    let events = answer.events();
+    assert_eq!(events.len(), 3, "{}", answer.text());
+    assert_eq!(events[1]["params"]["requestId"], events[0]["id"]);
+    assert_ne!(events[0]["id"], "ask-1");
 }
 
 #[tokio::test]
@@ -205,6 +296,51 @@ async fn a_modern_request_for_input_passes_byte_for_byte_where_it_is_permitted()
             input_required(methods)
         );
         assert!(answer.text().contains(&expected), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_modern_client_answers_only_what_a_server_may_ask() {
+    // A server that keeps no state takes an answer for one to a question of its own.
+    const ROOTS: &str = r#"{"roots":[{"uri":"file:///"}]}"#;
+    const PERSON: &str = r#"{"action":"accept","content":{}}"#;
+    const MODEL: &str = r#"{"role":"assistant","model":"m","content":{"type":"text","text":"t"}}"#;
+    let all = format!(
+        "{CALLS}{}{}{}",
+        permit("roots/list"),
+        permit("elicitation/create"),
+        permit("sampling/createMessage")
+    );
+    let only = |method: &str| format!("{CALLS}{}", permit(method));
+    let both = r#"{"action":"accept","roots":[]}"#;
+    for (policies, answers, passes) in [
+        (CALLS.to_owned(), ROOTS, false),
+        (CALLS.to_owned(), PERSON, false),
+        (CALLS.to_owned(), MODEL, false),
+        (only("roots/list"), ROOTS, true),
+        (only("elicitation/create"), PERSON, true),
+        (only("sampling/createMessage"), MODEL, true),
+        (only("elicitation/create"), ROOTS, false),
+        (only("elicitation/create"), both, false),
+        (only("elicitation/create"), r#"{"x":1}"#, false),
+        (all, r#"{"x":1}"#, true),
+    ] {
+        let scene = Scene::with(
+            |setup| setup.policy(&policies),
+            |received| tool_result(received, "done"),
+        )
+        .await;
+        let message = tool_call(7, json!({})).to_string().replacen(
+            r#""params":{"#,
+            &format!(r#""params":{{"requestState":"s","inputR\u0065sponses":{{"k":{answers}}},"#),
+            1,
+        );
+
+        let answer = scene.send(scene.modern_call_text("echo", &message)).await;
+
+        let code = if passes { "" } else { "E_POLICY_DENIED" };
+        assert_eq!(code_of(&answer), code, "{answers} with {policies}");
+        assert_eq!(scene.seen("tools/call").len(), usize::from(passes));
     }
 }
 

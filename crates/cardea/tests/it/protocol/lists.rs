@@ -235,3 +235,27 @@ async fn a_subscription_that_names_one_hidden_resource_is_refused_as_a_whole() {
         "{first}"
     );
 }
+
+#[tokio::test]
+async fn a_change_of_a_resource_is_told_to_whom_may_subscribe_to_it() {
+    let policies = r#"
+        permit(principal, action == Cardea::Action::"connect", resource);
+        permit(principal, action == Cardea::Action::"resources/subscribe", resource == Cardea::Resource::"echo/file:///open");
+    "#;
+    let update = |uri: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{"uri":"{uri}"}}}}"#
+        )
+    };
+    let (open, hidden) = (update("file:///open"), update("file:///hidden"));
+    let scene = Scene::with(
+        |setup| setup.policy(policies),
+        move |_| Script::stream().event(&hidden).event(&open).close(),
+    )
+    .await;
+
+    let answer = scene.send(scene.bare("GET")).await;
+
+    assert_eq!(answer.events().len(), 1, "{}", answer.text());
+    assert_eq!(answer.events()[0]["params"]["uri"], "file:///open");
+}

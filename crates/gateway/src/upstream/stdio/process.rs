@@ -185,6 +185,12 @@ impl Process {
         }
     }
 
+    /// Sends the gateway's own answer to a request of the process; no other is taken after it.
+    pub(super) async fn answer(&self, text: Bytes) -> Result<(), Denial> {
+        let message = parse(text).map_err(malformed)?;
+        self.pass_on(&message).await
+    }
+
     /// Registers the session's own stream.
     pub(super) fn listen(self: &Arc<Self>) -> (Ticket, mpsc::Receiver<Routed>) {
         let (number, messages) = self.routes.lock().listen();
