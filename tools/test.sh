@@ -8,6 +8,8 @@ cd "$ROOT"
 need_build_tools
 tools/servers/install.sh
 tools/clients/install.sh
+examples/verify-identity/install.sh python
+examples/verify-identity/install.sh typescript
 
 # The tests of the binary and the two evaluations below start target/debug/cardea: build it before anything needs it.
 say "building"

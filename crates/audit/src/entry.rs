@@ -108,6 +108,14 @@ pub struct Response<'a> {
     pub events: usize,
     /// Entries of a list that the caller may not see.
     pub hidden: usize,
+    /// Rows of a result that were left out: another tenant's.
+    pub rows_foreign: usize,
+    /// Rows of a result that were left out: they did not say whose they are.
+    pub rows_unlabelled: usize,
+    /// Blocks of content that were left out: they could not be read as rows.
+    pub blocks_untyped: usize,
+    /// Messages beside the result that were held back.
+    pub held_back: usize,
 }
 
 impl Effect {

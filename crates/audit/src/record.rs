@@ -181,8 +181,16 @@ fn push_response(out: &mut Vec<u8>, response: &Response<'_>) {
     if response.events > 0 {
         number(out, ",\"events\":", Some(len_u64(response.events)));
     }
-    if response.hidden > 0 {
-        number(out, ",\"hidden\":", Some(len_u64(response.hidden)));
+    for (member, count) in [
+        (",\"hidden\":", response.hidden),
+        (",\"rows_foreign\":", response.rows_foreign),
+        (",\"rows_unlabelled\":", response.rows_unlabelled),
+        (",\"blocks_untyped\":", response.blocks_untyped),
+        (",\"held_back\":", response.held_back),
+    ] {
+        if count > 0 {
+            number(out, member, Some(len_u64(count)));
+        }
     }
     out.push(b'}');
 }

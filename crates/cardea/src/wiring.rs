@@ -19,6 +19,8 @@ use cardea_identity::{Dpop, SigningKeys};
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
 use http::{HeaderName, HeaderValue};
 
+mod tenant_tools;
+
 use crate::policies;
 
 pub(crate) use partitions::Partitions;
@@ -108,6 +110,8 @@ pub(crate) fn build(
             .map(|(key, (_, _, upstream))| (key.clone(), Arc::clone(upstream)))
             .collect(),
         authenticator: trust.authenticator(),
+        guards: tenant_tools::guards(config)?,
+        identities: tenant_tools::identities(config, keys, clock)?,
         holders: holders::holders(config, &dpop, clock),
         tls: holders::tls(config, clock)?,
         proxies: holders::proxies(config),
@@ -151,7 +155,8 @@ pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
         config.allowed_origins.iter().cloned(),
         issuers,
         scopes.into_iter().collect(),
-        keys.filter(|_| is_issuer(config)).cloned(),
+        keys.filter(|_| is_issuer(config) || tenant_tools::tells(config))
+            .cloned(),
     )
     .with_bindings(holders::bindings(config))
 }

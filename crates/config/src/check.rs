@@ -8,6 +8,7 @@ mod issuer;
 mod network;
 mod secret;
 mod tenant;
+mod tenant_tools;
 mod tls;
 mod upstream;
 mod url;

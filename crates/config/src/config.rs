@@ -2,10 +2,12 @@
 
 mod binding;
 mod host;
+mod tenant_tools;
 
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
 pub use host::AllowedHost;
+pub use tenant_tools::{ArgumentRule, ResultRules, TenantValue, ToolRules, UpstreamIdentity};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -200,6 +202,12 @@ pub struct Upstream {
     pub is_own: bool,
     /// How it is reached.
     pub transport: Transport,
+    /// What the tenant is called there; no two tenants of an upstream are called alike.
+    pub tenant_value: TenantValue,
+    /// What holds for its tools, by their names; `*` for those without rules of their own.
+    pub tools: BTreeMap<String, ToolRules>,
+    /// Whether it is told who calls, and how.
+    pub identity: Option<UpstreamIdentity>,
     /// The gateway's limits with those of the tenant and then of this upstream laid over them.
     pub limits: Limits,
 }

@@ -39,12 +39,16 @@ mod yaml;
 
 pub use claim::ClaimPointer;
 pub use config::{
-    AllowedHost, Audit, ClientCertificates, Config, Dpop, EmbeddedIssuer, ExternalIssuer, Http,
-    Issuer, KeySource, PolicyFiles, RequiredBinding, Stdio, Telemetry, Tenant, TenantSource, Tls,
-    Transport, Upstream,
+    AllowedHost, ArgumentRule, Audit, ClientCertificates, Config, Dpop, EmbeddedIssuer,
+    ExternalIssuer, Http, Issuer, KeySource, PolicyFiles, RequiredBinding, ResultRules, Stdio,
+    Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
+    UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
-pub use raw::{Algorithm, ArgumentsInAudit, Limits, LogFormat, LogLevel};
+pub use raw::{
+    Algorithm, ArgumentsInAudit, Binding, Limits, LogFormat, LogLevel, OnForeign, OnUntyped,
+    TenantHeader,
+};
 pub use reference::reference;
 pub use schema::json_schema;
 pub use secret::Secret;

@@ -8,6 +8,7 @@ mod binding;
 mod issuer;
 mod limits;
 mod tenant;
+mod tenant_tools;
 mod tls;
 mod upstream;
 
@@ -15,11 +16,15 @@ pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRe
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
 pub(crate) use tenant::{RawOwnIssuer, RawOwnUpstream, RawTenant, RawTenantAudit};
+pub(crate) use tenant_tools::{
+    IDENTITY_TTL_MAX, IDENTITY_TTL_MIN, RawIdentity, RawResults, RawTenantValue, RawTool,
+};
 pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
 pub use issuer::Algorithm;
 pub use limits::Limits;
+pub use tenant_tools::{Binding, OnForeign, OnUntyped, TenantHeader};
 
 use std::collections::BTreeMap;
 

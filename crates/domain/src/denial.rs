@@ -69,6 +69,8 @@ pub enum Code {
     PolicyDenied,
     /// The policy could not be evaluated.
     PolicyError,
+    /// An argument that must name the caller's tenant does not.
+    TenantArgument,
     /// The record could not be made durable.
     AuditUnavailable,
     /// The gateway is at a limit of its own.
@@ -85,6 +87,8 @@ pub enum Code {
     UpstreamTooLarge,
     /// The upstream went away in the middle of the call.
     UpstreamClosed,
+    /// The upstream's result could not be shown to be the caller's tenant's alone.
+    TenantResult,
     /// A mistake of the gateway's own.
     Internal,
 }
@@ -102,7 +106,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -134,6 +138,7 @@ impl Code {
         Self::SessionUnknown,
         Self::PolicyDenied,
         Self::PolicyError,
+        Self::TenantArgument,
         Self::AuditUnavailable,
         Self::Overloaded,
         Self::Draining,
@@ -142,6 +147,7 @@ impl Code {
         Self::UpstreamMalformed,
         Self::UpstreamTooLarge,
         Self::UpstreamClosed,
+        Self::TenantResult,
         Self::Internal,
     ];
 
@@ -180,6 +186,7 @@ impl Code {
             Self::SessionUnknown => "E_SESSION_UNKNOWN",
             Self::PolicyDenied => "E_POLICY_DENIED",
             Self::PolicyError => "E_POLICY_ERROR",
+            Self::TenantArgument => "E_TENANT_ARGUMENT",
             Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
             Self::Overloaded => "E_OVERLOADED",
             Self::Draining => "E_DRAINING",
@@ -188,6 +195,7 @@ impl Code {
             Self::UpstreamMalformed => "E_UPSTREAM_MALFORMED",
             Self::UpstreamTooLarge => "E_UPSTREAM_TOO_LARGE",
             Self::UpstreamClosed => "E_UPSTREAM_CLOSED",
+            Self::TenantResult => "E_TENANT_RESULT",
             Self::Internal => "E_INTERNAL",
         }
     }
@@ -205,7 +213,8 @@ impl Code {
             | Self::UpstreamTimeout
             | Self::UpstreamMalformed
             | Self::UpstreamTooLarge
-            | Self::UpstreamClosed => Side::Upstream,
+            | Self::UpstreamClosed
+            | Self::TenantResult => Side::Upstream,
             _ => Side::Downstream,
         }
     }

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Target, ToolName};
+use cardea_guard::tenant::Guard;
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
     list::{self, Item, ListError, Sieve},
@@ -20,6 +21,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::{
+    confine,
     facts::{Heard, Outcome, Ruling},
     refusal,
     relay::Relay,
@@ -59,6 +61,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) known: &'a Known,
     pub(crate) era: Era,
+    /// The tenant's rules for the tool whose answer it is.
+    pub(crate) guard: Option<&'a Guard>,
 }
 
 /// A number, since `-32042.0` is the same code to a client.
@@ -93,6 +97,9 @@ impl Lens<'_> {
                 return Err(malformed("a request in place of an answer"));
             }
         }
+        if let Some(guard) = self.guard.filter(|guard| guard.filters()) {
+            return self.checked(guard, message);
+        }
         if message.kind() == Kind::Error {
             // 2025-11-25: an error that sends the person to a page is an elicitation.
             let code = message.body("code").unwrap_or_default();
@@ -115,8 +122,7 @@ impl Lens<'_> {
                 Some("task") => "task",
                 _ => "result",
             },
-            is_error: message.body("isError") == Some("true"),
-            ..Outcome::default()
+            ..of_result(message)
         };
         let text = match method.and_then(|m| m.list) {
             Some(list) => {
@@ -130,6 +136,30 @@ impl Lens<'_> {
             },
         };
         outcome.bytes = text.len();
+        Ok(Filtered { text, outcome })
+    }
+
+    /// The answer of a tool whose results are checked: only the tenant's own, and nothing else.
+    fn checked(&self, guard: &Guard, message: &Message) -> Result<Filtered, Denial> {
+        let (text, counts) = confine::answer(guard, self.era, message)?;
+        let text = text.unwrap_or_else(|| message.text().clone());
+        if message.kind() == Kind::Error {
+            let mut filtered = error(message);
+            filtered.outcome.bytes = text.len();
+            return Ok(Filtered { text, ..filtered });
+        }
+        let json = JsonLimits {
+            depth_max: ANSWER_DEPTH_MAX,
+        };
+        let left = Message::parse(text, &json).map_err(malformed)?;
+        let text = list::make_private(&left).map_or_else(|| left.text().clone(), Bytes::from);
+        let outcome = Outcome {
+            rows_foreign: counts.rows_foreign,
+            rows_unlabelled: counts.rows_unlabelled,
+            blocks_untyped: counts.blocks_untyped,
+            bytes: text.len(),
+            ..of_result(&left)
+        };
         Ok(Filtered { text, outcome })
     }
 
@@ -250,6 +280,14 @@ impl Lens<'_> {
     }
 }
 
+fn of_result(message: &Message) -> Outcome {
+    Outcome {
+        word: "result",
+        is_error: message.body("isError") == Some("true"),
+        ..Outcome::default()
+    }
+}
+
 fn error(message: &Message) -> Filtered {
     let text = message.text().clone();
     Filtered {
@@ -336,6 +374,7 @@ async fn whole(
         principal: call.principal(),
         known: call.known(),
         era: call.dialect().era,
+        guard: call.guard(),
     };
     let filtered = match lens.answer(call.method(), &awaited, &message).await {
         Ok(filtered) => filtered,

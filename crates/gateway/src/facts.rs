@@ -124,7 +124,26 @@ pub(crate) struct Outcome {
     pub(crate) is_error: bool,
     pub(crate) events: usize,
     pub(crate) hidden: usize,
+    pub(crate) rows_foreign: usize,
+    pub(crate) rows_unlabelled: usize,
+    pub(crate) blocks_untyped: usize,
+    pub(crate) held_back: usize,
     pub(crate) denial: Option<Denial>,
+}
+
+impl Outcome {
+    /// What of the result was another tenant's, or could not be shown not to be, in words.
+    pub(crate) fn of_another_tenant(&self) -> Option<String> {
+        if let Some(denial) = &self.denial {
+            let is_result = denial.code == cardea_domain::Code::TenantResult;
+            return is_result.then(|| {
+                let why = denial.detail.as_deref().unwrap_or_default();
+                format!("the result was refused: {why}")
+            });
+        }
+        (self.rows_foreign > 0)
+            .then(|| format!("rows of another tenant left out: {}", self.rows_foreign))
+    }
 }
 
 impl Facts {
@@ -201,10 +220,24 @@ impl Facts {
                 is_error: outcome.is_error,
                 events: outcome.events,
                 hidden: outcome.hidden,
+                rows_foreign: outcome.rows_foreign,
+                rows_unlabelled: outcome.rows_unlabelled,
+                blocks_untyped: outcome.blocks_untyped,
+                held_back: outcome.held_back,
             }),
             total_us: Some(self.elapsed_us()),
             upstream_us: self.upstream_us,
             ..self.entry(Kind::Outcome)
+        }
+    }
+
+    /// The record of something about the call that somebody should look at.
+    pub(crate) fn event<'a>(&'a self, name: &'a str, detail: &'a str) -> Entry<'a> {
+        Entry {
+            arguments: None,
+            event: Some(name),
+            detail: Some(detail),
+            ..self.entry(Kind::Event)
         }
     }
 

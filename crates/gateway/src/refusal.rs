@@ -55,12 +55,15 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         },
         Code::SessionMissing => (StatusCode::BAD_REQUEST, rpc::LEGACY_SERVER),
         Code::SessionUnknown => (StatusCode::NOT_FOUND, rpc::LEGACY_SERVER),
-        Code::PolicyDenied | Code::PolicyError => (StatusCode::OK, rpc::REFUSED),
+        Code::PolicyDenied | Code::PolicyError | Code::TenantArgument => {
+            (StatusCode::OK, rpc::REFUSED)
+        }
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamMalformed
         | Code::UpstreamTooLarge
-        | Code::UpstreamClosed => (StatusCode::OK, rpc::BAD_GATEWAY),
+        | Code::UpstreamClosed
+        | Code::TenantResult => (StatusCode::OK, rpc::BAD_GATEWAY),
         Code::AuditUnavailable | Code::Overloaded | Code::Draining => {
             (StatusCode::SERVICE_UNAVAILABLE, rpc::UNAVAILABLE)
         }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, Principal};
+use cardea_domain::{Code, Denial, Principal, Target};
+use cardea_guard::tenant::Guard;
 use cardea_mcp::{
     Era, Kind, Limits as JsonLimits, Message, header,
     json::{self, Level},
@@ -22,6 +23,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use crate::{
     Tenant,
     answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited},
+    confine::{self, Beside},
     facts::Outcome,
     refusal,
     seal::Purpose,
@@ -47,6 +49,8 @@ pub(crate) struct Relay {
     asked: Vec<(String, String)>,
     events: usize,
     bytes: usize,
+    /// Messages beside the result that were held back.
+    held_back: usize,
     _slot: Slot,
 }
 
@@ -54,6 +58,10 @@ pub(crate) struct Relay {
 struct Awaited {
     id: String,
     method: Option<&'static Method>,
+    /// The tool that is called.
+    tool: Option<String>,
+    /// The tenant's rules for it.
+    guard: Option<Guard>,
 }
 
 /// What a sealed position says.
@@ -66,6 +74,9 @@ struct Position {
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
+    /// The tool whose call it is: its results are checked on whatever stream they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
 }
 
 /// How a stream came to its end.
@@ -103,17 +114,14 @@ impl Relay {
             .take_slot()
             .unwrap_or_else(|| gateway.streams.take(call.principal(), call.tenant()));
         let awaited = match call.ask() {
-            Ask::Stream => gateway.open_position(&call).and_then(|position| {
-                Some(Awaited {
-                    id: position.id?,
-                    method: position
-                        .method
-                        .and_then(|name| method::lookup(&name, Era::Legacy)),
-                })
-            }),
+            Ask::Stream => gateway
+                .open_position(&call)
+                .and_then(|position| resumed(world, &call, position)),
             Ask::Message(_) | Ask::End => awaited(&call).map(|id| Awaited {
                 id,
                 method: call.method(),
+                tool: called_tool(&call),
+                guard: call.guard().cloned(),
             }),
         };
         let (client, messages) = mpsc::channel(IN_FLIGHT_MAX);
@@ -129,6 +137,7 @@ impl Relay {
             asked: Vec::new(),
             events: 0,
             bytes: 0,
+            held_back: 0,
             _slot: slot,
         };
         // Owned by the connection: when the client goes away the channel closes and the task ends.
@@ -264,6 +273,20 @@ impl Relay {
         if !self.lens().shows_update(message) {
             return None;
         }
+        if self.call.is_confined() {
+            let guard = self.awaited.as_ref().and_then(|a| a.guard.as_ref());
+            match confine::notification(message, guard) {
+                Beside::AsIs => {}
+                Beside::Without(text) => event.data = Some(text),
+                Beside::HeldBack => {
+                    self.held_back += 1;
+                    // Its position is still one to resume from.
+                    event.id.as_ref()?;
+                    event.data = Some(Bytes::new());
+                    return self.release_within(&event).await;
+                }
+            }
+        }
         if message.method() == "notifications/cancelled"
             && let Some(span) = message.span(Level::Body, "requestId")
             && let Some((_, marked)) =
@@ -289,10 +312,11 @@ impl Relay {
         let Some(awaited) = self.awaited.take() else {
             return Some(End::Failed(malformed("an answer that nobody waits for")));
         };
-        let answer = self
-            .lens()
-            .answer(awaited.method, &awaited.id, message)
-            .await;
+        let lens = Lens {
+            guard: awaited.guard.as_ref(),
+            ..self.lens()
+        };
+        let answer = lens.answer(awaited.method, &awaited.id, message).await;
         match answer {
             Ok(filtered) => {
                 let event = Event {
@@ -319,7 +343,10 @@ impl Relay {
             )));
         }
         let method = message.method().to_owned();
-        let heard = self.lens().server_may(&method);
+        let heard = match self.call.is_confined() && method != "ping" {
+            true => confine::no_questions(),
+            false => self.lens().server_may(&method),
+        };
         let recorded =
             self.call
                 .call()
@@ -383,6 +410,7 @@ impl Relay {
             principal: self.call.principal(),
             known: self.call.known(),
             era: self.era(),
+            guard: None,
         }
     }
 
@@ -399,6 +427,7 @@ impl Relay {
                 .as_ref()
                 .and_then(|a| a.method)
                 .map(|m| m.name.to_owned()),
+            tool: self.awaited.as_ref().and_then(|a| a.tool.clone()),
         };
         let text = serde_json::to_string(&position).ok()?;
         self.gateway.sealer.seal(
@@ -416,6 +445,7 @@ impl Relay {
             status: 200,
             events: self.events,
             bytes: self.bytes,
+            held_back: self.held_back,
             ..Outcome::default()
         };
         match end {
@@ -430,6 +460,7 @@ impl Relay {
                     status: 200,
                     events: self.events,
                     bytes: self.bytes + filtered.text.len(),
+                    held_back: self.held_back,
                     ..filtered.outcome
                 };
                 let released = match self.call.into_call().close(&outcome).await {
@@ -458,6 +489,36 @@ impl Relay {
             }
         }
     }
+}
+
+/// The tool that a `tools/call` names.
+fn called_tool(call: &Authorised) -> Option<String> {
+    let target = &call.call().facts()?.target;
+    match target {
+        Some(Target::Tool(name)) => Some(name.to_string()),
+        _ => None,
+    }
+}
+
+/// What a resumed stream answers. Where the tenant's rules for it cannot be told, nothing is
+/// awaited, and an answer is refused.
+fn resumed(world: &World, call: &Authorised, position: Position) -> Option<Awaited> {
+    let method = position
+        .method
+        .and_then(|name| method::lookup(&name, Era::Legacy));
+    let is_tool_call = method.is_some_and(|m| m.name == "tools/call");
+    let guard = match world.rules(call.known()) {
+        Some(rules) if is_tool_call => rules
+            .of(&call.principal().tenant, position.tool.as_deref()?)
+            .ok()?,
+        _ => None,
+    };
+    Some(Awaited {
+        id: position.id?,
+        method,
+        tool: position.tool,
+        guard,
+    })
 }
 
 /// A client that reads nothing must not keep an ended call in memory.

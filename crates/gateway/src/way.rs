@@ -5,6 +5,7 @@
 //! crate but the names: the way can be read, not entered from the middle.
 
 mod authorised;
+mod guarded;
 mod identified;
 mod open_call;
 mod received;

@@ -12,6 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
 use cardea_domain::{Clock, Code, Denial, TenantId, UpstreamId};
+use cardea_guard::tenant::Rules;
 use cardea_identity::{Authenticator, Holders};
 use cardea_policy::{Permit, Question};
 use cardea_registry::{Known, Registry};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Asked, Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
+    UpstreamIdentity,
     facts::{Facts, NotPermitted},
     relay::Streams,
 };
@@ -85,6 +87,10 @@ pub struct World {
     pub registry: Registry,
     /// Their connections; one for each entry of the registry, and for no other.
     pub upstreams: HashMap<(TenantId, UpstreamId), Arc<Upstream>>,
+    /// What holds for the tools of upstreams that serve several tenants, where something does.
+    pub guards: HashMap<(TenantId, UpstreamId), Rules>,
+    /// How upstreams are told who calls, where they are.
+    pub identities: HashMap<(TenantId, UpstreamId), UpstreamIdentity>,
     /// Whose tokens are good.
     pub authenticator: Arc<Authenticator>,
     /// Who may present them.
@@ -104,6 +110,19 @@ impl World {
     pub(crate) fn upstream(&self, known: &Known) -> Option<&Arc<Upstream>> {
         self.upstreams
             .get(&(known.tenant().clone(), known.id().clone()))
+    }
+
+    /// What holds for the tools of a known upstream.
+    pub(crate) fn rules(&self, known: &Known) -> Option<&Rules> {
+        // Most gateways have none: no key is made for nothing.
+        let guards = Some(&self.guards).filter(|guards| !guards.is_empty())?;
+        guards.get(&(known.tenant().clone(), known.id().clone()))
+    }
+
+    /// How a known upstream is told who calls.
+    pub(crate) fn identity(&self, known: &Known) -> Option<&UpstreamIdentity> {
+        let identities = Some(&self.identities).filter(|all| !all.is_empty())?;
+        identities.get(&(known.tenant().clone(), known.id().clone()))
     }
 
     /// Decides a question by the policies of the tenant whose principal asks.

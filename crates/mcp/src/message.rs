@@ -186,6 +186,54 @@ impl Message {
             .map(|m| m.value.clone())
     }
 
+    /// The text with `key` of `params` or of its `_meta` set to this raw value; objects on the way
+    /// are made where they are missing or `null`. `None` when something on the way is no object, or
+    /// the message has no `params`.
+    #[must_use]
+    pub fn with_member(&self, level: Level, key: &str, raw: &str) -> Option<Vec<u8>> {
+        if let Some(span) = self.span(level, key) {
+            return Some(json::splice(&self.text, &[(span, raw.as_bytes())]));
+        }
+        if matches!(self.kind, Kind::Result | Kind::Error) {
+            return None;
+        }
+        let way: &[(Level, &str)] = match level {
+            Level::Top => &[],
+            Level::Body => &[(Level::Top, "params")],
+            Level::Meta => &[(Level::Top, "params"), (Level::Body, "_meta")],
+        };
+        // From the innermost object outwards: what is not there is made around what is to be added.
+        let mut added = member(key, raw);
+        for (level, name) in way.iter().rev() {
+            let Some(span) = self.span(*level, name) else {
+                added = member(name, &format!("{{{added}}}"));
+                continue;
+            };
+            let object = self.slice(span.clone());
+            if object == "null" {
+                let made = format!("{{{added}}}");
+                return Some(json::splice(&self.text, &[(span, made.as_bytes())]));
+            }
+            return self.inserted(span.start, object, &added);
+        }
+        let text = self.slice(0..self.text.len());
+        let start = text.len() - text.trim_start().len();
+        self.inserted(start, text.trim_start(), &added)
+    }
+
+    /// The text with a member added at the beginning of the object that starts at `start`.
+    fn inserted(&self, start: usize, object: &str, added: &str) -> Option<Vec<u8>> {
+        let inside = object.strip_prefix('{')?;
+        let comma = if inside.trim_start().starts_with('}') {
+            ""
+        } else {
+            ","
+        };
+        let added = format!("{added}{comma}");
+        let at = start + 1;
+        Some(json::splice(&self.text, &[(at..at, added.as_bytes())]))
+    }
+
     fn key_is(&self, member: &Member, key: &str) -> bool {
         let spelt = self.slice(member.key.clone());
         if member.key_escaped {
@@ -224,6 +272,10 @@ impl PartialEq for Id<'_> {
                 _ => false,
             }
     }
+}
+
+fn member(key: &str, raw: &str) -> String {
+    format!("{}:{raw}", serde_json::Value::from(key))
 }
 
 fn is_id(raw: &str) -> bool {
@@ -282,6 +334,75 @@ mod tests {
         .unwrap();
         assert_eq!(message.method(), "tools/call");
         assert_eq!(message.body_str("name").unwrap(), "t");
+    }
+
+    #[test]
+    fn a_member_is_set_where_it_belongs() {
+        let set = |text: &str, level, key| {
+            let message = parse(text).unwrap();
+            let new = message.with_member(level, key, "7")?;
+            parse(std::str::from_utf8(&new).unwrap()).unwrap();
+            Some(String::from_utf8(new).unwrap())
+        };
+        for (level, key, before, after) in [
+            (
+                Level::Body,
+                "a",
+                r#"{"params":{"a" : 1}}"#,
+                r#"{"params":{"a" : 7}}"#,
+            ),
+            (
+                Level::Body,
+                "a",
+                r#"{"params":{ }}"#,
+                r#"{"params":{"a":7 }}"#,
+            ),
+            (
+                Level::Body,
+                "a",
+                r#"{"params":{"b":1}}"#,
+                r#"{"params":{"a":7,"b":1}}"#,
+            ),
+            (
+                Level::Meta,
+                "k",
+                r#"{"params":{"_meta":{"x":1}}}"#,
+                r#"{"params":{"_meta":{"k":7,"x":1}}}"#,
+            ),
+            (
+                Level::Meta,
+                "k",
+                r#"{"params":{"b":1}}"#,
+                r#"{"params":{"_meta":{"k":7},"b":1}}"#,
+            ),
+            (
+                Level::Meta,
+                "k",
+                r#"{"params":{"_meta":null}}"#,
+                r#"{"params":{"_meta":{"k":7}}}"#,
+            ),
+        ] {
+            let with = |members: &str| {
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m",{}"#, &members[1..])
+            };
+            assert_eq!(set(&with(before), level, key).unwrap(), with(after));
+        }
+        assert_eq!(
+            set(
+                r#" {"jsonrpc":"2.0","id":1,"method":"m"}"#,
+                Level::Meta,
+                "k"
+            )
+            .unwrap(),
+            r#" {"params":{"_meta":{"k":7}},"jsonrpc":"2.0","id":1,"method":"m"}"#
+        );
+        for wrong in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":[]}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        ] {
+            assert_eq!(set(wrong, Level::Meta, "k"), None, "{wrong}");
+        }
     }
 
     #[test]

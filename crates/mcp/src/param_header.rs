@@ -181,6 +181,28 @@ pub fn compare(
     Ok(())
 }
 
+/// The mirrored headers of a call with these arguments (raw JSON), encoded.
+#[must_use]
+pub fn of_arguments(mirrored: &[Mirrored], arguments: &str) -> Vec<(String, String)> {
+    if mirrored.is_empty() {
+        return Vec::new();
+    }
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+    let one = |one: &Mirrored| {
+        let value = one
+            .path
+            .iter()
+            .try_fold(&arguments, |value, key| value.get(key))?;
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            _ => return None,
+        };
+        Some((one.header.clone(), header::encode(&text).into_owned()))
+    };
+    mirrored.iter().filter_map(one).collect()
+}
+
 fn same(value: &Value, text: &str) -> bool {
     match value {
         Value::String(s) => s == text,
@@ -255,6 +277,12 @@ mod tests {
         };
         let ok = headers(&[("mcp-param-region", "eu"), ("mcp-param-n", "42.0")]);
         assert_eq!(compare(&mirrored, &ok, &arguments), Ok(()));
+        let made: HeaderMap = of_arguments(&mirrored, &arguments.to_string())
+            .into_iter()
+            .map(|(k, v)| (http::HeaderName::try_from(k).unwrap(), v.parse().unwrap()))
+            .collect();
+        assert_eq!(made.len(), 2);
+        assert_eq!(compare(&mirrored, &made, &arguments), Ok(()));
         for bad in [
             headers(&[("mcp-param-region", "us"), ("mcp-param-n", "42")]),
             headers(&[("mcp-param-n", "42")]),

@@ -104,7 +104,7 @@ impl Street {
 }
 
 /// The folder of the clients, installed; that does nothing when they are there.
-fn installed() -> &'static Path {
+pub(crate) fn installed() -> &'static Path {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
     CLIENTS.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

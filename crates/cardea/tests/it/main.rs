@@ -16,6 +16,8 @@
 //! | `kill` | `kill -9` under load: the log verifies, every effect has its intent |
 //! | `tenants` | what one tenant sees does not depend on another |
 //! | `clients` | real clients of other people |
+//! | `upstream_identity` | who calls, signed for the server, and verified by the examples of the guide |
+//! | `tenant_tools` | tools that serve several tenants: arguments and results are the caller's own |
 
 #![allow(
     clippy::unwrap_used,
@@ -41,5 +43,7 @@ mod stdio;
 #[allow(dead_code, unused_imports, reason = "not every module uses everything")]
 mod support;
 mod table;
+mod tenant_tools;
 mod tenants;
 mod tokens;
+mod upstream_identity;

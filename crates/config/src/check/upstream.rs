@@ -98,11 +98,17 @@ impl Checker<'_> {
     ) -> Option<Vec<((TenantId, UpstreamId), Upstream)>> {
         // For its ranges; those of the tenants are looked at where they stand.
         raw.limits.over(&all.limits).check(&at.key("limits"), self);
+        let values = self.names_of_tenants(&at.key("tenant_values"), &raw.tenant_values, &tenants);
         let transport = self.transport(at, raw);
         // The schema has the same rule.
         let id = UpstreamId::parse(id).ok()?;
-        let transport = transport?;
-        let expanded = tenants.into_iter().map(|tenant| {
+        let (transport, values) = (transport?, values?);
+        let tools = self.tools(&at.key("tools"), &raw.tools, &values, &transport);
+        let identity = self.optional(raw.identity.as_ref(), |checker, given| {
+            checker.identity(&at.key("identity"), given, &id, &transport, &raw.tools)
+        });
+        let (tools, identity) = (tools?, identity?);
+        let expanded = values.into_iter().map(|(tenant, tenant_value)| {
             let of_tenant = all.tenants.get(tenant.as_str()).map(|t| &t.limits);
             let limits = of_tenant.map_or(all.limits, |limits| limits.over(&all.limits));
             let upstream = Upstream {
@@ -110,6 +116,9 @@ impl Checker<'_> {
                 tenant: tenant.clone(),
                 is_own: false,
                 transport: transport.clone(),
+                tenant_value,
+                tools: tools.clone(),
+                identity: identity.clone(),
                 limits: raw.limits.over(&limits).checked(),
             };
             ((tenant, id.clone()), upstream)
@@ -261,11 +270,10 @@ impl Checker<'_> {
         for name in headers.keys() {
             let at = at.key(name);
             let lower = name.to_ascii_lowercase();
-            let is_own = OWN_HEADERS.contains(&lower.as_str())
-                || lower.starts_with("mcp-")
-                || lower.starts_with("proxy-");
             let message = match &lower {
-                _ if is_own => format!("the gateway sets `{}` itself", printable(name)),
+                _ if is_own_header(&lower) => {
+                    format!("the gateway sets `{}` itself", printable(name))
+                }
                 _ if seen.contains(&lower) => {
                     format!(
                         "`{}` stands here twice: case does not count",
@@ -299,6 +307,11 @@ impl Checker<'_> {
             .collect();
         (secrets.len() == raws.len()).then_some(secrets)
     }
+}
+
+/// Whether a header, by its name in lower case, is the protocol's or the connection's own.
+pub(super) fn is_own_header(lower: &str) -> bool {
+    OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-")
 }
 
 #[cfg(unix)]

@@ -5,13 +5,13 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::RawUpstreamLimits;
+use super::{RawIdentity, RawTenantValue, RawTool, RawUpstreamLimits};
 
 /// The portable form of a variable's name (POSIX XBD section 8.1).
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// A field name of HTTP (RFC 9110 section 5.1).
-const HEADER: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+pub(super) const HEADER: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 /// An MCP server: either a command that the gateway starts or a URL that it calls.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,15 @@ pub(crate) struct RawUpstream {
 
     /// A server that is called by Streamable HTTP.
     pub(crate) http: Option<RawHttp>,
+
+    /// What each tenant is called there, as a text or a number: its id, unless given.
+    pub(crate) tenant_values: BTreeMap<String, RawTenantValue>,
+
+    /// What holds for its tools, by their names; `"*"` for those without rules of their own.
+    pub(crate) tools: BTreeMap<String, RawTool>,
+
+    /// Tells the server who calls, signed by the gateway. Off unless given; `{}` is enough.
+    pub(crate) identity: Option<RawIdentity>,
 
     /// Limits of this upstream; what is not given is as in `limits`.
     pub(crate) limits: RawUpstreamLimits,

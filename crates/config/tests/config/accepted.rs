@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cardea_config::{
-    Algorithm, ArgumentsInAudit, Issuer, KeySource, LogLevel, RequiredBinding, TenantSource,
-    Transport,
+    Algorithm, ArgumentsInAudit, Binding, Issuer, KeySource, LogLevel, OnForeign, OnUntyped,
+    RequiredBinding, TenantSource, Transport,
 };
 
 use crate::files::{Folder, accepted, completed};
@@ -341,4 +341,36 @@ fn with_tls_the_gateway_is_seen_under_https() {
     assert_eq!(tls.files().count(), 4);
     let clients = tls.clients.unwrap();
     assert!(clients.required && clients.spiffe.contains_key("example.org"));
+}
+
+#[test]
+fn rules_for_tools_that_serve_several_tenants_are_read_with_their_defaults() {
+    let config = accepted(
+        "tenants: { demo: {}, acme: {} }\nupstreams:\n  a:\n    tenants: [demo, acme]\n    http: { url: 'https://a.example.com/mcp' }\n    \
+         tenant_values: { acme: 42 }\n    tools:\n      list:\n        arguments: [{ at: /org, tenant: default }]\n        \
+         headers: { X-Org: tenant-value }\n        results: { at: ['/*/org', '/**/org'] }\n    identity: {}\n",
+    );
+    let values: Vec<_> = config
+        .upstreams
+        .values()
+        .map(|u| (u.tenant.as_str(), u.tenant_value.text()))
+        .collect();
+    assert_eq!(
+        values,
+        [("acme", "42".to_owned()), ("demo", "demo".to_owned())]
+    );
+    let upstream = config.upstreams.values().next().unwrap();
+    let rules = &upstream.tools["list"];
+    assert_eq!(rules.arguments[0].binding, Binding::Default);
+    assert!(rules.headers.contains("x-org"));
+    let results = rules.results.as_ref().unwrap();
+    assert_eq!(results.at, ["/*/org", "/**/org"]);
+    assert_eq!(
+        (results.foreign, results.untyped),
+        (OnForeign::Drop, OnUntyped::Refuse)
+    );
+    let identity = upstream.identity.as_ref().unwrap();
+    assert_eq!(identity.audience, "https://a.example.com/mcp");
+    assert_eq!(identity.ttl, Duration::from_secs(60));
+    assert_eq!(identity.header.as_deref(), Some("txn-token"));
 }

@@ -444,6 +444,126 @@ fn mistakes_of_tenants_are_explained() {
         ),
     ];
     let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    let reports = reports(&cases);
+    insta::assert_snapshot!(reports);
+}
+
+#[test]
+fn mistakes_of_tools_that_serve_several_tenants_are_explained() {
+    let upstream = |way: &str, lines: &str| {
+        let lines = lines.replace('\n', "\n    ");
+        format!(
+            "tenants: {{ demo: {{}}, acme: {{}}, other: {{}} }}\nupstreams:\n  a:\n    tenants: [demo, acme]\n    {way}\n    {lines}\n"
+        )
+    };
+    let http = |lines: &str| {
+        upstream(
+            "http: { url: 'https://a.example.com/mcp', headers: { X-A: a } }",
+            lines,
+        )
+    };
+    let stdio = |lines: &str| upstream("stdio: { command: node }", lines);
+    let tool = |rules: &str| http(&format!("tools: {{ list: {{ {rules} }} }}"));
+    let cases = [
+        (
+            "a value for an unknown tenant",
+            http("tenant_values: { acne: org-1 }"),
+        ),
+        (
+            "a value for a tenant of other upstreams",
+            http("tenant_values: { other: org-1 }"),
+        ),
+        (
+            "two tenants of one name",
+            http("tenant_values: { demo: 17, acme: '17' }"),
+        ),
+        (
+            "a tenant called like another's id",
+            http("tenant_values: { demo: acme }"),
+        ),
+        (
+            "a tenant called by nothing",
+            http("tenant_values: { demo: '' }"),
+        ),
+        (
+            "a tenant called by blanks",
+            http("tenant_values: { demo: ' org' }"),
+        ),
+        (
+            "a tenant called by a fraction",
+            http("tenant_values: { demo: 1.5 }"),
+        ),
+        (
+            "a tenant called by too large a number",
+            http("tenant_values: { demo: 9007199254740993 }"),
+        ),
+        ("a tool without rules", http("tools: { list: {} }")),
+        (
+            "an argument that is no pointer",
+            tool("arguments: [{ at: org, tenant: force }]"),
+        ),
+        (
+            "an argument at any depth",
+            tool("arguments: [{ at: /**/org, tenant: force }]"),
+        ),
+        (
+            "an unknown binding",
+            tool("arguments: [{ at: /org, tenant: set }]"),
+        ),
+        (
+            "an argument without a binding",
+            tool("arguments: [{ at: /org }]"),
+        ),
+        (
+            "arguments within each other",
+            tool("arguments: [{ at: /org, tenant: force }, { at: /org/id, tenant: check }]"),
+        ),
+        (
+            "a header of the gateway's own",
+            tool("headers: { Mcp-Param-Org: tenant-value }"),
+        ),
+        (
+            "a header that is set already",
+            tool("headers: { x-a: tenant-value }"),
+        ),
+        (
+            "a header of another value",
+            tool("headers: { X-Org: org-17 }"),
+        ),
+        (
+            "a value that no header carries",
+            http(
+                "tenant_values: { demo: Zürich }\ntools: { list: { headers: { X-Org: tenant-value } } }",
+            ),
+        ),
+        (
+            "a header for standard streams",
+            stdio("tools: { list: { headers: { X-Org: tenant-value } } }"),
+        ),
+        (
+            "results without a pointer",
+            tool("results: { columns: [org] }"),
+        ),
+        (
+            "any depth in the middle",
+            tool("results: { at: [/a/**/org] }"),
+        ),
+        ("any depth of nothing", tool("results: { at: [/**] }")),
+        (
+            "foreign rows let through",
+            tool("results: { at: [/org], foreign: allow }"),
+        ),
+        ("an identity for too long", http("identity: { ttl: 1h }")),
+        (
+            "an identity in a header that is taken",
+            http("identity: { header: x-a }"),
+        ),
+        (
+            "an identity in a header of standard streams",
+            stdio("identity: { header: X-Id }"),
+        ),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
     insta::assert_snapshot!(reports(&cases));
 }
 

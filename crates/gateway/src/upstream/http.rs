@@ -123,6 +123,9 @@ impl HttpUpstream {
             let value = HeaderValue::from_str(&position).map_err(malformed)?;
             headers.insert(mcp::LAST_EVENT_ID, value);
         }
+        for (name, value) in call.added_headers() {
+            headers.insert(name.clone(), value.clone());
+        }
         gateway.trace_headers(call, headers);
         Ok(request)
     }

@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Instant};
 
 use cardea_domain::{Action, Code, Denial, Principal};
+use cardea_guard::tenant::Guard;
 use cardea_mcp::{
     Era, Kind,
     method::{Effect, Method, TargetSource},
 };
 use cardea_policy::Permit;
 use cardea_registry::Known;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored};
+use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored, guarded::Guarded};
 use crate::{
     Tenant,
     facts::{Facts, Ruling, micros},
@@ -34,6 +35,7 @@ pub(crate) struct Authorised {
     slot: Option<Slot>,
     /// Kept to show that they are there: one for each question that the call asks.
     _permits: Vec<Permit>,
+    guarded: Guarded,
     call: OpenCall,
     worker: usize,
     expires_s: u64,
@@ -47,7 +49,7 @@ impl Authorised {
         world: &World,
     ) -> Result<Self, Box<Refused>> {
         let Validated {
-            resolved,
+            mut resolved,
             known,
             dialect,
             method,
@@ -87,6 +89,18 @@ impl Authorised {
             Ok(slot) => slot,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        let guarded = match Guarded::apply(
+            world,
+            &known,
+            &resolved.principal,
+            dialect,
+            &mut resolved.ask,
+            &mut resolved.head.headers,
+            &mut facts,
+        ) {
+            Ok(guarded) => guarded,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
         let call = match effect {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
@@ -101,6 +115,7 @@ impl Authorised {
             session,
             slot,
             _permits: permits,
+            guarded,
             call,
             worker: resolved.worker,
             expires_s: resolved.expires_s,
@@ -135,6 +150,21 @@ impl Authorised {
     /// The method of the protocol; `None` for extensions, responses and bare streams.
     pub(crate) fn method(&self) -> Option<&'static Method> {
         self.method
+    }
+
+    /// The tenant's rules for the tool that is called.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.guarded.guard.as_ref()
+    }
+
+    /// Whether nothing of the upstream may come by another way than a checked result.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.guarded.is_confined
+    }
+
+    /// Headers that go upstream with the call and no client can set.
+    pub(crate) fn added_headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.guarded.headers
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -98,6 +98,11 @@ impl OpenCall {
             ));
         };
         let ledger = self.gateway.ledger_of(&facts);
+        // Before the outcome, so that it is on disk when that is.
+        if let Some(detail) = outcome.of_another_tenant() {
+            // Where it cannot be written, neither can the outcome.
+            drop(ledger.append(&facts.event("tenant_mismatch", &detail)));
+        }
         let pending = ledger.append(&facts.outcome(outcome));
         let ended = Ended {
             gateway: &self.gateway,

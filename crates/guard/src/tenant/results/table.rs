@@ -46,18 +46,15 @@ impl Table<'_> {
         (!places.is_empty()).then_some(Header { places, width })
     }
 
-    /// What is wrong with a row.
+    /// What is wrong with a row. Cells are compared as they are: where blanks around them mean
+    /// nothing, they come without.
     fn row(self, header: &Header, cells: &[&str]) -> Option<Fault> {
         if cells.len() != header.width {
             return Some(Fault::Unlabelled);
         }
         let mut fault = None;
         for place in &header.places {
-            let cell = cells
-                .get(*place)
-                .map(|cell| cell.trim())
-                .unwrap_or_default();
-            match cell {
+            match cells.get(*place).copied().unwrap_or_default() {
                 cell if cell == self.value.text() => {}
                 "" => fault = fault.or(Some(Fault::Unlabelled)),
                 _ => fault = Some(Fault::Foreign),

@@ -235,7 +235,7 @@ fn tables_lose_the_rows_of_others() {
         ),
         (
             "org, t\n org-17 ,a\n,b\norg-17\norg-17,a,b\n\"org-17\",c",
-            "org, t\n org-17 ,a\n\"org-17\",c",
+            "org, t\n\"org-17\",c",
         ),
         ("Org\tt\nglobex\ta", "Org\tt\n"),
         // Two columns with the tenant: both count.

@@ -77,7 +77,9 @@ fn cells<'a>(line: &'a str, columns: &[usize]) -> Option<Vec<&'a str>> {
     bounds.resize(columns.len(), line.len());
     bounds.push(line.len());
     let pairs = bounds.iter().zip(bounds.iter().skip(1));
-    pairs.map(|(from, to)| line.get(*from..*to)).collect()
+    pairs
+        .map(|(from, to)| Some(line.get(*from..*to)?.trim()))
+        .collect()
 }
 
 fn width(c: char) -> usize {
@@ -95,15 +97,12 @@ mod tests {
         assert_eq!(columns, [0, 5, 15]);
         assert_eq!(
             cells("1    org-17    a b", &columns).unwrap(),
-            ["1    ", "org-17    ", "a b"]
+            ["1", "org-17", "a b"]
         );
-        assert_eq!(
-            cells("1    org-17", &columns).unwrap(),
-            ["1    ", "org-17", ""]
-        );
+        assert_eq!(cells("1    org-17", &columns).unwrap(), ["1", "org-17", ""]);
         assert_eq!(
             cells("日本 org-17    x", &columns).unwrap(),
-            ["日本 ", "org-17    ", "x"]
+            ["日本", "org-17", "x"]
         );
         for over in [
             "123456 org-17   x",

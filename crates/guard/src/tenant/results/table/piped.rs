@@ -69,7 +69,7 @@ fn cells(line: &str) -> Vec<&str> {
     if cells.len() > 1 && cells.last().is_some_and(|cell| cell.trim().is_empty()) {
         cells.pop();
     }
-    cells
+    cells.into_iter().map(str::trim).collect()
 }
 
 #[cfg(test)]
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn cells_are_what_stands_between_pipes() {
-        assert_eq!(cells("| a | b |"), [" a ", " b "]);
-        assert_eq!(cells("a | b"), ["a ", " b"]);
-        assert_eq!(cells(r"| a \| b | c |"), [r" a \| b ", " c "]);
-        assert_eq!(cells(r"| a \\| b |"), [r" a \\", " b "]);
-        assert_eq!(cells("| a | | b |"), [" a ", " ", " b "]);
+        assert_eq!(cells("| a | b |"), ["a", "b"]);
+        assert_eq!(cells("a | b"), ["a", "b"]);
+        assert_eq!(cells(r"| a \| b | c |"), [r"a \| b", "c"]);
+        assert_eq!(cells(r"| a \\| b |"), [r"a \\", "b"]);
+        assert_eq!(cells("| a | | b |"), ["a", "", "b"]);
     }
 }
