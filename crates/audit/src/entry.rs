@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
+use cardea_domain::{Action, Denial, Principal, SubjectId, Target, TenantId, UpstreamId};
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub struct Entry<'a> {
     pub call: &'a str,
     /// Who calls; `None` when a call was refused before that was known.
     pub principal: Option<&'a Principal>,
+    /// Whom an event is about, where there is no call and so no principal.
+    pub person: Option<Person<'a>>,
     /// The model, as the host asserts it.
     pub model: Option<&'a str>,
     /// What the client says it is, as JSON text.
@@ -89,6 +91,19 @@ pub enum Effect {
     Permit,
     /// They did not, or could not say.
     Deny,
+}
+
+/// Whom an event is about: a person, and the agent and run where there are such.
+#[derive(Debug, Clone, Copy)]
+pub struct Person<'a> {
+    /// Their tenant.
+    pub tenant: &'a TenantId,
+    /// The person.
+    pub subject: &'a SubjectId,
+    /// The agent.
+    pub actor: Option<&'a str>,
+    /// The run.
+    pub run: Option<&'a str>,
 }
 
 /// How a call was answered.

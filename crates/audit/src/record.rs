@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use cardea_domain::{Denial, KeyBinding, Principal};
 
 use crate::{
-    entry::{Decision, Entry, Response},
+    entry::{Decision, Entry, Person, Response},
     json::{is_json, len_u64, push_hex, push_i64, push_raw, push_str, push_time, push_u64},
 };
 
@@ -36,6 +36,9 @@ pub(crate) fn push_body(
     }
     if let Some(principal) = entry.principal {
         push_principal(out, principal);
+    }
+    if let Some(person) = entry.person {
+        push_person(out, person);
     }
     text(out, ",\"model\":", entry.model);
     if let Some(client) = entry.client {
@@ -118,6 +121,13 @@ fn push_binding(out: &mut Vec<u8>, binding: &KeyBinding) {
     if !binding.is_none() {
         out.push(b'}');
     }
+}
+
+fn push_person(out: &mut Vec<u8>, person: Person<'_>) {
+    word(out, ",\"tenant\":", person.tenant.as_str());
+    text(out, ",\"subject\":", Some(person.subject.as_str()));
+    text(out, ",\"actor\":", person.actor);
+    text(out, ",\"run\":", person.run);
 }
 
 /// `{"bytes":N,"sha256":"…"}`, and the arguments as `json` when they are not too long, or as

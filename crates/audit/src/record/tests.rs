@@ -74,6 +74,7 @@ fn everything_that_is_known_stands_in_the_record() {
         kind: Kind::Outcome,
         call: "c1",
         principal: Some(&principal),
+        person: None,
         model: Some("m"),
         client: Some("{\"name\":\"host\"}"),
         upstream: Some(&upstream),
@@ -234,4 +235,23 @@ fn texts_and_lists_are_bounded() {
     push_body(&mut body, &entry, NOW_US, 64);
     assert!(body.len() < 256 << 10, "{}", body.len());
     assert_eq!(written(&entry)["decision"]["policies_left_off"], 68);
+}
+
+#[test]
+fn an_event_outside_of_calls_says_whom_it_is_about() {
+    let principal = principal();
+    let record = written(&Entry {
+        event: Some("login"),
+        person: Some(Person {
+            tenant: &principal.tenant,
+            subject: &principal.subject,
+            actor: None,
+            run: Some("r2"),
+        }),
+        ..Entry::default()
+    });
+    assert_eq!(record["tenant"], "acme");
+    assert_eq!(record["subject"], "ada \"the\" first");
+    assert_eq!(record["run"], "r2");
+    assert!(record.get("actor").is_none() && record.get("run_source").is_none());
 }
