@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    IssuerSettings, TrustedIssuer, Verified,
+    IssuerSettings, KeySource, Revocations, TrustedIssuer, Verified,
     claims::{Claims, expired, invalid},
     keys::Lookup,
     verified::Known,
@@ -22,6 +22,7 @@ pub struct Authenticator {
     /// By their exact `iss`.
     issuers: HashMap<String, Arc<TrustedIssuer>>,
     clock: Clock,
+    revocations: Arc<Revocations>,
     /// By the SHA-256 of the whole token, so that no token is kept. A token names its tenant, so
     /// what is remembered of one is never another tenant's.
     remembered: Cache<[u8; 32], Arc<Known>>,
@@ -57,11 +58,21 @@ impl Authenticator {
                 .map(|issuer| (issuer.name().to_owned(), issuer))
                 .collect(),
             clock,
+            revocations: before
+                .map(|b| Arc::clone(&b.revocations))
+                .unwrap_or_default(),
             remembered: match before {
                 Some(before) => before.remembered.clone(),
                 None => Cache::new(REMEMBERED_MAX),
             },
         }
+    }
+
+    /// With the tokens that the gateway's own authorization server took back.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = revocations;
+        self
     }
 
     /// Verifies a token: form, signature, issuer, times, claims. The audience is checked by
@@ -83,6 +94,7 @@ impl Authenticator {
                 if now >= known.claims.expires_s {
                     return Err(expired(now - known.claims.expires_s));
                 }
+                self.refuse_revoked(known)?;
                 return Ok(Verified(Arc::clone(known)));
             }
         }
@@ -91,6 +103,7 @@ impl Authenticator {
             afresh.idle = Arc::clone(&known.idle);
         }
         let known = Arc::new(afresh);
+        self.refuse_revoked(&known)?;
         self.remembered.insert(hash, Arc::clone(&known));
         Ok(Verified(known))
     }
@@ -99,6 +112,14 @@ impl Authenticator {
     fn trusts(&self, issuer: &Arc<TrustedIssuer>) -> bool {
         let now = self.issuers.get(issuer.name());
         now.is_some_and(|now| Arc::ptr_eq(now, issuer))
+    }
+
+    /// Only the gateway's own tokens can be taken back here: another issuer's could have any `jti`.
+    fn refuse_revoked(&self, known: &Known) -> Result<(), Denial> {
+        match known.own_id() {
+            Some(id) if self.revocations.contains(id) => Err(invalid("it was taken back")),
+            _ => Ok(()),
+        }
     }
 
     async fn verify_afresh(&self, token: &str, hash: &[u8; 32]) -> Result<Known, Denial> {
@@ -142,6 +163,8 @@ impl Authenticator {
             sha256: *hash,
             short: hash.iter().take(8).map(|b| format!("{b:02x}")).collect(),
             idle: Arc::default(),
+            revocations: matches!(settings.keys, KeySource::Own(_))
+                .then(|| Arc::clone(&self.revocations)),
         })
     }
 }
@@ -217,7 +240,7 @@ fn check_type(header: &Header, settings: &IssuerSettings) -> Result<(), Denial> 
 }
 
 /// The library checks the signature; times, issuer and audience are checked here, by one clock.
-fn signature_only(algorithm: Algorithm) -> Validation {
+pub(crate) fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

@@ -60,6 +60,7 @@ pub(crate) struct Claims {
     /// The keys without which the token is worth nothing.
     pub(crate) binding: KeyBinding,
     pub(crate) expires_s: u64,
+    pub(crate) token_id: Option<Arc<str>>,
 }
 
 /// Clocks of issuer and gateway may differ by this much when a token is brand new. Nothing is
@@ -115,6 +116,7 @@ impl Claims {
                 .unwrap_or_default(),
             binding: confirmation(claims)?,
             expires_s,
+            token_id: string(claims, "/jti").map(Arc::from),
         })
     }
 }
@@ -158,7 +160,7 @@ pub(crate) fn tenant_of(claims: &Value, rule: &TenantRule) -> Result<TenantId, M
     }
 }
 
-fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial> {
+pub(crate) fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial> {
     let mut names = strings(path.and_then(|path| claims.pointer(path)));
     if names.len() > GROUPS_MAX {
         return Err(invalid(format!("more than {GROUPS_MAX} groups")));
@@ -169,7 +171,7 @@ fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial>
 }
 
 /// A NumericDate (RFC 7519, section 2), rounded down, which ends a token early rather than late.
-fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Denial> {
+pub(crate) fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Denial> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
@@ -185,11 +187,11 @@ fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Denial> {
     }
 }
 
-fn string<'a>(claims: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(crate) fn string<'a>(claims: &'a Value, pointer: &str) -> Option<&'a str> {
     claims.pointer(pointer).and_then(Value::as_str)
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(one)) => vec![one.clone()],
         Some(Value::Array(many)) => many

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 /// Fetches documents: no redirects, bounded in time and size.
 #[derive(Debug, Clone)]
-pub struct Fetcher(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
+pub struct Fetcher(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// A document could not be had.
 #[derive(Debug, Error)]
@@ -59,29 +59,7 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Ca`] when the file holds no usable certificate.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, FetchError> {
-        let mut roots = RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(path) = ca_file {
-            let failed = |reason: String| FetchError::Ca {
-                path: path.display().to_string(),
-                reason,
-            };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|e| failed(e.to_string()))?;
-                roots.add(certificate).map_err(|e| failed(e.to_string()))?;
-            }
-        }
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| FetchError::Ca {
-                path: String::new(),
-                reason: e.to_string(),
-            })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls(ca_file)?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -112,8 +90,49 @@ impl Fetcher {
         };
         let request = Request::get(uri)
             .header(header::ACCEPT, "application/json")
-            .body(Empty::new())
+            .body(Full::default())
             .map_err(|e| failed(e.to_string()))?;
+        self.exchange(request, url).await
+    }
+
+    /// Posts a form and gives the answer's body.
+    ///
+    /// # Errors
+    /// [`FetchError`]; any status but 200 is a failure, redirects included.
+    pub(crate) async fn post_form(
+        &self,
+        url: &str,
+        form: String,
+        authorization: Option<&str>,
+    ) -> Result<Bytes, FetchError> {
+        let uri: Uri = url.parse().map_err(|_| FetchError::Url(url.into()))?;
+        let mut request = Request::post(uri)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::from(form))
+            .map_err(|e| FetchError::Failed {
+                url: url.into(),
+                reason: e.to_string(),
+            })?;
+        tokio::time::timeout(FETCH_TIMEOUT, self.exchange(request, url))
+            .await
+            .map_err(|_| FetchError::Timeout(url.into()))?
+            .map(|(bytes, _)| bytes)
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        url: &str,
+    ) -> Result<(Bytes, Option<Duration>), FetchError> {
+        let failed = |reason: String| FetchError::Failed {
+            url: url.into(),
+            reason,
+        };
         let answer = self
             .0
             .request(request)
@@ -135,7 +154,33 @@ impl Fetcher {
     }
 }
 
-fn max_age(value: &str) -> Option<Duration> {
+/// TLS to servers that the public web's authorities and those of `ca_file` vouch for.
+pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = ca_file {
+        let failed = |reason: String| FetchError::Ca {
+            path: path.display().to_string(),
+            reason,
+        };
+        let certificates =
+            CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|e| failed(e.to_string()))?;
+            roots.add(certificate).map_err(|e| failed(e.to_string()))?;
+        }
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| FetchError::Ca {
+            path: String::new(),
+            reason: e.to_string(),
+        })?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+pub(crate) fn max_age(value: &str) -> Option<Duration> {
     value
         .split(',')
         .find_map(|part| part.trim().strip_prefix("max-age="))

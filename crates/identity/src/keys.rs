@@ -336,7 +336,8 @@ async fn document(
     Ok((text, keep))
 }
 
-fn parse(text: &str) -> Result<HashMap<String, Arc<Key>>, String> {
+/// The usable keys of a JWKS document (RFC 7517) by their ids, or why there are none.
+pub(crate) fn parse(text: &str) -> Result<HashMap<String, Arc<Key>>, String> {
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<serde_json::Value>,

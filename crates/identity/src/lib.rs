@@ -34,6 +34,7 @@ mod embedded;
 mod fetch;
 pub mod key_file;
 mod keys;
+pub mod server;
 mod signing;
 mod trusted;
 mod verified;
@@ -50,9 +51,10 @@ pub use dpop::{BoundToken, Dpop, DpopSettings, Proof, ProofError, ProofFor};
 pub use embedded::{EmbeddedIssuer, MintRequest};
 pub use fetch::{FetchError, Fetcher};
 pub use keys::{KeySource, KeySourceError};
+pub use server::{AuthorizationServer, Revocations};
 pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};
 pub use trusted::TrustedIssuer;
-pub use verified::{Confirmed, RunHints, Verified};
+pub use verified::{Confirmed, RunHints, TokenLife, Verified};
 
 /// Signature algorithms, by their JOSE names.
 pub use jsonwebtoken::Algorithm;

@@ -8,7 +8,7 @@ use std::sync::{
 use cardea_domain::{Code, Denial, KeyBinding, Principal, RunId, RunSource, TenantId};
 
 use crate::{
-    TrustedIssuer,
+    Revocations, TrustedIssuer,
     claims::{Claims, invalid},
 };
 
@@ -43,6 +43,36 @@ pub(crate) struct Known {
     pub(crate) short: String,
     /// Kept when the token is verified again, since the run is the token's.
     pub(crate) idle: Arc<IdleRun>,
+    /// Where it would be found taken back; of the gateway's own tokens only.
+    pub(crate) revocations: Option<Arc<Revocations>>,
+}
+
+impl Known {
+    /// The `jti` of a token of the gateway's own.
+    pub(crate) fn own_id(&self) -> Option<&str> {
+        self.revocations.as_ref()?;
+        self.claims.token_id.as_deref()
+    }
+}
+
+/// How long a token is good for, for whoever holds on to a call.
+#[derive(Debug, Clone)]
+pub struct TokenLife(Arc<Known>);
+
+impl TokenLife {
+    /// When it ends, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn expires_s(&self) -> u64 {
+        self.0.claims.expires_s
+    }
+
+    /// Ready when the token was taken back before its end; never, when it was not.
+    pub async fn revoked(&self) {
+        match (&self.0.revocations, self.0.own_id()) {
+            (Some(revocations), Some(id)) => revocations.revoked(id).await,
+            _ => std::future::pending().await,
+        }
+    }
 }
 
 /// What else can name a run, weaker than the token's `sid`.
@@ -162,10 +192,10 @@ impl Confirmed {
         self.nonce_is_due
     }
 
-    /// When the token ends, in seconds since the Unix epoch.
+    /// How long the token is good for.
     #[must_use]
-    pub fn expires_s(&self) -> u64 {
-        self.verified.0.claims.expires_s
+    pub fn life(&self) -> TokenLife {
+        TokenLife(Arc::clone(&self.verified.0))
     }
 
     /// The principal, with its run from the strongest source at hand.

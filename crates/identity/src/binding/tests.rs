@@ -60,6 +60,7 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
             certificate,
         },
         expires_s: NOW_S + 600,
+        token_id: None,
     };
     Verified(Arc::new(Known {
         claims,
@@ -70,6 +71,7 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
         sha256: [0; 32],
         short: "0".into(),
         idle: Arc::default(),
+        revocations: None,
     }))
 }
 

@@ -1,0 +1,169 @@
+//! The programs that ask: configured, known by their metadata document, or registered.
+
+pub(super) mod assertion;
+pub(super) mod document;
+mod guarded;
+mod metadata;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use cardea_domain::{ActorId, SubjectId, TenantId};
+
+use super::{State, error::Refusal};
+use crate::keys::Key;
+pub use document::DocumentError;
+pub(super) use document::Documents;
+pub(super) use metadata::Metadata;
+
+/// A client that an administrator wrote down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredClient {
+    /// Its id, which tokens name as the actor.
+    pub id: ActorId,
+    /// What people are shown.
+    pub name: Option<String>,
+    /// Where codes may go, exactly.
+    pub redirect_uris: Vec<String>,
+    /// Its public keys as a JWKS document; without any it is a public client.
+    pub jwks: Option<String>,
+    /// The tenants whose people may use it; `None` for all.
+    pub tenants: Option<BTreeSet<TenantId>>,
+    /// For a client that acts unattended: whose tenant, and who answers for it.
+    pub unattended: Option<(TenantId, SubjectId)>,
+    /// Resources whose tokens it may ask about (RFC 7662).
+    pub introspects: BTreeSet<String>,
+}
+
+/// A client as the server sees it.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) id: ActorId,
+    pub(super) name: Option<String>,
+    pub(super) origin: Origin,
+    pub(super) redirect_uris: Vec<String>,
+    pub(super) keys: Option<ClientKeys>,
+    pub(super) grants: Grants,
+    pub(super) tenants: Option<BTreeSet<TenantId>>,
+    pub(super) unattended: Option<(TenantId, SubjectId)>,
+    pub(super) introspects: BTreeSet<String>,
+}
+
+/// Who vouches for what a client says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// An administrator.
+    Configured,
+    /// The host that serves its document.
+    Document { host: String },
+    /// Nobody.
+    Registered,
+}
+
+/// The keys by which a confidential client shows who it is.
+pub(super) type ClientKeys = Arc<HashMap<String, Arc<Key>>>;
+
+/// The ways of getting a token that a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grants {
+    pub(super) code: bool,
+    pub(super) refresh: bool,
+    pub(super) device: bool,
+}
+
+impl Grants {
+    /// From `grant_types`; RFC 7591 section 2 has the default.
+    pub(super) fn of(names: Option<&[String]>) -> Self {
+        let has = |name: &str| names.is_some_and(|names| names.iter().any(|n| n == name));
+        Self {
+            code: names.is_none() || has("authorization_code"),
+            refresh: has("refresh_token"),
+            device: has("urn:ietf:params:oauth:grant-type:device_code"),
+        }
+    }
+
+    /// Everything that has a person in it.
+    pub(super) const ALL: Self = Self {
+        code: true,
+        refresh: true,
+        device: true,
+    };
+}
+
+/// The configured clients, by id.
+pub(super) type Configured = BTreeMap<String, Client>;
+
+/// The configured clients, ready to be asked for.
+///
+/// # Errors
+/// The reason when a client's keys are not usable.
+pub(super) fn configured(clients: &[ConfiguredClient]) -> Result<Configured, String> {
+    let mut known = BTreeMap::new();
+    for client in clients {
+        let keys = client
+            .jwks
+            .as_deref()
+            .map(|text| crate::keys::parse(text).map(Arc::new))
+            .transpose()
+            .map_err(|reason| format!("the keys of client `{}`: {reason}", client.id))?;
+        let client = Client {
+            id: client.id.clone(),
+            name: client.name.clone(),
+            origin: Origin::Configured,
+            redirect_uris: client.redirect_uris.clone(),
+            keys,
+            grants: Grants::ALL,
+            tenants: client.tenants.clone(),
+            unattended: client.unattended.clone(),
+            introspects: client.introspects.clone(),
+        };
+        known.insert(client.id.to_string(), client);
+    }
+    Ok(known)
+}
+
+impl Client {
+    /// Whether it has to show who it is at the token endpoint.
+    pub(super) fn is_confidential(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Whether a person of this tenant may use it.
+    pub(super) fn serves(&self, tenant: &TenantId) -> bool {
+        self.tenants
+            .as_ref()
+            .is_none_or(|tenants| tenants.contains(tenant))
+    }
+
+    /// The name for people; a client without one is shown by its id.
+    pub(super) fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.as_str())
+    }
+}
+
+/// The client by this id, from whichever place it is known.
+pub(super) async fn find(
+    id: &str,
+    configured: &Configured,
+    documents: Option<&Documents>,
+    registration: bool,
+    state: &State,
+) -> Result<Client, Refusal> {
+    if let Some(client) = configured.get(id) {
+        return Ok(client.clone());
+    }
+    if let (true, Some(documents)) = (id.starts_with("https://"), documents) {
+        return documents.client(id, &state.clock).await.map_err(|error| {
+            tracing::info!(%error, "a client's metadata document is not usable");
+            Refusal::invalid_client("the client's metadata document cannot be used")
+        });
+    }
+    if registration && let Some(text) = state.store.registration(id, state.clock.unix_s()).await? {
+        return Metadata::parse(text.as_bytes())
+            .and_then(|metadata| metadata.into_client(id, Origin::Registered))
+            .map_err(|_| Refusal::unavailable());
+    }
+    Err(Refusal::invalid_client("the client is not known here"))
+}

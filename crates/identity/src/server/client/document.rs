@@ -1,0 +1,204 @@
+//! Clients whose id is the address of a document about them (OAuth Client ID Metadata Document).
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use cardea_domain::Clock;
+use moka::sync::Cache;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+use super::{Client, Metadata, Origin, guarded::Guarded};
+use crate::FetchError;
+
+/// Finds such clients, and remembers them for a while.
+pub(in crate::server) struct Documents {
+    fetch: Guarded,
+    /// By the whole id. Failures are remembered too, so that nobody makes the gateway knock at
+    /// a door again and again.
+    remembered: Cache<String, Remembered>,
+    fetching: Semaphore,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    client: Result<Client, Arc<DocumentError>>,
+    until_s: u64,
+}
+
+/// Why a document names no client.
+#[derive(Debug, Error)]
+pub enum DocumentError {
+    /// The id is not an address that a document may have.
+    #[error("`{0}` is not the address of a client's document")]
+    Id(String),
+    /// It could not be fetched.
+    #[error("the document of `{id}` cannot be fetched: {reason}")]
+    Fetch {
+        /// The client's id.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It is not about this client, or about none.
+    #[error("the document of `{id}` is not usable: {reason}")]
+    Document {
+        /// The client's id.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// As many clients as talk to one gateway in a day.
+const REMEMBERED_MAX: u64 = 1000;
+/// Fetches for strangers that are under way at once.
+const FETCHING_MAX: usize = 8;
+/// Bounds on what a document's server may say of keeping it.
+const KEEP_MIN_S: u64 = 30;
+const KEEP_MAX_S: u64 = 24 * 3600;
+/// When it says nothing.
+const KEEP_DEFAULT_S: u64 = 3600;
+/// It is a part of every token, as the actor.
+const ID_BYTES_MAX: usize = 255;
+
+impl Documents {
+    /// Fetches from public addresses, and from `private_hosts` wherever they are, each with the
+    /// authorities of its own file.
+    ///
+    /// # Errors
+    /// [`FetchError::Ca`] when a file holds no usable certificate.
+    pub(in crate::server) fn new(
+        private_hosts: &BTreeMap<String, Option<PathBuf>>,
+    ) -> Result<Self, FetchError> {
+        Ok(Self {
+            fetch: Guarded::new(private_hosts)?,
+            remembered: Cache::new(REMEMBERED_MAX),
+            fetching: Semaphore::new(FETCHING_MAX),
+        })
+    }
+
+    /// The client of this id.
+    pub(super) async fn client(
+        &self,
+        id: &str,
+        clock: &Clock,
+    ) -> Result<Client, Arc<DocumentError>> {
+        let now_s = clock.unix_s();
+        if let Some(known) = self.remembered.get(id)
+            && now_s < known.until_s
+        {
+            return known.client;
+        }
+        // Of an id that cannot be one nothing is kept.
+        let (url, host) = address(id).ok_or_else(|| DocumentError::Id(shorten(id)))?;
+        let (client, keep_s) = match self.fetch(id, &url, &host).await {
+            Ok((client, keep)) => (Ok(client), keep.map_or(KEEP_DEFAULT_S, |k| k.as_secs())),
+            Err(error) => (Err(Arc::new(error)), KEEP_MIN_S),
+        };
+        let remembered = Remembered {
+            client: client.clone(),
+            until_s: now_s.saturating_add(keep_s.clamp(KEEP_MIN_S, KEEP_MAX_S)),
+        };
+        self.remembered.insert(id.to_owned(), remembered);
+        client
+    }
+
+    async fn fetch(
+        &self,
+        id: &str,
+        url: &Url,
+        host: &str,
+    ) -> Result<(Client, Option<Duration>), DocumentError> {
+        let failed = |reason: String| DocumentError::Fetch {
+            id: id.to_owned(),
+            reason,
+        };
+        let Ok(_permit) = self.fetching.try_acquire() else {
+            return Err(failed("too many are being fetched".into()));
+        };
+        let (bytes, keep) = self.fetch.get(url, host).await.map_err(failed)?;
+        let client = read(id, host, &bytes).map_err(|reason| DocumentError::Document {
+            id: id.to_owned(),
+            reason,
+        })?;
+        Ok((client, keep))
+    }
+}
+
+fn read(id: &str, host: &str, bytes: &[u8]) -> Result<Client, String> {
+    let metadata = Metadata::parse(bytes)?;
+    if metadata.client_id.as_deref() != Some(id) {
+        return Err("its `client_id` is another".into());
+    }
+    let host = host.to_owned();
+    metadata.into_client(id, Origin::Document { host })
+}
+
+/// The address and its host, when it is `https` with a path and nothing hidden in it. The text
+/// must be as a browser writes it, so that two ids never mean one document.
+fn address(id: &str) -> Option<(Url, String)> {
+    if id.len() > ID_BYTES_MAX || id.contains(['#', '?', '@', '\\']) {
+        return None;
+    }
+    let url = Url::parse(id).ok()?;
+    let host = match url.host()? {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(_) | Host::Ipv6(_) => return None,
+    };
+    (url.scheme() == "https" && url.path() != "/" && url.as_str() == id).then_some((url, host))
+}
+
+fn shorten(id: &str) -> String {
+    id.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_an_https_address_with_a_path_and_nothing_hidden() {
+        assert!(address("https://app.example.com/client.json").is_some());
+        assert!(address("https://app.example.com:8443/a/b").is_some());
+        for bad in [
+            "http://app.example.com/client.json",
+            "https://app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/c?x=1",
+            "https://app.example.com/c#x",
+            "https://user:pw@app.example.com/c",
+            "https://app.example.com/a/../c",
+            "https://app.example.com/%2e%2e/c",
+            "https://APP.example.com/c",
+            "https://app.example.com:443/c",
+            "https://127.0.0.1/c",
+            "https://0x7f000001/c",
+            "https://[::1]/c",
+            "https://app.example.com\\@evil.example/c",
+            "ftp://app.example.com/c",
+        ] {
+            assert!(address(bad).is_none(), "{bad}");
+        }
+        assert!(address(&format!("https://a.example/{}", "x".repeat(250))).is_none());
+    }
+
+    #[test]
+    fn a_document_is_about_the_client_at_its_address() {
+        let id = "https://a.example/c.json";
+        let good = format!(r#"{{"client_id":"{id}","redirect_uris":["https://a.example/cb"]}}"#);
+        let client = read(id, "a.example", good.as_bytes()).unwrap();
+        assert_eq!(client.id.as_str(), id);
+        let host = "a.example".to_owned();
+        assert_eq!(client.origin, Origin::Document { host });
+        for bad in [
+            good.replace("c.json", "c.json "),
+            good.replace("https://a.example/c.json", "https://A.example/c.json"),
+            good.replace("\"client_id\"", "\"id\""),
+            "[]".to_owned(),
+            String::new(),
+        ] {
+            assert!(read(id, "a.example", bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

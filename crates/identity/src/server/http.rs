@@ -1,0 +1,232 @@
+//! What a request brings and what a reply takes along: parameters, cookies, headers.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use askama::Template;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts,
+};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::error::Refusal;
+
+/// One request, its body already read.
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    /// The query of a GET, the form of a POST.
+    pub(super) params: Params,
+    pub(super) body: Bytes,
+    pub(super) peer: IpAddr,
+}
+
+/// Parameters, each at most once (RFC 6749 section 3.1).
+#[derive(Debug, Default)]
+pub(super) struct Params(Vec<(String, String)>);
+
+/// No request here has more than about twenty.
+const PARAMS_MAX: usize = 64;
+
+impl Params {
+    /// Reads `application/x-www-form-urlencoded`; a parameter without a value is none.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(text).take(PARAMS_MAX + 1) {
+            if params.iter().any(|(known, _)| *known == name) {
+                return Err(Refusal::invalid_request("a parameter is there twice"));
+            }
+            params.push((name.into_owned(), value.into_owned()));
+        }
+        if params.len() > PARAMS_MAX {
+            return Err(Refusal::invalid_request("there are too many parameters"));
+        }
+        params.retain(|(_, value)| !value.is_empty());
+        Ok(Self(params))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn need(&self, name: &str) -> Result<&str, Refusal> {
+        self.find(name)
+            .ok_or_else(|| Refusal::invalid_request(format!("`{name}` is missing")))
+    }
+}
+
+/// The value of a cookie. Of two with one name neither is trusted.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(known, _)| *known == name);
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => Some(value),
+        _ => None,
+    }
+}
+
+impl Ask {
+    /// Takes a request apart. A GET's parameters are its query; a POST's are its form, never its
+    /// query, which logs and histories keep.
+    pub(super) fn read(head: Parts, body: Bytes, peer: IpAddr) -> Result<Self, Refusal> {
+        let is_form = head
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.split(';').next())
+            .is_some_and(|v| {
+                v.trim()
+                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            });
+        let params = match head.method {
+            Method::POST if is_form => Params::parse(&body)?,
+            Method::POST => Params::default(),
+            _ => Params::parse(head.uri.query().unwrap_or_default().as_bytes())?,
+        };
+        Ok(Self {
+            path: head.uri.path().to_owned(),
+            method: head.method,
+            headers: head.headers,
+            params,
+            body,
+            peer,
+        })
+    }
+
+    /// The value of a cookie.
+    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+        cookie(&self.headers, name)
+    }
+
+    /// Whether a page of another site made the browser send this (Fetch Metadata).
+    pub(super) fn is_cross_site(&self) -> bool {
+        let site = self
+            .headers
+            .get("sec-fetch-site")
+            .map(HeaderValue::as_bytes);
+        !matches!(site, None | Some(b"same-origin" | b"none"))
+    }
+}
+
+/// A reply whose body nobody may keep.
+pub(super) type Reply = Response<Bytes>;
+
+/// A JSON document. Any web page may read it: nothing here looks at cookies.
+pub(super) fn json(status: StatusCode, document: &Value) -> Reply {
+    let mut reply = typed(status, "application/json", document.to_string());
+    set(&mut reply, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    set(&mut reply, header::PRAGMA, "no-cache");
+    reply
+}
+
+/// A page, which no other page may frame and whose forms lead only here or to `form_target`.
+pub(super) fn page(status: StatusCode, page: &impl Template, form_target: Option<&str>) -> Reply {
+    let Ok(text) = page.render() else {
+        return typed(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "text/plain; charset=utf-8",
+            "the page cannot be shown\n".to_owned(),
+        );
+    };
+    let mut reply = typed(status, "text/html; charset=utf-8", text);
+    // Browsers apply `form-action` to where a submitted form is redirected, too.
+    let target = form_target.map_or(Cow::Borrowed(""), |t| Cow::Owned(format!(" {t}")));
+    let policy = format!(
+        "default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'{target}"
+    );
+    set(&mut reply, header::CONTENT_SECURITY_POLICY, &policy);
+    set(&mut reply, header::X_FRAME_OPTIONS, "DENY");
+    set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut reply, header::REFERRER_POLICY, "no-referrer");
+    reply
+}
+
+/// Sends a browser elsewhere; after a form it asks with GET.
+pub(super) fn see_other(location: &str) -> Reply {
+    let mut reply = typed(StatusCode::SEE_OTHER, "text/plain", String::new());
+    set(&mut reply, header::LOCATION, location);
+    set(&mut reply, header::REFERRER_POLICY, "no-referrer");
+    reply
+}
+
+/// An empty reply.
+pub(super) fn empty(status: StatusCode) -> Reply {
+    typed(status, "text/plain", String::new())
+}
+
+/// Adds a cookie of the `__Host-` kind: this host's alone, over TLS alone, unseen by scripts.
+pub(super) fn set_cookie(reply: &mut Reply, name: &str, value: &str, max_age_s: u64) {
+    let cookie =
+        format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={max_age_s}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        reply.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+pub(super) fn set(reply: &mut Reply, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+}
+
+fn typed(status: StatusCode, kind: &'static str, text: String) -> Reply {
+    let mut reply = Response::new(Bytes::from(text));
+    *reply.status_mut() = status;
+    set(&mut reply, header::CONTENT_TYPE, kind);
+    set(&mut reply, header::CACHE_CONTROL, "no-store");
+    reply
+}
+
+/// The SHA-256 of the one style sheet in `templates/base.html`, as CSP names it.
+const STYLE_HASH: &str = "sha256-CB9jfYS8Qwbz70rDlulgJGq2uhYDd5RG7JXNbT8OlbA=";
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_names_the_style_sheet_that_pages_have() {
+        let base = include_str!("../../templates/base.html");
+        let (_, rest) = base.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+        assert_eq!(STYLE_HASH, format!("sha256-{}", STANDARD.encode(hash)));
+    }
+
+    #[test]
+    fn a_parameter_that_is_there_twice_is_refused_and_an_empty_one_is_none() {
+        assert!(Params::parse(b"a=1&a=2").is_err());
+        assert!(Params::parse(b"resource=x&resource=x").is_err());
+        let params = Params::parse(b"a=&b=2+%26").unwrap();
+        assert_eq!(params.find("a"), None);
+        assert_eq!(params.find("b"), Some("2 &"));
+        let many: String = (0..65).map(|n| format!("p{n}=1&")).collect();
+        assert!(Params::parse(many.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_cookie_that_is_there_twice_is_none() {
+        let ask = |line: &str| Ask {
+            method: Method::GET,
+            path: "/".into(),
+            headers: HeaderMap::from_iter([(header::COOKIE, line.parse().unwrap())]),
+            params: Params::default(),
+            body: Bytes::new(),
+            peer: IpAddr::from([127, 0, 0, 1]),
+        };
+        assert_eq!(ask("a=1; b=2").cookie("b"), Some("2"));
+        assert_eq!(ask("b=1; b=2").cookie("b"), None);
+        assert_eq!(ask("bb=1").cookie("b"), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! The server as browsers, clients and attackers see it: whole requests, a real store, a clock that
+//! the test turns.
+
+mod browsers;
+mod clients;
+mod grants;
+mod house;
+mod refresh;
+mod table;
+
+use house::{House, Jar};
