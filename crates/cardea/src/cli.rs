@@ -1,9 +1,13 @@
 //! The command line, as it is typed.
 
+mod account;
+
 use std::{path::PathBuf, time::Duration};
 
 use cardea_domain::Thumbprint;
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, ListArgs};
 
 /// A zero-trust gateway for the Model Context Protocol.
 #[derive(Debug, Parser)]
@@ -21,6 +25,9 @@ pub(crate) enum Command {
     Check(ConfigArgs),
     /// Print a short-lived access token signed with the embedded key, for development.
     Token(TokenArgs),
+    /// Add, list, reset or remove local accounts of the authorization server.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Verify or read the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod account;
 mod audit;
 mod check;
 mod schema;
@@ -18,6 +19,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args.config),
         Command::Check(args) => check::run(&args.config),
         Command::Token(args) => token::run(&args),
+        Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Schema(args) => schema::run(&args),
     }

@@ -8,22 +8,19 @@ use std::{
 };
 
 use cardea_config::Config;
-use cardea_domain::Clock;
 use cardea_gateway::Gateway;
-use cardea_identity::SigningKeys;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use crate::wiring::{self, Kept, Partitions};
+use crate::wiring::{self, Kept, Lasting, Partitions};
 
 /// Loads and puts in place, or refuses and leaves the old.
 pub(crate) struct Reloader {
     gateway: Arc<Gateway>,
     config: Config,
     kept: Kept,
-    keys: Arc<SigningKeys>,
+    lasting: Arc<Lasting>,
     partitions: Partitions,
-    clock: Clock,
     epoch: u64,
 }
 
@@ -33,17 +30,15 @@ impl Reloader {
         gateway: Arc<Gateway>,
         config: Config,
         kept: Kept,
-        keys: Arc<SigningKeys>,
+        lasting: Arc<Lasting>,
         partitions: Partitions,
-        clock: Clock,
     ) -> Self {
         Self {
             gateway,
             config,
             kept,
-            keys,
+            lasting,
             partitions,
-            clock,
             epoch: 1,
         }
     }
@@ -75,8 +70,7 @@ impl Reloader {
         let epoch = self.epoch + 1;
         let built = wiring::build(
             &config,
-            &self.keys,
-            &self.clock,
+            &self.lasting,
             &mut self.partitions,
             Some(&self.kept),
         )?;
@@ -99,6 +93,10 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("audit", old.audit != new.audit),
         ("tenants.<id>.audit", audit_changed(old, new)),
         ("telemetry", old.telemetry != new.telemetry),
+        (
+            "authorization_server",
+            old.authorization_server.is_some() != new.authorization_server.is_some(),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))

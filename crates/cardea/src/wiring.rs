@@ -1,5 +1,6 @@
 //! From a checked configuration to a world.
 
+mod authorization;
 pub(crate) mod holders;
 mod partitions;
 mod trust;
@@ -14,8 +15,10 @@ use anyhow::{Context as _, anyhow, bail};
 use cardea_config as config;
 use cardea_config::{Config, Issuer, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
-use cardea_gateway::{Edge, Limits, Room, Tenant, TenantLimits, Upstream, World};
-use cardea_identity::{Dpop, SigningKeys};
+use cardea_gateway::{
+    Edge, Gateway, LedgerJournal, Limits, Room, Tenant, TenantLimits, Upstream, World,
+};
+use cardea_identity::{Dpop, Revocations, SigningKeys, server::State};
 use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
 use http::{HeaderName, HeaderValue};
 
@@ -36,6 +39,7 @@ pub(crate) struct Built {
 #[derive(Clone)]
 pub(crate) struct Kept {
     trust: trust::Kept,
+    authorization: Option<authorization::Kept>,
     dpop: Arc<Dpop>,
     policies: BTreeMap<TenantId, policies::Set>,
     /// What the callers of a tenant hold is counted on across worlds.
@@ -46,11 +50,48 @@ pub(crate) struct Kept {
 /// An upstream of one tenant: its settings, and what was made from them.
 type Made = (config::Upstream, Arc<Entry>, Arc<Upstream>);
 
+/// What outlives every world: opened once by the process.
+pub(crate) struct Lasting {
+    pub(crate) keys: Arc<SigningKeys>,
+    pub(crate) revocations: Arc<Revocations>,
+    /// What the authorization server remembers; `None` when it was off at the start.
+    pub(crate) authorization: Option<Arc<State>>,
+    pub(crate) clock: Clock,
+}
+
+impl Lasting {
+    pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        let keys = signing_keys(config, clock)?;
+        let revocations = Arc::<Revocations>::default();
+        let authorization = match &config.authorization_server {
+            Some(_) => Some(authorization::state(config, &keys, &revocations, clock).await?),
+            None => None,
+        };
+        Ok(Self {
+            keys,
+            revocations,
+            authorization,
+            clock: clock.clone(),
+        })
+    }
+
+    /// Rotates keys, forgets what has ended, learns what other processes did.
+    pub(crate) async fn tend(&self, gateway: &Gateway) {
+        if let Err(error) = self.keys.tend() {
+            tracing::error!(%error, "the signing keys cannot be rotated; the old ones go on");
+        }
+        if let Some(state) = &self.authorization
+            && let Err(error) = state.tend(&LedgerJournal(gateway)).await
+        {
+            tracing::error!(%error, "the store cannot be tended");
+        }
+    }
+}
+
 /// Builds a world from a configuration; `before` is what the last one left.
 pub(crate) fn build(
     config: &Config,
-    keys: &Arc<SigningKeys>,
-    clock: &Clock,
+    lasting: &Lasting,
     partitions: &mut Partitions,
     before: Option<&Kept>,
 ) -> anyhow::Result<Built> {
@@ -61,8 +102,14 @@ pub(crate) fn build(
         .into_iter()
         .map(|(id, (_, set))| (id, set))
         .collect();
-    let trust = trust::build(config, keys, clock, before.map(|k| &k.trust))?;
-    let dpop = holders::dpop(config, clock, before.map(|kept| &kept.dpop))?;
+    let clock = &lasting.clock;
+    let trust = trust::build(config, lasting, before.map(|k| &k.trust))?;
+    let dpop = holders::dpop(config, "resource", clock, before.map(|kept| &kept.dpop))?;
+    let authorization = authorization::build(
+        config,
+        lasting,
+        before.and_then(|k| k.authorization.as_ref()),
+    )?;
     let mut upstreams = HashMap::new();
     for (key, wanted) in &config.upstreams {
         let same = before
@@ -111,15 +158,17 @@ pub(crate) fn build(
             .collect(),
         authenticator: trust.authenticator(),
         guards: tenant_tools::guards(config)?,
-        identities: tenant_tools::identities(config, keys, clock)?,
+        identities: tenant_tools::identities(config, &lasting.keys, clock)?,
         holders: holders::holders(config, &dpop, clock),
         tls: holders::tls(config, clock)?,
         proxies: holders::proxies(config),
-        edge: edge(config, Some(keys)),
+        authorization: authorization.as_ref().map(authorization::Kept::server),
+        edge: edge(config, Some(&lasting.keys)),
         limits: limits(&config.limits),
     };
     let kept = Kept {
         trust,
+        authorization,
         dpop,
         policies,
         rooms,
@@ -148,6 +197,9 @@ pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
         if !issuers.contains(&name) {
             issuers.push(name);
         }
+    }
+    if config.authorization_server.is_some() {
+        scopes.insert("mcp".to_owned());
     }
     Edge::new(
         &config.public_origin(),

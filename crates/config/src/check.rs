@@ -3,6 +3,7 @@
 //! Each part is checked on its own and reports all that is wrong; a configuration is put together
 //! only when nothing is.
 
+mod authorization;
 mod files;
 mod issuer;
 mod network;
@@ -116,6 +117,11 @@ impl Checker<'_> {
         let root = At::root();
         let network = self.network(raw);
         let issuers = self.issuers(raw);
+        let authorization_server =
+            self.optional(raw.authorization_server.as_ref(), |checker, server| {
+                let at = root.key("authorization_server");
+                checker.authorization_server(&at, server, raw)
+            });
         let upstreams = self.upstreams(raw);
         let policies = self.policies(&root.key("policies"), &raw.policies);
         let tls = self.tls(raw.tls.as_ref());
@@ -144,6 +150,7 @@ impl Checker<'_> {
             state_dir,
             tenants: tenants?,
             issuers: issuers?,
+            authorization_server: authorization_server?,
             upstreams: upstreams?,
             policies: policies?,
             limits,

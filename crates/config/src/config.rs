@@ -1,9 +1,11 @@
 //! The checked configuration: what the gateway is built from.
 
+mod authorization;
 mod binding;
 mod host;
 mod tenant_tools;
 
+pub use authorization::{AuthorizationServer, Client, Login, LoginCredential};
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
 pub use host::AllowedHost;
@@ -58,6 +60,8 @@ pub struct Config {
     pub tenants: BTreeMap<TenantId, Tenant>,
     /// Whose tokens are accepted, at least one; those of tenants among them.
     pub issuers: Vec<Issuer>,
+    /// The authorization server that is built in.
+    pub authorization_server: Option<AuthorizationServer>,
     /// The MCP servers behind the gateway, each once for each tenant that it exists for.
     pub upstreams: BTreeMap<(TenantId, UpstreamId), Upstream>,
     /// Where the policies are that hold for every tenant.
@@ -123,7 +127,7 @@ pub struct Tenant {
 /// Somebody whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Issuer {
-    /// The gateway's own key, for development.
+    /// The gateway itself: its development tokens, and those of its authorization server.
     Embedded(EmbeddedIssuer),
     /// An identity provider.
     External(Box<ExternalIssuer>),

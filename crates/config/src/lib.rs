@@ -39,10 +39,10 @@ mod yaml;
 
 pub use claim::ClaimPointer;
 pub use config::{
-    AllowedHost, ArgumentRule, Audit, ClientCertificates, Config, Dpop, EmbeddedIssuer,
-    ExternalIssuer, Http, Issuer, KeySource, PolicyFiles, RequiredBinding, ResultRules, Stdio,
-    Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
-    UpstreamIdentity,
+    AllowedHost, ArgumentRule, Audit, AuthorizationServer, Client, ClientCertificates, Config,
+    Dpop, EmbeddedIssuer, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential,
+    PolicyFiles, RequiredBinding, ResultRules, Stdio, Telemetry, Tenant, TenantSource, TenantValue,
+    Tls, ToolRules, Transport, Upstream, UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{

@@ -4,6 +4,7 @@
 //! whoever writes the file. Each key has a default, even those that the schema requires: a file with
 //! mistakes must still be readable as far as it is right. Secrets may stand here, so no `Debug`.
 
+mod authorization;
 mod binding;
 mod issuer;
 mod limits;
@@ -12,6 +13,10 @@ mod tenant_tools;
 mod tls;
 mod upstream;
 
+pub(crate) use authorization::{
+    ACCESS_TOKEN_MAX, ACCESS_TOKEN_MIN, GRANT_MAX, GRANT_MIN, RawAuthorizationServer, RawClient,
+    RawLogin,
+};
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
@@ -114,8 +119,12 @@ pub(crate) struct RawConfig {
     pub(crate) tenants: BTreeMap<String, RawTenant>,
 
     /// Whose tokens are accepted, and for which tenants. `[]` where each tenant has issuers of its
-    /// own.
+    /// own, or the `authorization_server` is the only one.
     pub(crate) issuers: Vec<RawIssuer>,
+
+    /// The authorization server that is built in. Its tokens are accepted for every tenant.
+    #[schemars(extend("x-default" = "off"))]
+    pub(crate) authorization_server: Option<RawAuthorizationServer>,
 
     /// The MCP servers behind the gateway that tenants share the settings of. The keys are their ids,
     /// which are part of the URLs that clients use. Each tenant has connections, processes and
@@ -154,6 +163,7 @@ impl Default for RawConfig {
             state_dir: ".state".to_owned(),
             tenants: BTreeMap::new(),
             issuers: Vec::new(),
+            authorization_server: None,
             upstreams: BTreeMap::new(),
             policies: Vec::new(),
             limits: RawLimits::default(),

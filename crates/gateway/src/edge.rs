@@ -151,19 +151,7 @@ impl Edge {
 
     /// Refuses requests that a foreign web page made a browser send (DNS rebinding).
     pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denial> {
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => host.as_bytes(),
-            _ => &[],
-        };
-        if !self.hosts.iter().any(|known| names(known, host)) {
-            return Err(Denial::new(
-                Code::HostForbidden,
-                "this is not the host that the request names",
-            )
-            .help("use the public address, or add the name to `allowed_hosts`")
-            .detail(format!("host `{}`", host.escape_ascii())));
-        }
+        self.check_host(headers)?;
         for origin in headers.get_all(header::ORIGIN) {
             let known = self
                 .origins
@@ -177,6 +165,24 @@ impl Edge {
                 .help("add the origin to `allowed_origins` if it is yours")
                 .detail(format!("origin `{}`", origin.as_bytes().escape_ascii())));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses requests under a name that is not the gateway's.
+    pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), Denial> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.as_bytes(),
+            _ => &[],
+        };
+        if !self.hosts.iter().any(|known| names(known, host)) {
+            return Err(Denial::new(
+                Code::HostForbidden,
+                "this is not the host that the request names",
+            )
+            .help("use the public address, or add the name to `allowed_hosts`")
+            .detail(format!("host `{}`", host.escape_ascii())));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::{
     admin,
     answer::answer,
+    authorization,
     body::ReplyBody,
     challenge::{Offer, challenge},
     edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
@@ -33,6 +34,9 @@ pub(crate) async fn serve(
         return mcp(gateway, worker, peer, &upstream, request).await;
     }
     let world = gateway.world();
+    if let Some(server) = authorization::server_of(&world, path) {
+        return authorization::serve(gateway, &world, server, peer, request).await;
+    }
     if request.method() != Method::GET {
         return admin::plain(StatusCode::NOT_FOUND, "not found\n");
     }

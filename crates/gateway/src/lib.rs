@@ -35,6 +35,7 @@
 mod admin;
 mod answer;
 mod asked;
+mod authorization;
 mod body;
 mod call_id;
 mod challenge;
@@ -59,6 +60,7 @@ pub mod way;
 mod world;
 
 pub use asked::Asked;
+pub use authorization::LedgerJournal;
 pub use edge::{Bindings, Edge};
 pub use listener::{ListenError, Listeners, Serving};
 pub use metrics::Metrics;

@@ -159,12 +159,16 @@ impl Relay {
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keep_alive.reset();
         let draining = self.gateway.draining.clone();
+        let life = self.call.life().clone();
+        let revoked = life.revoked();
+        tokio::pin!(revoked);
         let mut heard = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = self.client.closed() => return End::Gone,
                 () = draining.cancelled(), if self.is_long() => return End::Closed("drained"),
+                () = &mut revoked => return End::Failed(taken_back()),
                 event = self.source.next() => {
                     heard = Instant::now();
                     match event {
@@ -206,7 +210,7 @@ impl Relay {
 
     fn lifetime(&self) -> Duration {
         let now = self.gateway.clock.unix_s();
-        let token = Duration::from_secs(self.call.expires_s().saturating_sub(now));
+        let token = Duration::from_secs(self.call.life().expires_s().saturating_sub(now));
         if self.is_long() {
             token
         } else {
@@ -215,7 +219,7 @@ impl Relay {
     }
 
     fn overdue(&self) -> Denial {
-        if self.gateway.clock.unix_s() >= self.call.expires_s() {
+        if self.gateway.clock.unix_s() >= self.call.life().expires_s() {
             return Denial::new(
                 Code::TokenExpired,
                 "the access token expired during the call",
@@ -519,6 +523,15 @@ fn resumed(world: &World, call: &Authorised, position: Position) -> Option<Await
         tool: position.tool,
         guard,
     })
+}
+
+/// The token of a stream was revoked.
+fn taken_back() -> Denial {
+    Denial::new(
+        Code::TokenInvalid,
+        "the access token was taken back during the call",
+    )
+    .help("get a new access token")
 }
 
 /// A client that reads nothing must not keep an ended call in memory.

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
 use cardea_domain::{Clock, Code, Denial, TenantId, UpstreamId};
 use cardea_guard::tenant::Rules;
-use cardea_identity::{Authenticator, Holders};
+use cardea_identity::{Authenticator, AuthorizationServer, Holders};
 use cardea_policy::{Permit, Question};
 use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,8 @@ pub struct World {
     pub tls: Option<Arc<Tls>>,
     /// Whose word about a client counts.
     pub proxies: TrustedProxies,
+    /// The authorization server, where one is built in.
+    pub authorization: Option<Arc<AuthorizationServer>>,
     /// How the gateway is seen from outside.
     pub edge: Edge,
     /// Bounds.

@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     reload::{Reloader, Watch},
     telemetry,
-    wiring::{self, Partitions},
+    wiring::{self, Lasting, Partitions},
 };
 
-/// How often keys that rotate are looked at; their schedule is in hours.
-const TEND_EVERY: Duration = Duration::from_secs(60);
+/// How soon what an administrator does in another process is known here.
+const TEND_EVERY: Duration = Duration::from_secs(2);
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = super::load(path)?;
@@ -34,11 +34,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::system();
     // Before anything is read, so that no change is missed while the gateway starts.
     let mut watch = Watch::begin(&config);
-    let keys = wiring::signing_keys(&config, &clock)?;
+    let lasting = Arc::new(Lasting::open(&config, &clock).await?);
     let mut partitions = Partitions::new(&clock);
     // The lock on the gateway's own log keeps a second gateway from all of them.
     let ledger = partitions.own(&config)?;
-    let built = wiring::build(&config, &keys, &clock, &mut partitions, None)?;
+    let built = wiring::build(&config, &lasting, &mut partitions, None)?;
     let spans = telemetry::spans(&config.telemetry)?;
     let secret = wiring::sealing_secret(&config.state_dir)?;
     let gateway = Gateway::new(Parts {
@@ -61,9 +61,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&gateway),
         config,
         built.kept,
-        Arc::clone(&keys),
+        Arc::clone(&lasting),
         partitions,
-        clock,
     );
     let mut tending = tokio::time::interval(TEND_EVERY);
     tending.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -76,9 +75,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reloader.reload(&mut watch),
             () = watch.changed() => reloader.reload(&mut watch),
-            _ = tending.tick() => if let Err(error) = keys.tend() {
-                tracing::error!(%error, "the signing keys cannot be rotated; the old ones go on");
-            },
+            _ = tending.tick() => lasting.tend(&gateway).await,
         }
     }
     tracing::info!(within_ms = drain_timeout.as_millis(), "draining");

@@ -9,10 +9,11 @@ use cardea_domain::Clock;
 use cardea_gateway::{Bindings, ClientAuthorities, Tls, TlsFiles, TrustedProxies};
 use cardea_identity::{Algorithm, Dpop, DpopSettings, Holders, RequiredBinding, key_file};
 
-/// The check of proofs: the one from before, with all that it remembers, unless its settings
+/// The check of proofs at one endpoint: the one from before, with all that it remembers, unless its settings
 /// changed.
 pub(super) fn dpop(
     config: &Config,
+    purpose: &str,
     clock: &Clock,
     before: Option<&Arc<Dpop>>,
 ) -> anyhow::Result<Arc<Dpop>> {
@@ -25,7 +26,7 @@ pub(super) fn dpop(
         return Ok(Arc::clone(before));
     }
     let secret = sealing_secret(&config.state_dir)?;
-    let dpop = Dpop::new(settings, &secret, "resource", clock.clone());
+    let dpop = Dpop::new(settings, &secret, purpose, clock.clone());
     Ok(Arc::new(dpop))
 }
 

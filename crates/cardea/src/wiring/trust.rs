@@ -12,11 +12,13 @@ use std::{
 use anyhow::Context as _;
 use cardea_config as config;
 use cardea_config::{Config, Issuer, TenantSource};
-use cardea_domain::{Clock, TenantId};
+use cardea_domain::TenantId;
 use cardea_identity::{
     Algorithm, Authenticator, ClaimPaths, Fetcher, IssuerSettings, KeySource, SigningKeys,
     TenantRule, TrustedIssuer,
 };
+
+use super::Lasting;
 
 /// The authenticator, with what its issuers were made from.
 #[derive(Clone)]
@@ -42,10 +44,10 @@ impl Kept {
 /// An authenticator for the configuration's issuers; `before` is what the last world left.
 pub(crate) fn build(
     config: &Config,
-    keys: &Arc<SigningKeys>,
-    clock: &Clock,
+    lasting: &Lasting,
     before: Option<&Kept>,
 ) -> anyhow::Result<Kept> {
+    let (keys, clock) = (&lasting.keys, &lasting.clock);
     let mut by_name: BTreeMap<String, Vec<Basis>> = BTreeMap::new();
     for issuer in &config.issuers {
         let name = match issuer {
@@ -75,7 +77,9 @@ pub(crate) fn build(
     }
     let trusted = issuers.values().map(|(_, issuer)| Arc::clone(issuer));
     let before = before.map(|before| &*before.authenticator);
-    let authenticator = Arc::new(Authenticator::new(trusted, clock.clone(), before));
+    let authenticator = Authenticator::new(trusted, clock.clone(), before)
+        .with_revocations(Arc::clone(&lasting.revocations));
+    let authenticator = Arc::new(authenticator);
     Ok(Kept {
         authenticator,
         issuers,
@@ -195,7 +199,7 @@ fn external(
 
 /// RFC 8414 section 3.1, then OpenID Connect Discovery 1.0 section 4, in the order that MCP
 /// 2026-07-28 asks of clients.
-fn well_known(issuer: &url::Url) -> Vec<String> {
+pub(super) fn well_known(issuer: &url::Url) -> Vec<String> {
     let origin = issuer.origin().ascii_serialization();
     let path = issuer.path().trim_end_matches('/');
     let mut urls = vec![

@@ -5,6 +5,7 @@
 //! | `table` | every method x every kind of token, with status, error and record |
 //! | `tokens` | tokens that must not be accepted, against real and made-up issuers |
 //! | `binding` | tokens bound to keys: DPoP, client certificates, proxies, tenants that demand them |
+//! | `authorization` | first account, login, consent, tokens, and what revoking one ends |
 //! | `reload` | new configuration and policies while calls go on |
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
 //! | `operation` | health, metrics, traces, drain |
@@ -29,6 +30,7 @@
     reason = "a failed test is a panic"
 )]
 
+mod authorization;
 mod binding;
 mod clients;
 mod command_line;

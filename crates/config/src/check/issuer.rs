@@ -17,6 +17,13 @@ use crate::{
     yaml::At,
 };
 
+/// The keys by which an entry says whose tenant it speaks for.
+pub(super) struct TenantKeys<'a> {
+    pub(super) tenant: Option<&'a String>,
+    pub(super) claim: Option<&'a ClaimPointer>,
+    pub(super) values: Option<&'a BTreeMap<String, String>>,
+}
+
 impl Checker<'_> {
     /// Checks the issuers of the gateway, then those of each tenant.
     pub(super) fn issuers(&mut self, raw: &RawConfig) -> Option<Vec<Issuer>> {
@@ -41,7 +48,11 @@ impl Checker<'_> {
                 found.extend(issuer.map(|issuer| (at.clone(), issuer)));
             }
         }
-        if wanted == 0 && self.has(&at) && !self.document.has_broken(&at) {
+        if wanted == 0
+            && raw.authorization_server.is_none()
+            && self.has(&at)
+            && !self.document.has_broken(&at)
+        {
             let diagnostic = self
                 .document
                 .error_at_key(&at, "nobody's tokens are accepted")
@@ -50,9 +61,15 @@ impl Checker<'_> {
             return None;
         }
         self.refuse_twins(&found);
-        let issuers: Vec<_> = found.into_iter().map(|(_, issuer)| issuer).collect();
+        let mut issuers: Vec<_> = found.into_iter().map(|(_, issuer)| issuer).collect();
         if issuers.len() != wanted {
             return None;
+        }
+        if raw.authorization_server.is_some() {
+            // It speaks for every tenant, by the keys of the embedded issuer.
+            issuers.retain(|issuer| !matches!(issuer, Issuer::Embedded(_)));
+            let tenants = self.tenants.clone();
+            issuers.push(Issuer::Embedded(EmbeddedIssuer { tenants }));
         }
         if !self.document.has_broken(&at) {
             self.warn_of_silent_tenants(&issuers);
@@ -172,7 +189,14 @@ impl Checker<'_> {
         let keys = self.keys(at, raw);
         let tenant = match owner {
             Some(owner) => Some(TenantSource::Fixed(owner.clone())),
-            None => self.tenant_source(at, raw),
+            None => self.tenant_source(
+                at,
+                &TenantKeys {
+                    tenant: raw.tenant.as_ref(),
+                    claim: raw.tenant_claim.as_ref(),
+                    values: raw.tenant_values.as_ref(),
+                },
+            ),
         };
         let ca_file = self.optional(raw.ca_file.as_deref(), |checker, text| {
             checker.existing(&at.key("ca_file"), text, Wanted::File)
@@ -266,7 +290,7 @@ impl Checker<'_> {
         url
     }
 
-    fn tenant_source(&mut self, at: &At, raw: &RawIssuer) -> Option<TenantSource> {
+    pub(super) fn tenant_source(&mut self, at: &At, raw: &TenantKeys<'_>) -> Option<TenantSource> {
         let (fixed_at, claim_at) = (at.key("tenant"), at.key("tenant_claim"));
         let values_at = at.key("tenant_values");
         let (has_fixed, has_claim) = (self.has(&fixed_at), self.has(&claim_at));
@@ -288,10 +312,10 @@ impl Checker<'_> {
                 .expected("`tenant_claim` beside it");
             self.report(&values_at, diagnostic);
         }
-        let values = self.optional(raw.tenant_values.as_ref(), |checker, values| {
+        let values = self.optional(raw.values, |checker, values| {
             checker.tenant_values(&values_at, values)
         });
-        match (&raw.tenant, &raw.tenant_claim, values?) {
+        match (raw.tenant, raw.claim, values?) {
             (Some(id), None, None) => self.tenant(&fixed_at, id).map(TenantSource::Fixed),
             (None, Some(claim), None) => Some(TenantSource::Claim(claim.clone())),
             (None, Some(claim), Some(values)) => {

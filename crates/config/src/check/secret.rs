@@ -94,7 +94,7 @@ impl Checker<'_> {
         None
     }
 
-    fn text_of_file(&mut self, at: &At, text: &str) -> Option<String> {
+    pub(super) fn text_of_file(&mut self, at: &At, text: &str) -> Option<String> {
         // Only a file: reading a pipe could wait for ever.
         let path = self.existing(at, text, Wanted::File)?;
         let problem = match read(&path) {

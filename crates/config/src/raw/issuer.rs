@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::ClaimPointer;
 
 /// A scope token (RFC 6749 section 3.3).
-const SCOPE: &str = r"^[!#-\[\]-~]+$";
+pub(super) const SCOPE: &str = r"^[!#-\[\]-~]+$";
 
 /// Somebody whose tokens are accepted: either `embedded` or an `issuer` with its keys.
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_guard::tenant::Guard;
+use cardea_identity::TokenLife;
 use cardea_mcp::{
     Era, Kind,
     method::{Effect, Method, TargetSource},
@@ -38,7 +39,7 @@ pub(crate) struct Authorised {
     guarded: Guarded,
     call: OpenCall,
     worker: usize,
-    expires_s: u64,
+    life: TokenLife,
 }
 
 impl Authorised {
@@ -118,7 +119,7 @@ impl Authorised {
             guarded,
             call,
             worker: resolved.worker,
-            expires_s: resolved.expires_s,
+            life: resolved.life,
         })
     }
 
@@ -175,8 +176,8 @@ impl Authorised {
         self.worker
     }
 
-    pub(crate) fn expires_s(&self) -> u64 {
-        self.expires_s
+    pub(crate) fn life(&self) -> &TokenLife {
+        &self.life
     }
 
     pub(crate) fn call(&self) -> &OpenCall {

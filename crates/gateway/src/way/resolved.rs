@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cardea_domain::{Code, Denial, Principal, UpstreamId};
-use cardea_identity::RunHints;
+use cardea_identity::{RunHints, TokenLife};
 use cardea_mcp::{JsonError, Limits as JsonLimits, Message, MessageError, meta};
 use cardea_registry::Known;
 use http::{Method, request::Parts};
@@ -38,7 +38,7 @@ pub(crate) struct Resolved {
     pub(super) asked: Option<UpstreamId>,
     pub(super) facts: Box<Facts>,
     pub(super) worker: usize,
-    pub(super) expires_s: u64,
+    pub(super) life: TokenLife,
 }
 
 impl Resolved {
@@ -100,7 +100,7 @@ impl Resolved {
         let known = world.registry.resolve(&principal.tenant, upstream);
         facts.upstream = known.as_ref().map(|known| known.id().clone());
         Ok(Self {
-            expires_s: confirmed.expires_s(),
+            life: confirmed.life(),
             head,
             ask,
             principal,

@@ -1,0 +1,242 @@
+//! From the first start to a tool call: the link in the log, a login, a consent, tokens, their end.
+//!
+//! What the server says and refuses in each case is tried in the identity room, where the clock can
+//! be turned; here is the binary with its log, its records and its streams.
+
+use std::collections::BTreeMap;
+
+use crate::support::*;
+
+const REDIRECT: &str = "http://127.0.0.1:5000/callback";
+const PASSWORD: &str = "correct horse battery";
+/// RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A gateway whose only issuer is its own server, with one client that is known beforehand.
+async fn stage() -> (Echo, Gateway) {
+    let echo = Echo::start().await.unwrap();
+    let server = json!({"clients": [{"id": "app", "redirect_uris": [REDIRECT]}]});
+    let setup = setup()
+        .http_upstream(UPSTREAM, &echo.url())
+        .policy(PERMIT_ALL)
+        .set("issuers", json!([]))
+        .set("authorization_server", server);
+    (echo, setup.start().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_first_account_is_set_up_by_the_link_in_the_log_and_its_client_calls_a_tool() {
+    let (_echo, gateway) = stage().await;
+    let refused = ask(&tool_call(1, json!({}))).send(gateway.address()).await;
+    assert_eq!(refused.status, 401);
+    let challenge = refused.header("www-authenticate").unwrap();
+    assert!(challenge.contains("scope=\"mcp\""), "{challenge}");
+    let path = "/.well-known/oauth-protected-resource/mcp/echo";
+    let metadata = Ask::get(path).send(gateway.address()).await.json();
+    let issuer = metadata["authorization_servers"][0].as_str().unwrap();
+    let path = "/.well-known/oauth-authorization-server";
+    let server = Ask::get(path).send(gateway.address()).await.json();
+    assert_eq!(server["issuer"], issuer);
+    assert_eq!(server["code_challenge_methods_supported"], json!(["S256"]));
+
+    let mut browser = Browser::default();
+    browser.set_up(&gateway).await;
+    let tokens = browser.tokens(&gateway).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let answer = ask(&tool_call(2, json!({})))
+        .bearer(token)
+        .send(gateway.address())
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    let records = records_in(&gateway, Some(TENANT));
+    for (event, subject) in [
+        ("password_set", "ada"),
+        ("login", "ada"),
+        ("consent_given", "ada"),
+        ("token_issued", "ada"),
+    ] {
+        let found = records
+            .iter()
+            .find(|r| r["event"]["name"] == event || r["event"] == event);
+        let found = found.unwrap_or_else(|| panic!("no record of {event}: {records:#?}"));
+        assert_eq!(found["subject"], subject, "{found:#}");
+    }
+    let call = records.iter().find(|r| r["kind"] == "outcome").unwrap();
+    assert_eq!(
+        (&call["actor"], &call["subject"]),
+        (&json!("app"), &json!("ada"))
+    );
+    assert_eq!(call["run_source"], "token");
+    sound_records(&gateway);
+    let text = records.iter().map(Value::to_string).collect::<String>();
+    for secret in [PASSWORD, token, tokens["refresh_token"].as_str().unwrap()] {
+        assert!(!text.contains(secret), "a secret is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_at_once_and_its_open_stream_ends() {
+    let (_echo, gateway) = stage().await;
+    let mut browser = Browser::default();
+    browser.set_up(&gateway).await;
+    let tokens = browser.tokens(&gateway).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let listen = modern(
+        "listens",
+        "subscriptions/listen",
+        json!({"notifications": {}}),
+    );
+    let mut open = ask(&listen).bearer(token).open(gateway.address()).await;
+    assert_eq!(open.status, 200);
+    assert!(open.message().await.unwrap().is_some());
+
+    let fields = [("client_id", "app"), ("token", token)];
+    let revoked = form("/revoke", &fields).send(gateway.address()).await;
+    assert_eq!(revoked.status, 200, "{}", revoked.text());
+
+    bounded("the end of the stream", async {
+        while open.message().await.unwrap().is_some() {}
+    })
+    .await;
+    let refused = ask(&tool_call(2, json!({})))
+        .bearer(token)
+        .send(gateway.address())
+        .await;
+    assert_eq!(refused.status, 401);
+    let record = record(&gateway, "denial", &call_id(&refused)).await;
+    assert_eq!(
+        record["denial"]["detail"], "it was taken back",
+        "{record:#}"
+    );
+}
+
+#[tokio::test]
+async fn another_host_and_too_much_are_refused() {
+    let (_echo, gateway) = stage().await;
+    let foreign = Ask::get("/device").set("host", "evil.example");
+    assert_eq!(foreign.send(gateway.address()).await.status, 403);
+    let huge = "x".repeat(70_000);
+    let answer = form("/token", &[("grant_type", &huge)])
+        .send(gateway.address())
+        .await;
+    assert_eq!(answer.status, 400);
+}
+
+/// Cookies, and the forms that a person fills in.
+#[derive(Default)]
+struct Browser(BTreeMap<String, String>);
+
+impl Browser {
+    async fn set_up(&mut self, gateway: &Gateway) {
+        let log = gateway.log();
+        let (_, link) = log.split_once("/setup?link=").expect("a link in the log");
+        let link: String = link.chars().take_while(|c| !c.is_whitespace()).collect();
+        let page = self.get(gateway, &format!("/setup?link={link}")).await;
+        let fields = [
+            ("form", hidden(&page, "form").as_str()),
+            ("link", &link),
+            ("subject", "ada"),
+            ("password", PASSWORD),
+            ("again", PASSWORD),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        let done = self.post(gateway, "/setup", &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+    }
+
+    async fn tokens(&mut self, gateway: &Gateway) -> Value {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("response_type", "code"),
+                ("client_id", "app"),
+                ("redirect_uri", REDIRECT),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+                ("resource", &gateway.url(UPSTREAM)),
+            ])
+            .finish();
+        let login = location(&self.get(gateway, &format!("/authorize?{query}")).await);
+        let page = self.get(gateway, &login).await;
+        let fields = [
+            ("form", hidden(&page, "form")),
+            ("next", hidden(&page, "next")),
+            ("subject", "ada".to_owned()),
+            ("password", PASSWORD.to_owned()),
+        ];
+        let consent = location(&self.post(gateway, "/login", &fields).await);
+        let page = self.get(gateway, &consent).await;
+        let fields = [
+            ("form", hidden(&page, "form")),
+            ("next", hidden(&page, "next")),
+            ("decision", "allow".to_owned()),
+        ];
+        let back = location(&self.post(gateway, "/consent", &fields).await);
+        let back = url::Url::parse(&back).unwrap();
+        let code = back
+            .query_pairs()
+            .find(|(name, _)| name == "code")
+            .unwrap()
+            .1;
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "app"),
+            ("redirect_uri", REDIRECT),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ];
+        let answer = form("/token", &fields).send(gateway.address()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    async fn get(&mut self, gateway: &Gateway, to: &str) -> Answer {
+        let path = match url::Url::parse(to) {
+            Ok(url) => format!("{}?{}", url.path(), url.query().unwrap_or_default()),
+            Err(_) => to.to_owned(),
+        };
+        self.exchange(gateway, Ask::get(&path)).await
+    }
+
+    async fn post(&mut self, gateway: &Gateway, path: &str, fields: &[(&str, String)]) -> Answer {
+        let fields: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        self.exchange(gateway, form(path, &fields)).await
+    }
+
+    async fn exchange(&mut self, gateway: &Gateway, ask: Ask) -> Answer {
+        let pairs: Vec<_> = self.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let answer = ask
+            .set("cookie", pairs.join("; "))
+            .send(gateway.address())
+            .await;
+        for cookie in answer.headers.get_all("set-cookie") {
+            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+        answer
+    }
+}
+
+fn form(path: &str, fields: &[(&str, &str)]) -> Ask {
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
+    Ask::post(path, body).set("content-type", "application/x-www-form-urlencoded")
+}
+
+fn location(answer: &Answer) -> String {
+    let location = answer.header("location");
+    location.unwrap_or_else(|| panic!("no redirect: {} {}", answer.status, answer.text()))
+}
+
+/// The value of the last hidden field of this name.
+fn hidden(page: &Answer, name: &str) -> String {
+    let text = page.text();
+    let mark = format!("name=\"{name}\" value=\"");
+    let (_, rest) = text
+        .rsplit_once(&mark)
+        .unwrap_or_else(|| panic!("no `{name}`: {text}"));
+    rest.split('"').next().unwrap().to_owned()
+}

@@ -1,0 +1,102 @@
+//! The authorization server's place on the public listener: its requests, and its events.
+
+use std::{pin::Pin, sync::Arc};
+
+use cardea_audit::{Entry, Kind, Person};
+use cardea_identity::{
+    AuthorizationServer,
+    server::{self, BODY_BYTES_MAX, Event, Journal, JournalDown},
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use crate::{
+    admin,
+    body::ReplyBody,
+    peer::Peer,
+    world::{Gateway, World},
+};
+
+/// The server, when the configuration has one and the path is one of its.
+pub(crate) fn server_of<'w>(world: &'w World, path: &str) -> Option<&'w Arc<AuthorizationServer>> {
+    let server = world.authorization.as_ref();
+    server.filter(|_| AuthorizationServer::has(path))
+}
+
+/// Reads the body and hands the request over.
+pub(crate) async fn serve(
+    gateway: &Gateway,
+    world: &World,
+    server: &AuthorizationServer,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    if world.edge.check_host(request.headers()).is_err() {
+        return admin::plain(
+            StatusCode::FORBIDDEN,
+            "this is not the host that the request names\n",
+        );
+    }
+    let Ok(client) = world.proxies.client(peer, request.headers()) else {
+        return admin::plain(
+            StatusCode::BAD_REQUEST,
+            "the client certificate cannot be used\n",
+        );
+    };
+    let (head, body) = request.into_parts();
+    let read = Limited::new(body, BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(world.limits.body_timeout, read).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => {
+            return admin::plain(
+                StatusCode::BAD_REQUEST,
+                "the body is too long or never came\n",
+            );
+        }
+    };
+    let journal = LedgerJournal(gateway);
+    let peer = server::Peer {
+        address: client.address,
+        certificate: client.certificate.map(|c| c.thumbprint()),
+    };
+    let answer = server
+        .serve(Request::from_parts(head, body), peer, &journal)
+        .await;
+    answer.map(ReplyBody::Whole)
+}
+
+/// Writes the events of the authorization server into the log.
+/// What happens to a tenant's people is in that tenant's log.
+#[derive(Debug)]
+pub struct LedgerJournal<'a>(pub &'a Gateway);
+
+impl Journal for LedgerJournal<'_> {
+    fn record<'a>(
+        &'a self,
+        event: &'a Event<'a>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), JournalDown>> + Send + 'a>> {
+        let who = event.who.as_ref();
+        let entry = Entry {
+            kind: Kind::Event,
+            event: Some(event.name),
+            person: who.map(|who| Person {
+                tenant: who.tenant,
+                subject: who.subject,
+                actor: who.client,
+                run: who.run,
+            }),
+            detail: Some(&event.detail),
+            peer: event.peer,
+            ..Entry::default()
+        };
+        let world = self.0.world();
+        let tenant = who.and_then(|who| world.tenants.get(who.tenant));
+        let ledger = tenant.map_or(&self.0.ledger, |tenant| &tenant.ledger);
+        let pending = ledger.append(&entry);
+        Box::pin(async move {
+            let pending = pending.map_err(|_| JournalDown)?;
+            pending.durable().await.map(drop).map_err(|_| JournalDown)
+        })
+    }
+}
