@@ -185,8 +185,11 @@ mod tests {
     fn no_key_of_the_file_looks_like_that_of_a_secret() {
         let defs = SCHEMA.get("$defs").and_then(Value::as_object);
         let schemas = defs.into_iter().flat_map(Map::values).chain([&*SCHEMA]);
-        for (key, _) in schemas.flat_map(properties) {
-            assert!(!looks_secret(key), "reports would hide the value of {key}");
+        for (key, schema) in schemas.flat_map(properties) {
+            // What is a secret is to be hidden.
+            let is_secret = schema.to_string().contains("#/$defs/Secret\"");
+            let hides = looks_secret(key) && !is_secret;
+            assert!(!hides, "reports would hide the value of {key}");
         }
     }
 }

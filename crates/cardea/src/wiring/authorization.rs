@@ -106,7 +106,7 @@ fn settings(config: &Config, wanted: &config::AuthorizationServer) -> ServerSett
     ServerSettings {
         origin: config.public_origin(),
         tenants: config.tenants.keys().cloned().collect(),
-        access_token_s: wanted.access_token_ttl.as_secs(),
+        access_token_s: wanted.access_ttl.as_secs(),
         grant_s: wanted.grant_ttl.as_secs(),
         clients: wanted
             .clients

@@ -25,13 +25,8 @@ impl Checker<'_> {
         config: &RawConfig,
     ) -> Option<AuthorizationServer> {
         let upstreams = known_upstreams(config);
-        let ttl = at.key("access_token_ttl");
-        self.range(
-            &ttl,
-            raw.access_token_ttl,
-            ACCESS_TOKEN_MIN,
-            ACCESS_TOKEN_MAX,
-        );
+        let ttl = at.key("access_ttl");
+        self.range(&ttl, raw.access_ttl, ACCESS_TOKEN_MIN, ACCESS_TOKEN_MAX);
         self.range(&at.key("grant_ttl"), raw.grant_ttl, GRANT_MIN, GRANT_MAX);
         let login: Vec<_> = raw
             .login
@@ -48,7 +43,7 @@ impl Checker<'_> {
             self.report(&at, diagnostic.expected("`true`, or a provider in `login`"));
         }
         (login.len() == raw.login.len()).then_some(AuthorizationServer {
-            access_token_ttl: raw.access_token_ttl.checked(),
+            access_ttl: raw.access_ttl.checked(),
             grant_ttl: raw.grant_ttl.checked(),
             login,
             local_accounts,
@@ -105,9 +100,9 @@ impl Checker<'_> {
 
     fn login_credential(&mut self, at: &At, raw: &RawLogin) -> Option<LoginCredential> {
         let secret_at = at.key("client_secret");
-        match (&raw.client_secret, raw.private_key_jwt) {
+        match (&raw.client_secret, raw.own_keys) {
             (Some(_), true) => {
-                let at = at.key("private_key_jwt");
+                let at = at.key("own_keys");
                 let diagnostic = self
                     .document
                     .error(&at, "there is a `client_secret` as well");

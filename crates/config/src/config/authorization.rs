@@ -16,7 +16,7 @@ use crate::{ClaimPointer, Secret};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizationServer {
     /// How long an access token is good for.
-    pub access_token_ttl: Duration,
+    pub access_ttl: Duration,
     /// How long a client may go on without its person.
     pub grant_ttl: Duration,
     /// Providers at which people log in.

@@ -31,7 +31,7 @@ pub(crate) struct RawAuthorizationServer {
         "x-minimum" = crate::quantity::Quantity::bound(ACCESS_TOKEN_MIN),
         "x-maximum" = crate::quantity::Quantity::bound(ACCESS_TOKEN_MAX),
     ))]
-    pub(crate) access_token_ttl: Timespan,
+    pub(crate) access_ttl: Timespan,
 
     /// How long a client may go on without its person, by refresh tokens.
     #[schemars(extend(
@@ -69,7 +69,7 @@ pub(crate) struct RawAuthorizationServer {
 impl Default for RawAuthorizationServer {
     fn default() -> Self {
         Self {
-            access_token_ttl: ACCESS_TOKEN_MAX,
+            access_ttl: ACCESS_TOKEN_MAX,
             grant_ttl: hours(30 * 24),
             login: Vec::new(),
             local_accounts: None,
@@ -154,7 +154,7 @@ pub(crate) struct RawLogin {
 
     /// Whether the gateway shows who it is by `private_key_jwt`, with its own signing keys
     /// (`/.well-known/jwks.json`). Not together with `client_secret`.
-    pub(crate) private_key_jwt: bool,
+    pub(crate) own_keys: bool,
 
     /// The one tenant that this provider's people belong to. Either this or `tenant_claim`.
     pub(crate) tenant: Option<String>,
@@ -194,7 +194,7 @@ impl Default for RawLogin {
             issuer: String::new(),
             client_id: String::new(),
             client_secret: None,
-            private_key_jwt: false,
+            own_keys: false,
             tenant: None,
             tenant_claim: None,
             tenant_values: None,
