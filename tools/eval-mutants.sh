@@ -14,6 +14,8 @@ need_python
 work=$ROOT/target/mutants
 tree=$work/tree
 export CARGO_TARGET_DIR=$work/target
+# What is built once for each leak is not worth gigabytes of intermediate results.
+export CARGO_INCREMENTAL=0
 
 # What was built here of other people's crates need not be built again.
 if [ ! -d "$CARGO_TARGET_DIR/debug" ] && [ -d target/debug/deps ]; then

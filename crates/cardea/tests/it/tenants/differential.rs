@@ -148,6 +148,15 @@ impl Neighbour {
                 house.change_policy(GLOBEX, at).await;
                 return None;
             }
+            // What it has just learnt of its own tools is the newest that there is.
+            Step::Mirrored { upstream } => {
+                let list = Step::List {
+                    cursor: "",
+                    is_modern: true,
+                    upstream,
+                };
+                self.globex.take(&list).await;
+            }
             _ => drop(self.globex.take(&same).await),
         }
         let any = &steps[self.dice.below(steps.len())];
