@@ -95,14 +95,18 @@ async fn a_folder_of_links_is_followed_to_its_new_content() {
 /// Opening a large log takes seconds; what is changed meanwhile must not stay unseen until the next change.
 #[tokio::test]
 async fn a_change_made_while_the_gateway_starts_is_noticed() {
-    // The sealing key is read after the policies; here it comes out of a pipe, only once there is a new policy.
+    // The sealing key is read after the policies; here it comes out of a pipe, only once there is a new policy. Whoever
+    // reads it again finds a file in the pipe's place.
     let shell = r#"
         folder=$(dirname "$3")
         mkdir -p "$folder/state/keys"
-        mkfifo "$folder/state/keys/sealing.key"
+        key="$folder/state/keys/sealing.key"
+        mkfifo -m 600 "$key"
         (
-            exec 3> "$folder/state/keys/sealing.key"
+            exec 3> "$key"
             echo '@id("permit-all") permit(principal, action, resource);' > "$folder/policies/all.cedar"
+            (umask 077; printf %032d 0 > "$key.file")
+            mv "$key.file" "$key"
             printf %032d 0 >&3
         ) &
     "#;
