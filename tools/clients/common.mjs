@@ -9,6 +9,7 @@ export function commandLine(modes) {
   const { values } = parseArgs({
     options: {
       url: { type: "string" },
+      command: { type: "string" },
       token: { type: "string" },
       mode: { type: "string", default: modes[0] },
       call: { type: "string" },
@@ -19,10 +20,11 @@ export function commandLine(modes) {
       "timeout-s": { type: "string", default: "60" },
     },
   });
-  if (!values.url) throw new Error("--url is required");
+  if (!values.url === !values.command) throw new Error("--url or --command is required");
   if (!modes.includes(values.mode)) throw new Error(`--mode must be one of ${modes.join(", ")}`);
   return {
-    url: new URL(values.url),
+    url: values.url && new URL(values.url),
+    command: values.command && JSON.parse(values.command),
     token: values.token,
     mode: values.mode,
     call: values.call,
@@ -32,6 +34,11 @@ export function commandLine(modes) {
     elicit: values.elicit === undefined ? undefined : JSON.parse(values.elicit),
     timeoutMs: Number(values["timeout-s"]) * 1000,
   };
+}
+
+/** How a stdio transport of either SDK launches --command. */
+export function launch({ command: [command, ...args] }) {
+  return { command, args, env: process.env, stderr: "inherit" };
 }
 
 export function headers(options) {

@@ -29,7 +29,9 @@ class HttpRefusals:
 
 def arguments(modes: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Drive one MCP client: list the tools, call one, print one line of JSON.")
-    parser.add_argument("--url", required=True)
+    server = parser.add_mutually_exclusive_group(required=True)
+    server.add_argument("--url")
+    server.add_argument("--command", type=json.loads, metavar="JSON", help="launched over stdio: program and arguments")
     parser.add_argument("--token", help="sent as Authorization: Bearer")
     parser.add_argument("--mode", choices=modes, default=modes[0])
     parser.add_argument("--call", metavar="TOOL")

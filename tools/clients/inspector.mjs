@@ -20,9 +20,14 @@ process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 
 function inspect(...method) {
   const era = options.mode === "2026-07-28" ? "modern" : options.mode;
+  // Its own options and those of the command look alike, so the command is told by variables.
+  const told = Object.entries(process.env).filter(([name]) => name.startsWith("CARDEA_"));
+  const server = options.command
+    ? [...options.command, ...told.flatMap(([name, value]) => ["-e", `${name}=${value}`])]
+    : [options.url.href, "--transport", "http"];
   const header = options.token ? ["--header", `Authorization: Bearer ${options.token}`] : [];
   const args = [
-    launcher, "--cli", options.url.href, "--transport", "http", "--protocol-era", era, "--stored-auth-only",
+    launcher, "--cli", ...server, "--protocol-era", era, ...(options.command ? [] : ["--stored-auth-only"]),
     "--format", "json", "--quiet", ...header, "--method", ...method,
   ];
   const env = { PATH: process.env.PATH, HOME: home };

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import Any
 
 import common
-from mcp import Client, types
+from mcp import Client, StdioServerParameters, types
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
@@ -26,8 +28,13 @@ async def drive(report: dict[str, Any], refusals: common.HttpRefusals) -> None:
 
     async with create_mcp_http_client(headers=common.headers(OPTIONS)) as http:
         http.event_hooks["response"].append(refusals.hook)
+        if OPTIONS.command:
+            program, *arguments = OPTIONS.command
+            transport = stdio_client(StdioServerParameters(command=program, args=arguments, env=dict(os.environ)))
+        else:
+            transport = streamable_http_client(OPTIONS.url, http_client=http)
         async with Client(
-            streamable_http_client(OPTIONS.url, http_client=http),
+            transport,
             mode=OPTIONS.mode,
             elicitation_callback=answer if OPTIONS.elicit is not None else None,
         ) as client:

@@ -2,6 +2,7 @@
 // Drives the TypeScript SDK 1.x client (@modelcontextprotocol/sdk), which knows the legacy era only.
 // See README.md for the command line and the output.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import * as common from "./common.mjs";
@@ -10,10 +11,12 @@ const options = common.commandLine(["legacy"]);
 const name = "@modelcontextprotocol/sdk";
 
 await common.run(options, common.emptyReport(`${name} ${common.packageVersion(name)}`), async (report) => {
-  const transport = new StreamableHTTPClientTransport(options.url, {
-    requestInit: { headers: common.headers(options) },
-    fetch: common.rememberingFetch(report),
-  });
+  const transport = options.command
+    ? new StdioClientTransport(common.launch(options))
+    : new StreamableHTTPClientTransport(options.url, {
+        requestInit: { headers: common.headers(options) },
+        fetch: common.rememberingFetch(report),
+      });
   const client = new Client(
     { name: "cardea-ts1", version: "1" },
     { capabilities: options.elicit === undefined ? {} : { elicitation: {} } },
@@ -24,6 +27,7 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
       return { action: "accept", content: options.elicit };
     });
   }
+  if (options.command) transport.setProtocolVersion = (version) => { transport.protocolVersion = version; };
   await client.connect(transport);
   report.protocol = transport.protocolVersion;
   report.server = client.getServerVersion()?.name ?? null;
@@ -44,6 +48,6 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
     const params = { name: options.expectDenied, arguments: options.deniedArgs };
     report.denied = await common.attempt(() => client.callTool(params));
   }
-  await transport.terminateSession();
+  await transport.terminateSession?.();
   await client.close();
 });

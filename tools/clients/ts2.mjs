@@ -2,16 +2,19 @@
 // Drives the TypeScript SDK 2.x client (@modelcontextprotocol/client), whose default is the legacy era.
 // See README.md for the command line and the output.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import * as common from "./common.mjs";
 
 const options = common.commandLine(["legacy", "auto", "2026-07-28"]);
 const name = "@modelcontextprotocol/client";
 
 await common.run(options, common.emptyReport(`${name} ${common.packageVersion(name)}`), async (report) => {
-  const transport = new StreamableHTTPClientTransport(options.url, {
-    requestInit: { headers: common.headers(options) },
-    fetch: common.rememberingFetch(report),
-  });
+  const transport = options.command
+    ? new StdioClientTransport(common.launch(options))
+    : new StreamableHTTPClientTransport(options.url, {
+        requestInit: { headers: common.headers(options) },
+        fetch: common.rememberingFetch(report),
+      });
   const negotiated = ["legacy", "auto"].includes(options.mode) ? options.mode : { pin: options.mode };
   const client = new Client(
     { name: "cardea-ts2", version: "1" },
@@ -46,6 +49,6 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
     const params = { name: options.expectDenied, arguments: options.deniedArgs };
     report.denied = await common.attempt(() => client.callTool(params));
   }
-  if (client.getProtocolEra() === "legacy") await transport.terminateSession();
+  if (client.getProtocolEra() === "legacy") await transport.terminateSession?.();
   await client.close();
 });

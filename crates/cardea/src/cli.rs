@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 mod account;
+pub(crate) mod login;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -33,6 +34,12 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(SchemaArgs),
+    /// Log in to an MCP server, for `cardea connect`.
+    Login(login::LoginArgs),
+    /// End a login at the authorization server and forget it here.
+    Logout(login::LogoutArgs),
+    /// Be the MCP server that a host launches, and stand for one over HTTP.
+    Connect(login::ConnectArgs),
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 mod account;
 mod audit;
 mod check;
+mod connect;
+mod login;
 mod schema;
 mod serve;
 mod token;
@@ -22,6 +24,9 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Schema(args) => schema::run(&args),
+        Command::Login(args) => login::login(args),
+        Command::Logout(args) => login::logout(args),
+        Command::Connect(args) => connect::run(args),
     }
 }
 

@@ -45,6 +45,18 @@ pub(crate) fn logs(telemetry: &Telemetry) {
     drop(done);
 }
 
+/// Writes what a host should keep: warnings, or what `RUST_LOG` says. Never to standard output.
+pub(crate) fn host_logs() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let done = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .try_init();
+    drop(done);
+}
+
 /// Exports spans in batches.
 pub(crate) struct Spans {
     processor: BatchSpanProcessor,

@@ -1,4 +1,16 @@
 //! The client's side: logging in, and a stdio server that hosts launch.
+//!
+//! What it is: the OAuth client that MCP asks for (discovery, registration, authorization code
+//! with PKCE, device grant, the unattended grants, sender-constrained tokens), a folder where one
+//! person's logins lie, and a bridge from stdio to Streamable HTTP in both eras that uses them.
+//! What it is not: it decides nothing about calls and reads no gateway configuration; it works
+//! with any MCP server that follows the authorization specification.
+//!
+//! The data's path: a line from the host is checked ([`cardea_mcp::Message`]) and sent as the
+//! bytes that were checked, with the headers its era asks for and a token of [`Credentials`];
+//! what comes back is checked and written as one line.
+//!
+//! Entry points: [`Settings`], [`Credentials`], [`Bridge`], [`Store`].
 
 #![cfg_attr(
     test,
@@ -11,3 +23,33 @@
         reason = "a failed test is a panic"
     )
 )]
+
+mod address;
+mod bridge;
+mod browser;
+mod challenge;
+mod client;
+mod credentials;
+mod device;
+mod discovery;
+mod dpop;
+mod error;
+mod form;
+mod http;
+mod jws;
+mod login;
+mod loopback;
+mod registration;
+mod store;
+mod token;
+mod unattended;
+
+pub use address::server_url;
+pub use bridge::Bridge;
+pub use client::Secret;
+pub use credentials::{Credentials, Settings};
+pub use error::ConnectError;
+pub use jws::SigningKey;
+pub use login::Outcome;
+pub use store::Store;
+pub use unattended::{Enterprise, Grant};

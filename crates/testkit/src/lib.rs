@@ -13,9 +13,11 @@
 //! - [`dpop`]: proofs of possession, right ones and wrong ones.
 //! - [`certificates`]: authorities, and certificates of servers and clients.
 //! - [`tls_client`]: connections that stay open, with or without a certificate.
+//! - [`authority`]: an authorization server that asks nobody and remembers everything.
 //! - [`http_client`]: requests of any kind, right or wrong.
 //! - [`wait`]: looking again until something has happened.
 
+pub mod authority;
 pub mod cardea;
 pub mod certificates;
 pub mod conformance_upstream;

@@ -1,0 +1,537 @@
+//! The tokens for one server: had from the store or an authorization server, renewed before they
+//! end, replaced when the server says so.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use cardea_domain::Clock;
+use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    ConnectError, Store,
+    challenge::Wanted,
+    client::{Client, Proof, Secret},
+    discovery,
+    dpop::{self, Prover},
+    form::Form,
+    http::Http,
+    jws::{self, SigningKey},
+    login::{self, Done, Outcome, Site},
+    registration,
+    store::{ClientRecord, Entry, Origin, Record},
+    token::{Endpoint, Scheme, Tokens},
+    unattended::{self, Grant},
+};
+
+/// How the credentials for one server are had.
+#[derive(Clone)]
+pub struct Settings {
+    /// The MCP server.
+    pub server: Url,
+    /// Where logins lie.
+    pub store: Store,
+    /// How tokens are had.
+    pub grant: Grant,
+    /// This program's id at the authorization server, where it was registered.
+    pub client_id: Option<String>,
+    /// Its secret, if it has one.
+    pub client_secret: Option<Secret>,
+    /// Its key, if it proves itself by one (`private_key_jwt`).
+    pub client_key: Option<Arc<SigningKey>>,
+    /// The address of its client metadata document.
+    pub client_metadata_url: Option<String>,
+    /// Scopes to ask for besides those that the server names.
+    pub scopes: Vec<String>,
+    /// Certificate authorities to trust besides the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Programs that show an address, the first that starts is taken; none prints it only.
+    pub browsers: Vec<OsString>,
+    /// Tells the person something, apart from standard output.
+    pub say: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Whoever launched this program, towards one server.
+pub struct Credentials {
+    pub(crate) settings: Settings,
+    pub(crate) http: Http,
+    entry: Entry,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The store was looked into.
+    begun: bool,
+    held: Option<Arc<Token>>,
+    /// The scopes that were asked for.
+    asked: Vec<String>,
+    /// The run that a renewed token goes on with.
+    run: Option<String>,
+    /// The key of an unattended grant, which lives as long as the process.
+    key: Option<Arc<Prover>>,
+    /// Times that more scopes were asked for.
+    step_ups: usize,
+}
+
+/// An access token in use. `Debug` is not there on purpose.
+pub(crate) struct Token {
+    access: String,
+    expires_at_s: Option<u64>,
+    /// The key that it is bound to.
+    prover: Option<Arc<Prover>>,
+    renewable: bool,
+}
+
+/// A token is replaced this long before it ends: longer than a call takes to be sent.
+const RENEW_BEFORE_S: u64 = 30;
+
+/// Each may be a window for somebody to answer; a server that asks for more asks without end.
+const STEP_UPS_MAX: usize = 3;
+
+impl Credentials {
+    /// Credentials by `settings`; nothing is read or asked yet.
+    ///
+    /// # Errors
+    /// [`ConnectError::File`] when the CA file cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, ConnectError> {
+        Ok(Self {
+            http: Http::new(settings.ca_file.as_deref())?,
+            entry: settings.store.entry(&settings.server),
+            state: Mutex::new(State {
+                asked: settings.scopes.clone(),
+                ..State::default()
+            }),
+            settings,
+        })
+    }
+
+    /// Has a person log in, and keeps the login.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; an earlier login stays then.
+    pub async fn login(&self) -> Result<Outcome, ConnectError> {
+        let wanted = login::probe(&self.http, &self.settings.server).await?;
+        let wanted = wanted.unwrap_or_default();
+        let before = self.entry.read()?;
+        let issuer = before.as_ref().map(|record| record.issuer.as_str());
+        let site = Site::find(&self.http, &self.settings.server, &wanted, issuer).await?;
+        let mut state = self.state.lock().await;
+        let record = self
+            .log_in(&mut state, &site, wanted.scope.as_deref(), before.as_ref())
+            .await?;
+        Ok(Outcome {
+            issuer: record.issuer,
+            scopes: record.scopes,
+            bound: record.bound,
+            renewable: record.refresh_token.is_some(),
+            file: self.entry.path().to_owned(),
+        })
+    }
+
+    /// Ends the login at the authorization server and forgets it; false when there was none.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when it could not be ended there; it is forgotten here all the same.
+    pub async fn logout(&self) -> Result<bool, ConnectError> {
+        let Some(record) = self.entry.read()? else {
+            return Ok(false);
+        };
+        let locked = self.entry.lock().await?;
+        let record = locked.read()?.unwrap_or(record);
+        locked.remove()?;
+        drop(locked);
+        let token = record
+            .refresh_token
+            .as_ref()
+            .or(record.access_token.as_ref());
+        if let (Some(url), Some(token)) = (&record.revocation_endpoint, token) {
+            let url = crate::address::named(url, &self.settings.server)?;
+            let client = self.stored_client(&record);
+            let endpoint = Endpoint {
+                http: &self.http,
+                url: &url,
+                issuer: &record.issuer,
+                client: &client,
+                prover: None,
+                clock: &self.settings.clock,
+            };
+            let form = Form::default().with("token", token.expose());
+            endpoint.send(&form).await?;
+        }
+        Ok(true)
+    }
+
+    /// The token to send now; none before the server asked for one.
+    pub(crate) async fn token(&self) -> Result<Option<Arc<Token>>, ConnectError> {
+        let mut state = self.state.lock().await;
+        if !state.begun {
+            self.begin(&mut state).await?;
+            state.begun = true;
+        }
+        let now = self.settings.clock.unix_s();
+        let ends = state.held.as_ref().is_some_and(|token| {
+            let end = token.expires_at_s.unwrap_or(u64::MAX);
+            token.renewable && end <= now.saturating_add(RENEW_BEFORE_S)
+        });
+        if ends {
+            self.refresh(&mut state).await?;
+        }
+        Ok(state.held.clone())
+    }
+
+    /// Replaces a token that the server did not take, or gets the first one.
+    ///
+    /// # Errors
+    /// [`ConnectError::LoginNeeded`] where only a person could help and nobody may be asked.
+    pub(crate) async fn rejected(
+        &self,
+        sent: Option<&Arc<Token>>,
+        wanted: &Wanted,
+    ) -> Result<(), ConnectError> {
+        let mut state = self.state.lock().await;
+        if is_replaced(&state, sent) {
+            return Ok(());
+        }
+        let before = self.stored()?;
+        let issuer = before.as_ref().map(|record| record.issuer.as_str());
+        let site = Site::find(&self.http, &self.settings.server, wanted, issuer).await?;
+        let same = before
+            .as_ref()
+            .is_some_and(|record| record.issuer == site.server.issuer);
+        if sent.is_some_and(|token| token.renewable) && same {
+            match self.refresh(&mut state).await {
+                Ok(true) => return Ok(()),
+                Ok(false)
+                | Err(ConnectError::Refused { .. } | ConnectError::LoginNeeded { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let scope = wanted.scope.as_deref();
+        self.acquire(&mut state, &site, scope, before.as_ref())
+            .await
+    }
+
+    /// Gets a token for `scope` too, which the one that was sent lacks.
+    ///
+    /// # Errors
+    /// [`ConnectError::ScopeNeeded`] when it was asked for already or nobody may be asked.
+    pub(crate) async fn step_up(
+        &self,
+        sent: Option<&Arc<Token>>,
+        wanted: &Wanted,
+    ) -> Result<(), ConnectError> {
+        let scope = wanted.scope.as_deref().unwrap_or_default();
+        let mut state = self.state.lock().await;
+        if is_replaced(&state, sent) {
+            return Ok(());
+        }
+        let missing = scope
+            .split_ascii_whitespace()
+            .any(|scope| !state.asked.iter().any(|asked| asked == scope));
+        let needed = union(&state.asked, scope);
+        let refused = ConnectError::ScopeNeeded {
+            command: self.command(Some(&needed.join(" "))),
+            scope: needed.join(" "),
+        };
+        if !missing
+            || state.step_ups >= STEP_UPS_MAX
+            || matches!(self.settings.grant, Grant::Stored)
+        {
+            return Err(refused);
+        }
+        state.step_ups += 1;
+        let before = self.stored()?;
+        let issuer = before.as_ref().map(|record| record.issuer.as_str());
+        let site = Site::find(&self.http, &self.settings.server, wanted, issuer).await?;
+        self.acquire(&mut state, &site, Some(scope), before.as_ref())
+            .await
+    }
+
+    /// Takes up what an earlier login left.
+    async fn begin(&self, state: &mut State) -> Result<(), ConnectError> {
+        let Some(record) = self.stored()? else {
+            return Ok(());
+        };
+        state.asked = union(&state.asked, &record.scopes.join(" "));
+        if record.refresh_token.is_some() {
+            // Every launch is a run of its own, so it begins with a token of its own.
+            return match self.refresh(state).await {
+                Ok(_) => Ok(()),
+                Err(ConnectError::LoginNeeded { .. })
+                    if !matches!(self.settings.grant, Grant::Stored) =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+        }
+        if let Some(access) = &record.access_token {
+            let prover = match record.bound {
+                true => self.stored_prover(&record)?,
+                false => None,
+            };
+            state.held = Some(Arc::new(Token {
+                access: access.expose().to_owned(),
+                expires_at_s: record.expires_at_s,
+                prover,
+                renewable: false,
+            }));
+        }
+        Ok(())
+    }
+
+    /// The login in the store, for grants that use one.
+    fn stored(&self) -> Result<Option<Record>, ConnectError> {
+        match self.settings.grant.is_attended() {
+            true => self.entry.read(),
+            false => Ok(None),
+        }
+    }
+
+    /// Uses up the stored refresh token for a new access token; false when there is none.
+    ///
+    /// The lock is held from reading the old refresh token to writing the new one, so that no
+    /// two processes use one up.
+    async fn refresh(&self, state: &mut State) -> Result<bool, ConnectError> {
+        let locked = self.entry.lock().await?;
+        let Some(mut record) = locked.read()? else {
+            return Ok(false);
+        };
+        let Some(refresh) = record.refresh_token.clone() else {
+            return Ok(false);
+        };
+        let prover = self.stored_prover(&record)?;
+        let url = crate::address::named(&record.token_endpoint, &self.settings.server)?;
+        let client = self.stored_client(&record);
+        let endpoint = Endpoint {
+            http: &self.http,
+            url: &url,
+            issuer: &record.issuer,
+            client: &client,
+            prover: prover.as_deref(),
+            clock: &self.settings.clock,
+        };
+        let form = Form::new("refresh_token")
+            .with("refresh_token", refresh.expose())
+            .with("resource", &record.resource)
+            // Known to Cardea's authorization server; others ignore it (RFC 6749, section 3.2).
+            .with("cardea_run", state.run.as_deref().unwrap_or("new"));
+        let tokens = match endpoint.tokens(&form).await {
+            Ok(tokens) => tokens,
+            Err(ConnectError::Refused { error, .. }) if error == "invalid_grant" => {
+                record.refresh_token = None;
+                locked.write(&record)?;
+                state.held = None;
+                return Err(ConnectError::LoginNeeded {
+                    command: self.command(None),
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(rotated) = &tokens.refresh {
+            record.refresh_token = Some(Secret::new(rotated));
+        }
+        locked.write(&record)?;
+        drop(locked);
+        self.hold(state, tokens, prover, true);
+        Ok(true)
+    }
+
+    async fn acquire(
+        &self,
+        state: &mut State,
+        site: &Site,
+        scope: Option<&str>,
+        before: Option<&Record>,
+    ) -> Result<(), ConnectError> {
+        match &self.settings.grant {
+            Grant::Stored => Err(ConnectError::LoginNeeded {
+                command: self.command(None),
+            }),
+            Grant::Browser | Grant::Device => {
+                self.log_in(state, site, scope, before).await.map(drop)
+            }
+            grant => {
+                let scopes = discovery::scopes(scope, &site.resource, &site.server, &state.asked);
+                let asked = (!scopes.is_empty()).then(|| scopes.join(" "));
+                let prover = self.process_key(state, site)?;
+                let client = self.own_client(site)?;
+                let url = site.server.token_endpoint()?;
+                let endpoint = Endpoint {
+                    http: &self.http,
+                    url: &url,
+                    issuer: &site.server.issuer,
+                    client: &client,
+                    prover: prover.as_deref(),
+                    clock: &self.settings.clock,
+                };
+                let resource = &site.resource.resource;
+                let tokens = unattended::tokens(grant, endpoint, asked, resource).await?;
+                state.asked = scopes;
+                self.hold(state, tokens, prover, false);
+                Ok(())
+            }
+        }
+    }
+
+    async fn log_in(
+        &self,
+        state: &mut State,
+        site: &Site,
+        scope: Option<&str>,
+        before: Option<&Record>,
+    ) -> Result<Record, ConnectError> {
+        let scopes = discovery::scopes(scope, &site.resource, &site.server, &state.asked);
+        let Done { record, tokens } =
+            login::login(&self.http, &self.settings, site, scopes, before).await?;
+        self.entry.lock().await?.write(&record)?;
+        state.asked.clone_from(&record.scopes);
+        state.begun = true;
+        let prover = self.stored_prover(&record)?;
+        let renewable = record.refresh_token.is_some();
+        self.hold(state, tokens, prover, renewable);
+        Ok(record)
+    }
+
+    fn hold(
+        &self,
+        state: &mut State,
+        tokens: Tokens,
+        prover: Option<Arc<Prover>>,
+        renewable: bool,
+    ) {
+        state.run = run_of(&tokens.access);
+        let bound = tokens.scheme == Scheme::Dpop;
+        state.held = Some(Arc::new(Token {
+            access: tokens.access,
+            expires_at_s: tokens.expires_at_s,
+            prover: prover.filter(|_| bound),
+            renewable,
+        }));
+    }
+
+    /// The client of an unattended grant.
+    fn own_client(&self, site: &Site) -> Result<Client, ConnectError> {
+        let told = registration::told(&self.settings);
+        let told = told.ok_or_else(|| ConnectError::Unregistered {
+            issuer: crate::error::foreign(&site.server.issuer),
+            reason: "pass its id by `--client-id`".into(),
+        })?;
+        Ok(told.client(&site.server, &self.settings))
+    }
+
+    /// The client of a stored login, without asking its server again.
+    fn stored_client(&self, record: &Record) -> Client {
+        let ClientRecord {
+            id,
+            origin,
+            secret,
+            auth_method,
+            ..
+        } = &record.client;
+        let proof = match (
+            &self.settings.client_key,
+            origin,
+            secret,
+            auth_method.as_deref(),
+        ) {
+            (Some(key), Origin::Told, _, _) => Proof::Key(Arc::clone(key)),
+            (_, _, Some(secret), Some("client_secret_post")) => Proof::Post(secret.clone()),
+            (_, _, None, _) | (_, _, _, Some("none")) => Proof::None,
+            (_, _, Some(secret), _) => Proof::Basic(secret.clone()),
+        };
+        Client {
+            id: id.clone(),
+            proof,
+        }
+    }
+
+    fn stored_prover(&self, record: &Record) -> Result<Option<Arc<Prover>>, ConnectError> {
+        let key = record.key.as_ref();
+        key.map(|key| login::prover(key, &self.settings).map(Arc::new))
+            .transpose()
+    }
+
+    fn process_key(
+        &self,
+        state: &mut State,
+        site: &Site,
+    ) -> Result<Option<Arc<Prover>>, ConnectError> {
+        if !site.server.binds_tokens() {
+            return Ok(None);
+        }
+        if state.key.is_none() {
+            let key = login::new_key()?;
+            state.key = Some(Arc::new(login::prover(&key, &self.settings)?));
+        }
+        Ok(state.key.clone())
+    }
+
+    /// What a person runs to log in.
+    fn command(&self, scope: Option<&str>) -> String {
+        let mut command = format!("cardea login --url {}", self.settings.server);
+        if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
+            command.push_str(&format!(" --scope '{}'", crate::error::foreign(scope)));
+        }
+        command
+    }
+}
+
+impl Token {
+    /// Adds the token, and the proof that it needs, to a request.
+    pub(crate) fn authorise(
+        &self,
+        method: &http::Method,
+        url: &Url,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ConnectError> {
+        let unusable = |_| ConnectError::Crypto("the token cannot be sent");
+        let scheme = match &self.prover {
+            Some(prover) => {
+                let proof = prover.proof(method.as_str(), url, Some(&self.access))?;
+                headers.insert(dpop::DPOP, HeaderValue::try_from(proof).map_err(unusable)?);
+                "DPoP"
+            }
+            None => "Bearer",
+        };
+        let value = format!("{scheme} {}", self.access);
+        let mut value = HeaderValue::try_from(value).map_err(unusable)?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+        Ok(())
+    }
+
+    /// Keeps the nonce of an answer; true where a request must be sent again with it.
+    pub(crate) fn learn(&self, url: &Url, answer: &HeaderMap) -> bool {
+        let prover = self.prover.as_ref();
+        prover.is_some_and(|prover| prover.learn(url, answer))
+    }
+}
+
+/// Whether another request has replaced the token meanwhile.
+fn is_replaced(state: &State, sent: Option<&Arc<Token>>) -> bool {
+    match (&state.held, sent) {
+        (Some(held), Some(sent)) => !Arc::ptr_eq(held, sent),
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+fn union(scopes: &[String], more: &str) -> Vec<String> {
+    let mut all = scopes.to_vec();
+    for scope in more.split_ascii_whitespace() {
+        if !all.iter().any(|s| s == scope) {
+            all.push(scope.to_owned());
+        }
+    }
+    all
+}
+
+/// The run that a token belongs to, where it says so.
+fn run_of(access: &str) -> Option<String> {
+    let claims = jws::peek(access)?;
+    claims.get("sid")?.as_str().map(str::to_owned)
+}
