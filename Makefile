@@ -27,6 +27,10 @@ bench: ## What one hop costs, compared within one run (bench/README.md)
 eval-conformance: ## The official MCP conformance suite through the gateway
 	@tools/eval-conformance.sh
 
+.PHONY: eval-connect
+eval-connect: ## The suite's client scenarios against `cardea connect`
+	@tools/eval-connect.sh
+
 .PHONY: eval-quickstart
 eval-quickstart: ## Real MCP clients against the quickstart
 	@tools/eval-quickstart.sh

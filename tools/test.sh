@@ -19,4 +19,5 @@ say "cargo test"
 cargo test --locked --workspace
 
 tools/eval-conformance.sh
+tools/eval-connect.sh
 tools/eval-quickstart.sh

@@ -62,14 +62,11 @@ pub(crate) async fn resource(
     let places = match &wanted.resource_metadata {
         Some(named) => vec![address::named(named, server)?],
         None => {
-            let mut places = vec![at(server, &format!("{RESOURCE_PATH}{}", server.path()))];
             let root = at(server, RESOURCE_PATH);
-            if server.path() != "/" {
-                places.push(root);
-            } else {
-                places = vec![root];
+            match server.path() {
+                "/" => vec![root],
+                path => vec![at(server, &format!("{RESOURCE_PATH}{path}")), root],
             }
-            places
         }
     };
     let found = first::<Resource>(http, &places).await?;

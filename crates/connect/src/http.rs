@@ -38,6 +38,10 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// One window of a host makes a handful of calls at a time.
 const IDLE_PER_HOST_MAX: usize = 4;
 
+/// Below what servers keep idle connections for (Node: 5 s): a request must not meet a connection
+/// that is being closed, since it could not be told apart from one that was served.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+
 const USER_AGENT: &str = concat!("cardea/", env!("CARGO_PKG_VERSION"));
 
 impl Http {
@@ -79,6 +83,7 @@ impl Http {
         Ok(Self(
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_MAX)
                 .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
                 .build(connector),
         ))

@@ -52,6 +52,7 @@ struct State {
     run: String,
     reused: usize,
     life_s: u64,
+    binds: bool,
     device_polls: usize,
     seen: Vec<(String, Form)>,
 }
@@ -107,6 +108,11 @@ impl Authority {
         self.shared.state.lock().unwrap().reused
     }
 
+    /// Offers to bind tokens to keys, and does so for whoever brings one.
+    pub fn bind_tokens(&self) {
+        self.shared.state.lock().unwrap().binds = true;
+    }
+
     /// Lets requests at the token endpoint wait, or answers them.
     pub fn hold_tokens(&self, is_held: bool) {
         let _ = self.open.send(!is_held);
@@ -117,6 +123,7 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let query = pairs(request.uri().query().unwrap_or_default());
+        let proof = request.headers().get("dpop").cloned();
         let body = request.into_body().collect().await.map(|b| b.to_bytes());
         let body = pairs(&String::from_utf8_lossy(&body.unwrap_or_default()));
         let form = if method == Method::GET { query } else { body };
@@ -132,7 +139,8 @@ impl Shared {
             "/token" => {
                 let mut open = self.open.clone();
                 let _ = open.wait_for(|open| *open).await;
-                self.token(&form)
+                let jkt = proof.and_then(|proof| thumbprint(proof.to_str().ok()?));
+                self.token(&form, jkt)
             }
             "/device" => Ok(
                 json!({"device_code": "d", "user_code": "WDJB-MJHT", "interval": 1, "expires_in": 60,
@@ -160,7 +168,12 @@ impl Shared {
 
     fn metadata(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.issuer);
+        let algorithms: &[&str] = match self.state.lock().unwrap().binds {
+            true => &["ES256"],
+            false => &[],
+        };
         json!({
+            "dpop_signing_alg_values_supported": algorithms,
             "issuer": self.issuer, "jwks_uri": at("/jwks"),
             "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
             "device_authorization_endpoint": at("/device"), "revocation_endpoint": at("/revoke"),
@@ -186,7 +199,7 @@ impl Shared {
         response
     }
 
-    fn token(&self, form: &Form) -> Result<Value, &'static str> {
+    fn token(&self, form: &Form, jkt: Option<String>) -> Result<Value, &'static str> {
         let mut state = self.state.lock().unwrap();
         let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         match text("grant_type") {
@@ -230,13 +243,19 @@ impl Shared {
         let refresh = format!("refresh-{}", state.serial);
         state.refresh.insert(refresh.clone(), false);
         let now = unix_s();
-        let access = self.key.token(&json!({
+        let jkt = jkt.filter(|_| state.binds);
+        let kind = if jkt.is_some() { "DPoP" } else { "Bearer" };
+        let mut claims = json!({
             "iss": self.issuer, "aud": text("resource"), "sub": "ada", "client_id": text("client_id"),
             "tenant": "demo", "jti": format!("j{}", state.serial), "sid": state.run,
             "iat": now, "exp": now + state.life_s,
-        }));
+        });
+        if let Some(jkt) = jkt {
+            claims["cnf"] = json!({ "jkt": jkt });
+        }
+        let access = self.key.token(&claims);
         Ok(
-            json!({"access_token": access, "token_type": "Bearer", "expires_in": state.life_s,
+            json!({"access_token": access, "token_type": kind, "expires_in": state.life_s,
             "refresh_token": refresh}),
         )
     }
@@ -247,6 +266,16 @@ impl State {
         self.serial += 1;
         self.run = format!("run-{}", self.serial);
     }
+}
+
+/// The thumbprint (RFC 7638) of the P-256 key that a proof brings. The signature is not looked at: the gateway does that.
+fn thumbprint(proof: &str) -> Option<String> {
+    let header = URL_SAFE_NO_PAD.decode(proof.split('.').next()?).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let (x, y) = (header["jwk"]["x"].as_str()?, header["jwk"]["y"].as_str()?);
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+    Some(URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// `a=b&c=d`, decoded.

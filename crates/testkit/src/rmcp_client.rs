@@ -3,18 +3,23 @@
 //! Its HTTP transport without a TLS stack of its own speaks over a Unix socket, so a relay ([`Relay`]) stands between
 //! that and the endpoint's port.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use anyhow::Context;
 use rmcp::{
+    RoleClient,
     model::{CallToolRequestParams, JsonObject, ProtocolVersion},
     service::{ClientLifecycleMode, ClientServiceExt, ServiceError},
     transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        IntoTransport, StreamableHttpClientTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixListener};
+use tokio::{
+    net::{TcpStream, UnixListener},
+    process::Command,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How the client finds out which era the server is of.
@@ -64,18 +69,52 @@ pub async fn drive(
     .context("rmcp's client hangs")?
 }
 
+/// Drives one client through one session with a server that it launches.
+///
+/// # Errors
+/// As [`drive`], and when the server cannot be launched.
+pub async fn drive_child(
+    mut command: Command,
+    mode: Mode,
+    call: (&str, JsonObject),
+    denied: &str,
+) -> anyhow::Result<Report> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let pipes = child.stdout.take().zip(child.stdin.take());
+    let pipes = pipes.context("the server has no pipes")?;
+    tokio::time::timeout(WITHIN, session(pipes, mode, call, denied))
+        .await
+        .context("rmcp's client hangs")?
+}
+
 async fn drive_unbounded(
     url: &str,
     address: SocketAddr,
     token: &str,
     mode: Mode,
-    (tool, arguments): (&str, JsonObject),
+    call: (&str, JsonObject),
     denied: &str,
 ) -> anyhow::Result<Report> {
     let relay = Relay::start(address)?;
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token);
     let transport =
         StreamableHttpClientTransport::from_unix_socket_with_config(&relay.path(), config);
+    session(transport, mode, call, denied).await
+}
+
+async fn session<T, E, A>(
+    transport: T,
+    mode: Mode,
+    (tool, arguments): (&str, JsonObject),
+    denied: &str,
+) -> anyhow::Result<Report>
+where
+    T: IntoTransport<RoleClient, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let modern = vec![ProtocolVersion::V_2026_07_28];
     let lifecycle = match mode {
         Mode::Legacy => ClientLifecycleMode::Initialize,

@@ -10,12 +10,7 @@ mod bridge;
 mod hosts;
 mod login;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
 use tempfile::TempDir;
 use tokio::{
@@ -69,7 +64,10 @@ impl Home {
     fn launch(&self, url: &str) -> Host {
         let mut connect = self.cardea("connect", url);
         // A trace would show a token, if anything does.
-        connect.env("RUST_LOG", "trace,hyper=off,hyper_util=off,rustls=off,mio=off");
+        connect.env(
+            "RUST_LOG",
+            "trace,hyper=off,hyper_util=off,rustls=off,mio=off",
+        );
         Host::start(connect)
     }
 }
@@ -158,10 +156,15 @@ impl Host {
     async fn end(&mut self) -> String {
         let mut complaints = String::new();
         let mut errors = self.child.stderr.take().unwrap();
-        bounded("the end of standard error", errors.read_to_string(&mut complaints))
+        bounded(
+            "the end of standard error",
+            errors.read_to_string(&mut complaints),
+        )
+        .await
+        .unwrap();
+        let status = bounded("the end of the server", self.child.wait())
             .await
             .unwrap();
-        let status = bounded("the end of the server", self.child.wait()).await.unwrap();
         assert!(status.success(), "{status}: {complaints}");
         complaints
     }

@@ -19,6 +19,7 @@
 //! | `clients` | real clients of other people |
 //! | `upstream_identity` | who calls, signed for the server, and verified by the examples of the guide |
 //! | `tenant_tools` | tools that serve several tenants: arguments and results are the caller's own |
+//! | `connect` | the client's side: logging in, and the server that hosts launch |
 
 #![allow(
     clippy::unwrap_used,
@@ -34,6 +35,7 @@ mod authorization;
 mod binding;
 mod clients;
 mod command_line;
+mod connect;
 mod departures;
 mod disk;
 mod hostile;

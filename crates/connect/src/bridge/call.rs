@@ -1,6 +1,6 @@
 //! One call of the host, from its request to its answer.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cardea_mcp::{Era, Id, Kind, Message, reply::code, sse};
@@ -15,12 +15,9 @@ use super::{
 };
 use crate::{ConnectError, http::read};
 
-/// A call that takes longer is lost; the stream of a subscription has no such end.
-const CALL_MAX: Duration = Duration::from_secs(24 * 3600);
-
 /// Runs a call until it is answered or cancelled.
 pub(super) async fn run(shared: &Arc<Shared>, message: Message, opened: Opened) {
-    let answered = tokio::time::timeout(CALL_MAX, exchange(shared, &message, &opened));
+    let answered = tokio::time::timeout(send::CALL_MAX, exchange(shared, &message, &opened));
     let ended = tokio::select! {
         biased;
         () = opened.cancel.cancelled() => return,

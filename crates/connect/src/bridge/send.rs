@@ -1,5 +1,7 @@
 //! One request to the server, with a token that it takes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cardea_mcp::Message;
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -14,35 +16,38 @@ const REPLACED_MAX: usize = 2;
 
 /// Sends a message that has no answer.
 pub(super) async fn post(shared: &Shared, message: &Message) -> Result<(), ConnectError> {
-    let sending = message_to(shared, message);
-    let answer = tokio::time::timeout(POST_TIMEOUT, sending)
-        .await
-        .map_err(|_| ConnectError::Closed)??;
+    let headers = headers::of(shared, message);
+    let body = message.text().clone();
+    let answer = request(shared, Method::POST, headers, body, PROMPT).await?;
     match answer.status() {
         status if status.is_success() => Ok(()),
         status => Err(ConnectError::Status(status.as_u16())),
     }
 }
 
-/// A server accepts without thinking; with a login before it, a person thinks.
-const POST_TIMEOUT: std::time::Duration =
-    std::time::Duration::from_secs(60 * (crate::loopback::LOGIN_MINUTES_MAX + 1));
+/// What a server does without thinking: accepting a notification, opening a stream.
+pub(super) const PROMPT: Duration = Duration::from_secs(60);
 
-/// Sends a message, whatever comes back.
+/// A call that takes longer is lost; hosts give up long before.
+pub(super) const CALL_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Sends a call, whatever comes back.
 pub(super) async fn message_to(
     shared: &Shared,
     message: &Message,
 ) -> Result<Response<Incoming>, ConnectError> {
     let headers = headers::of(shared, message);
-    request(shared, Method::POST, headers, message.text().clone()).await
+    let body = message.text().clone();
+    request(shared, Method::POST, headers, body, CALL_MAX).await
 }
 
-/// Sends a request, and again with a nonce, another token or more scopes where the server asks.
+/// Sends a request whose answer begins `within` some time, and again with a nonce, another token or more scopes where the server asks.
 pub(super) async fn request(
     shared: &Shared,
     method: Method,
     headers: HeaderMap,
     body: Bytes,
+    within: Duration,
 ) -> Result<Response<Incoming>, ConnectError> {
     let credentials = &shared.credentials;
     let url = &credentials.settings.server;
@@ -53,10 +58,12 @@ pub(super) async fn request(
         if let Some(token) = &token {
             token.authorise(&method, url, &mut headers)?;
         }
-        let answer = credentials
+        let sending = credentials
             .http
-            .open(method.clone(), url, headers, body.clone())
-            .await?;
+            .open(method.clone(), url, headers, body.clone());
+        let answer = tokio::time::timeout(within, sending)
+            .await
+            .map_err(|_| ConnectError::Closed)??;
         let named_nonce = token
             .as_ref()
             .is_some_and(|token| token.learn(url, answer.headers()));

@@ -111,7 +111,7 @@ async fn open(shared: &Shared, position: &Position) -> Result<Option<Incoming>, 
     if let Some(last) = &position.last {
         headers.insert(header::LAST_EVENT_ID, last.clone());
     }
-    let answer = send::request(shared, Method::GET, headers, Bytes::new()).await?;
+    let answer = send::request(shared, Method::GET, headers, Bytes::new(), send::PROMPT).await?;
     match answer.status() {
         StatusCode::OK if is_stream(&answer) => Ok(Some(answer.into_body())),
         status if status.is_server_error() => Err(ConnectError::Status(status.as_u16())),
@@ -270,7 +270,16 @@ impl Shared {
             }
             session.headers("", &mut headers);
         }
-        let ending = send::request(self, Method::DELETE, headers, Bytes::new());
+        let credentials = &self.credentials;
+        let url = &credentials.settings.server;
+        // Once, with the token at hand: nobody is asked to log in for a farewell.
+        let ending = async {
+            if let Some(token) = credentials.token().await? {
+                token.authorise(&Method::DELETE, url, &mut headers)?;
+            }
+            let http = &credentials.http;
+            http.open(Method::DELETE, url, headers, Bytes::new()).await
+        };
         let _ = tokio::time::timeout(DELETE_TIMEOUT, ending).await;
     }
 }

@@ -21,7 +21,7 @@ async fn a_modern_message_reaches_the_server_byte_for_byte() {
     assert_eq!(answer["id"], "ab", "{answer}");
     assert!(answer["result"].is_object(), "{answer}");
     let seen = stage.echo.seen();
-    let call = seen.iter().find(|seen| seen.headers["mcp-method"] == "tools/call");
+    let call = seen.iter().find(|seen| seen.method() == "tools/call");
     let call = call.unwrap_or_else(|| panic!("{seen:?}"));
     assert_eq!(call.body, line.as_bytes());
     assert_eq!(call.headers["mcp-name"], "echo");
@@ -37,12 +37,20 @@ async fn a_legacy_session_begins_listens_and_ends() {
     let listed = host.ask(&legacy(1, "tools/list", json!({}))).await;
     assert!(listed["result"]["tools"].is_array(), "{listed}");
     until("the session's own stream", async || {
-        stage.echo.seen().into_iter().find(|seen| seen.http == "GET")
+        stage
+            .echo
+            .seen()
+            .into_iter()
+            .find(|seen| seen.http == "GET")
     })
     .await;
     host.close().await;
     let ended = until("the end of the session", async || {
-        stage.echo.seen().into_iter().find(|seen| seen.http == "DELETE")
+        stage
+            .echo
+            .seen()
+            .into_iter()
+            .find(|seen| seen.http == "DELETE")
     })
     .await;
     assert!(ended.headers.contains_key("mcp-session-id"));
@@ -75,7 +83,10 @@ async fn a_refusal_of_the_gateway_is_the_answer_to_its_call() {
     let mut host = home.launch(&url);
     let answer = host.ask(&tool_call(1, json!({}))).await;
     assert_eq!(answer["error"]["code"], -31403, "{answer}");
-    assert_eq!(answer["error"]["data"]["code"], "E_POLICY_DENIED", "{answer}");
+    assert_eq!(
+        answer["error"]["data"]["code"], "E_POLICY_DENIED",
+        "{answer}"
+    );
     host.close().await;
 }
 
@@ -87,7 +98,10 @@ async fn without_a_login_the_answer_says_what_to_run() {
     assert_eq!(answer["error"]["code"], -31403, "{answer}");
     assert_eq!(answer["error"]["data"]["code"], "E_CONNECT_LOGIN_NEEDED");
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.contains(&format!("cardea login --url {url}")), "{message}");
+    assert!(
+        message.contains(&format!("cardea login --url {url}")),
+        "{message}"
+    );
     host.close().await;
 }
 
@@ -96,7 +110,10 @@ async fn a_server_that_is_not_there_is_an_error_and_not_an_end() {
     let mut host = Home::new().launch("http://127.0.0.1:9/mcp");
     for id in 1..3 {
         let answer = host.ask(&tool_call(id, json!({}))).await;
-        assert_eq!(answer["error"]["data"]["code"], "E_CONNECT_UNREACHABLE", "{answer}");
+        assert_eq!(
+            answer["error"]["data"]["code"], "E_CONNECT_UNREACHABLE",
+            "{answer}"
+        );
         assert_eq!(answer["error"]["data"]["retryable"], true);
     }
     host.close().await;
@@ -105,16 +122,21 @@ async fn a_server_that_is_not_there_is_an_error_and_not_an_end() {
 #[tokio::test]
 async fn cancelling_a_modern_call_closes_its_stream() {
     let (stage, home, url) = stage().await;
-    let (gate, reply) = held();
-    stage.echo.on("tools/call", reply);
+    let gate = Gate::closed();
+    let closed = gate.clone();
+    stage.echo.on("tools/call", move |seen| {
+        Reply::result(seen, &json!({"content": []})).after(&closed)
+    });
     let mut host = home.launch(&url);
     host.send(&tool_call(1, json!({}))).await;
     stage.echo.wait_for("tools/call", 1).await;
-    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}))
-        .await;
+    host.send(
+        &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+    )
+    .await;
     let outcome = stage.record_by_id("outcome", &json!(1)).await;
-    assert_eq!(outcome["outcome"], "abandoned", "{outcome}");
-    drop(gate);
+    assert_eq!(outcome["response"]["outcome"], "abandoned", "{outcome}");
+    gate.open();
     // The cancelled call has no answer; the next one has.
     let listed = host.ask(&modern(2, "tools/list", json!({}))).await;
     assert_eq!(listed["id"], 2, "{listed}");
@@ -127,7 +149,9 @@ async fn a_signal_ends_it_at_once_and_well() {
     let mut host = home.launch(&url);
     host.handshake().await;
     let pid = host.child.id().unwrap().to_string();
-    let killed = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+    let killed = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
     assert!(killed.unwrap().success());
     host.end().await;
 }
