@@ -195,13 +195,19 @@ impl Credentials {
         if is_replaced(&state, sent) {
             return Ok(());
         }
+        let renewable = sent.is_some_and(|token| token.renewable);
+        if matches!(self.settings.grant, Grant::Stored) && !renewable {
+            return Err(ConnectError::LoginNeeded {
+                command: self.command(None),
+            });
+        }
         let before = self.stored()?;
         let issuer = before.as_ref().map(|record| record.issuer.as_str());
         let site = Site::find(&self.http, &self.settings.server, wanted, issuer).await?;
         let same = before
             .as_ref()
             .is_some_and(|record| record.issuer == site.server.issuer);
-        if sent.is_some_and(|token| token.renewable) && same {
+        if renewable && same {
             match self.refresh(&mut state).await {
                 Ok(true) => return Ok(()),
                 Ok(false)
