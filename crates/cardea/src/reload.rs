@@ -114,6 +114,8 @@ fn audit_changed(old: &Config, new: &Config) -> bool {
 /// Tells when a file of the configuration changed.
 pub(crate) struct Watch {
     changes: mpsc::Receiver<()>,
+    /// A change was noticed that nobody was told of yet.
+    noticed: bool,
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     files: Arc<Mutex<Files>>,
@@ -184,6 +186,7 @@ impl Watch {
             .ok();
         let mut watch = Self {
             changes,
+            noticed: false,
             watcher,
             folders: BTreeSet::new(),
             files,
@@ -221,16 +224,21 @@ impl Watch {
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Files::of(config);
     }
 
-    /// Returns when something changed and has settled.
+    /// Returns when something changed and has settled. Dropped before that, it loses nothing: the
+    /// next one tells of the change.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            // Nothing is watched: wait for a signal instead.
-            std::future::pending::<()>().await;
+        if !self.noticed {
+            if self.changes.recv().await.is_none() {
+                // Nothing is watched: wait for a signal instead.
+                std::future::pending::<()>().await;
+            }
+            self.noticed = true;
         }
         let settled = async {
             while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.changes.recv()).await {}
         };
         let _ = tokio::time::timeout(SETTLE_MAX, settled).await;
+        self.noticed = false;
     }
 }
 

@@ -162,7 +162,9 @@ async fn a_servers_request_is_answered_by_whom_it_asked_alone() {
     let message = legacy("call", "tools/call", json!({"name": "echo"}));
     let mut open = scene.open(scene.ask(&message)).await;
     let id = id_of(&open.event_text().await.unwrap().unwrap());
-    let reply = json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}}).to_string();
+    let spelt =
+        |id: &str| format!(r#"{{"result":{{ "roots":[], "x":1.0}},"id":"{id}","jsonrpc":"2.0"}}"#);
+    let reply = spelt(&id);
 
     let bob = token(&scene.gateway, "bob", "bot").await;
     untaken(&scene, scene.legacy_text(&reply).bearer(&bob)).await;
@@ -171,6 +173,7 @@ async fn a_servers_request_is_answered_by_whom_it_asked_alone() {
     assert!(told(&scene).is_empty(), "{:?}", told(&scene));
 
     assert_eq!(scene.send(scene.legacy_text(&reply)).await.status, 202);
+    assert_eq!(told(&scene)[0].text(), spelt("ask-1"));
     let record = scene.record_by_id("outcome", &json!("ask-1")).await;
     assert_eq!(
         (&record["method"], &record["action"]),

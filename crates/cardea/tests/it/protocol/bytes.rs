@@ -105,19 +105,15 @@ async fn errors_of_the_upstream_pass_with_all_their_members() {
 }
 
 #[tokio::test]
-async fn legacy_notifications_and_responses_pass_byte_for_byte() {
+async fn legacy_notifications_pass_byte_for_byte() {
     let scene = Scene::start(|_| Script::accepted()).await;
-    for text in [
-        "{\"params\":{ \"progressToken\":1.0,\"progress\":1e3},\"method\":\"notifications/progress\",\"jsonrpc\":\"2.0\"}\n",
-        " {\"result\":{\"model\":\"m\", \"x\":1.0},\"id\":\"\\u0061\",\"jsonrpc\":\"2.0\"}",
-        "{\"error\":{\"code\":-1,\"message\":\"\\u00e9\",\"x\":1.0},\"id\":1.0,\"jsonrpc\":\"2.0\"}",
-    ] {
-        let answer = scene.send(scene.legacy_text(text)).await;
+    let text = "{\"params\":{ \"progressToken\":1.0,\"progress\":1e3},\"method\":\"notifications/progress\",\"jsonrpc\":\"2.0\"}\n";
 
-        assert_eq!((answer.status, answer.text().as_str()), (202, ""), "{text}");
-        let seen = scene.upstream.seen().requests;
-        assert_eq!(seen.last().unwrap().text(), text);
-    }
+    let answer = scene.send(scene.legacy_text(text)).await;
+
+    assert_eq!((answer.status, answer.text().as_str()), (202, ""));
+    let seen = scene.upstream.seen().requests;
+    assert_eq!(seen.last().unwrap().text(), text);
 }
 
 #[tokio::test]
