@@ -1,57 +1,27 @@
 //! The tokens for one server: had from the store or an authorization server, renewed before they
 //! end, replaced when the server says so.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+mod held;
 
-use cardea_domain::Clock;
-use http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
+
 use tokio::sync::Mutex;
-use url::Url;
 
+pub(crate) use self::held::Token;
 use crate::{
-    ConnectError, Store,
+    ConnectError, Settings,
     challenge::Wanted,
     client::{Client, Proof, Secret},
     discovery,
-    dpop::{self, Prover},
+    dpop::Prover,
     form::Form,
     http::Http,
-    jws::{self, SigningKey},
     login::{self, Done, Outcome, Site},
     registration,
     store::{ClientRecord, Entry, Origin, Record},
     token::{Endpoint, Scheme, Tokens},
     unattended::{self, Grant},
 };
-
-/// How the credentials for one server are had.
-#[derive(Clone)]
-pub struct Settings {
-    /// The MCP server.
-    pub server: Url,
-    /// Where logins lie.
-    pub store: Store,
-    /// How tokens are had.
-    pub grant: Grant,
-    /// This program's id at the authorization server, where it was registered.
-    pub client_id: Option<String>,
-    /// Its secret, if it has one.
-    pub client_secret: Option<Secret>,
-    /// Its key, if it proves itself by one (`private_key_jwt`).
-    pub client_key: Option<Arc<SigningKey>>,
-    /// The address of its client metadata document.
-    pub client_metadata_url: Option<String>,
-    /// Scopes to ask for besides those that the server names.
-    pub scopes: Vec<String>,
-    /// Certificate authorities to trust besides the public ones.
-    pub ca_file: Option<PathBuf>,
-    /// Programs that show an address, the first that starts is taken; none prints it only.
-    pub browsers: Vec<OsString>,
-    /// Tells the person something, apart from standard output.
-    pub say: Arc<dyn Fn(&str) + Send + Sync>,
-    /// The time.
-    pub clock: Clock,
-}
 
 /// Whoever launched this program, towards one server.
 pub struct Credentials {
@@ -74,15 +44,6 @@ struct State {
     key: Option<Arc<Prover>>,
     /// Times that more scopes were asked for.
     step_ups: usize,
-}
-
-/// An access token in use. `Debug` is not there on purpose.
-pub(crate) struct Token {
-    access: String,
-    expires_at_s: Option<u64>,
-    /// The key that it is bound to.
-    prover: Option<Arc<Prover>>,
-    renewable: bool,
 }
 
 /// A token is replaced this long before it ends: longer than a call takes to be sent.
@@ -409,7 +370,7 @@ impl Credentials {
         prover: Option<Arc<Prover>>,
         renewable: bool,
     ) {
-        state.run = run_of(&tokens.access);
+        state.run = held::run(&tokens.access);
         let bound = tokens.scheme == Scheme::Dpop;
         state.held = Some(Arc::new(Token {
             access: tokens.access,
@@ -486,37 +447,6 @@ impl Credentials {
     }
 }
 
-impl Token {
-    /// Adds the token, and the proof that it needs, to a request.
-    pub(crate) fn authorise(
-        &self,
-        method: &http::Method,
-        url: &Url,
-        headers: &mut HeaderMap,
-    ) -> Result<(), ConnectError> {
-        let unusable = |_| ConnectError::Crypto("the token cannot be sent");
-        let scheme = match &self.prover {
-            Some(prover) => {
-                let proof = prover.proof(method.as_str(), url, Some(&self.access))?;
-                headers.insert(dpop::DPOP, HeaderValue::try_from(proof).map_err(unusable)?);
-                "DPoP"
-            }
-            None => "Bearer",
-        };
-        let value = format!("{scheme} {}", self.access);
-        let mut value = HeaderValue::try_from(value).map_err(unusable)?;
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-        Ok(())
-    }
-
-    /// Keeps the nonce of an answer; true where a request must be sent again with it.
-    pub(crate) fn learn(&self, url: &Url, answer: &HeaderMap) -> bool {
-        let prover = self.prover.as_ref();
-        prover.is_some_and(|prover| prover.learn(url, answer))
-    }
-}
-
 /// Whether another request has replaced the token meanwhile.
 fn is_replaced(state: &State, sent: Option<&Arc<Token>>) -> bool {
     match (&state.held, sent) {
@@ -534,10 +464,4 @@ fn union(scopes: &[String], more: &str) -> Vec<String> {
         }
     }
     all
-}
-
-/// The run that a token belongs to, where it says so.
-fn run_of(access: &str) -> Option<String> {
-    let claims = jws::peek(access)?;
-    claims.get("sid")?.as_str().map(str::to_owned)
 }

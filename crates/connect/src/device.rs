@@ -6,8 +6,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::{
-    ConnectError,
-    credentials::Settings,
+    ConnectError, Settings,
     error::foreign,
     form::Form,
     token::{Endpoint, Tokens},

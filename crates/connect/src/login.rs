@@ -4,10 +4,9 @@ use http::Method;
 use url::Url;
 
 use crate::{
-    ConnectError, browser,
+    ConnectError, Settings, browser,
     challenge::Wanted,
     client::Secret,
-    credentials::Settings,
     device,
     discovery::{self, Resource, Server},
     dpop::Prover,

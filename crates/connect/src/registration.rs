@@ -15,9 +15,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    ConnectError,
+    ConnectError, Settings,
     client::{Client, Proof, Secret},
-    credentials::Settings,
     discovery::Server,
     error::foreign,
     http::Http,
