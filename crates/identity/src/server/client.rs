@@ -100,7 +100,7 @@ pub(super) type Configured = BTreeMap<String, Client>;
 /// # Errors
 /// The reason when a client's keys are not usable.
 pub(super) fn configured(clients: &[ConfiguredClient]) -> Result<Configured, String> {
-    let mut known = BTreeMap::new();
+    let mut known = BTreeMap::from([(COMMAND_LINE.to_owned(), command_line()?)]);
     for client in clients {
         let keys = client
             .jwks
@@ -122,6 +122,26 @@ pub(super) fn configured(clients: &[ConfiguredClient]) -> Result<Configured, Str
         known.insert(client.id.to_string(), client);
     }
     Ok(known)
+}
+
+/// The client of `cardea login`, which is known without being configured.
+const COMMAND_LINE: &str = "cardea-cli";
+
+/// Any program on a person's computer can say that it is this one: nobody vouches for it, and a
+/// person is asked each time.
+fn command_line() -> Result<Client, String> {
+    Ok(Client {
+        id: ActorId::parse(COMMAND_LINE).map_err(|e| e.to_string())?,
+        name: Some("Cardea's command line".to_owned()),
+        origin: Origin::Registered,
+        // RFC 8252, section 7.3: at any port.
+        redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
+        keys: None,
+        grants: Grants::ALL,
+        tenants: None,
+        unattended: None,
+        introspects: BTreeSet::new(),
+    })
 }
 
 impl Client {

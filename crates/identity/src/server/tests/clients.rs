@@ -147,3 +147,18 @@ async fn registration_is_off_unless_it_is_on() {
         StatusCode::TOO_MANY_REQUESTS
     );
 }
+
+/// RFC 8628 needs no redirect, so it shows by itself that the client is known.
+#[tokio::test]
+async fn cardeas_own_command_line_is_known_without_being_configured() {
+    let house = House::open().await;
+    let begin = async |client| {
+        let fields = [("client_id", client)];
+        house.post("/device_authorization", &fields).await
+    };
+    let (status, begun) = begin("cardea-cli").await;
+    assert_eq!(status, StatusCode::OK, "{begun}");
+    assert!(begun["user_code"].is_string(), "{begun}");
+    let (_, refused) = begin("cardea-gui").await;
+    assert_eq!(refused["error"], "invalid_client", "{refused}");
+}
