@@ -158,7 +158,7 @@ impl Ledger {
     /// that refuses shows in [`Pending::durable`].
     pub fn append(&self, entry: &Entry<'_>) -> Result<Pending, Unavailable> {
         let inner = &*self.0;
-        let unix_us = inner.clock.unix_ms().saturating_mul(1000);
+        let unix_us = inner.clock.unix_us();
         let mut body = SCRATCH.take();
         body.clear();
         record::push_body(&mut body, entry, unix_us, inner.arguments_bytes_max);

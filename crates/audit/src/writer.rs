@@ -212,7 +212,7 @@ impl Writer {
             ..Entry::default()
         };
         let mut body = Vec::new();
-        let unix_us = self.clock.unix_ms().saturating_mul(1000);
+        let unix_us = self.clock.unix_us();
         record::push_body(&mut body, &entry, unix_us, 0);
         body
     }

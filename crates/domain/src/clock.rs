@@ -33,19 +33,25 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Microseconds since the Unix epoch; a manual clock moves by whole milliseconds.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where the time comes from"
     )]
-    pub fn unix_ms(&self) -> u64 {
+    pub fn unix_us(&self) -> u64 {
         match &self.0 {
-            Some(hand) => hand.load(Ordering::SeqCst),
+            Some(hand) => hand.load(Ordering::SeqCst).saturating_mul(1000),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+                .map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
         }
+    }
+
+    /// Milliseconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub fn unix_ms(&self) -> u64 {
+        self.unix_us() / 1000
     }
 
     /// Seconds since the Unix epoch, rounded down.

@@ -79,7 +79,7 @@ async fn mcp(
     let facts = Box::new(Facts::new(
         peer.address,
         request.method(),
-        gateway.clock.unix_ms(),
+        gateway.clock.unix_us(),
     ));
     let mut offer = Offer::default();
     let way = way(

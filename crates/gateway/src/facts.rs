@@ -147,11 +147,11 @@ impl Outcome {
 }
 
 impl Facts {
-    pub(crate) fn new(peer: IpAddr, http_method: &http::Method, unix_ms: u64) -> Self {
+    pub(crate) fn new(peer: IpAddr, http_method: &http::Method, unix_us: u64) -> Self {
         Self {
-            call: call_id::new(unix_ms),
+            call: call_id::new(unix_us / 1000),
             started: Instant::now(),
-            started_us: unix_ms.saturating_mul(1000),
+            started_us: unix_us,
             peer,
             tenant: None,
             place: None,

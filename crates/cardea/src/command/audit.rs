@@ -134,12 +134,15 @@ fn print(args: &TailArgs, logs: &[Partition]) -> anyhow::Result<()> {
 fn newest(tails: &mut [Tail], lines: usize) -> anyhow::Result<VecDeque<String>> {
     let mut found = Vec::new();
     for tail in tails {
+        // A log's own order stands: of two records that were handed over at once, the one that is
+        // written first may have the later time.
+        let mut latest = String::new();
         for record in tail.by_ref() {
             let record = record?;
-            found.push((time(&record), record));
+            latest = latest.max(time(&record));
+            found.push((latest.clone(), record));
         }
     }
-    // Each log is in order already; records of one moment stay in that of the logs.
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut newest: VecDeque<_> = found.into_iter().map(|(_, record)| record).collect();
     while newest.len() > lines {
