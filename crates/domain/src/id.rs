@@ -109,6 +109,26 @@ id!(
     ResourceUri, "resource URI", is_uri, "1 to 4096 bytes without control characters"
 );
 id!(
+    /// An entitlement: who may ask for what, unique within a tenant.
+    EntitlementId, "entitlement id", is_slug,
+    "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+);
+id!(
+    /// One access request, unique within a tenant.
+    RequestId, "request id", is_slug,
+    "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+);
+id!(
+    /// One grant, unique within a tenant.
+    GrantId, "grant id", is_slug,
+    "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+);
+id!(
+    /// One lock, unique within a tenant.
+    LockId, "lock id", is_slug,
+    "1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+);
+id!(
     /// One call on its way through the gateway; ties an intent record to its outcome.
     CallId, "call id", is_label, "1 to 255 bytes without control characters"
 );

@@ -17,8 +17,8 @@ pub use binding::{KeyBinding, Thumbprint};
 pub use clock::Clock;
 pub use denial::{Code, Denial, Side};
 pub use id::{
-    ActorId, CallId, InvalidId, PromptName, ResourceUri, RunId, SubjectId, TenantId, ToolName,
-    UpstreamId,
+    ActorId, CallId, EntitlementId, GrantId, InvalidId, LockId, PromptName, RequestId, ResourceUri,
+    RunId, SubjectId, TenantId, ToolName, UpstreamId,
 };
 pub use principal::{Principal, RunSource};
 pub use target::{Action, Target};

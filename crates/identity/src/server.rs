@@ -45,7 +45,6 @@ mod state;
 mod tests;
 mod throttle;
 mod token;
-mod visit;
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! State that outlives a process: accounts, logins, consents, grants. Never on the way of a call:
-//! decisions are made from memory.
+//! State that outlives a process: accounts, logins, consents, grants. Decisions are made from
+//! memory; on the way of a call it is asked only to count what may happen so many times.
 //!
 //! What it is: typed reads and writes over one SQLite file, each a statement or a transaction of
 //! its own. What it is not: no rules. Whether a code may be used is the caller's to decide; that
@@ -23,6 +23,7 @@
     )
 )]
 
+mod access;
 mod account;
 mod consent;
 mod device;
@@ -34,6 +35,7 @@ mod registration;
 #[cfg(test)]
 mod tests;
 
+pub use access::{AccessChange, ApprovalRow, Filter, GrantRow, LockRow, Page, RequestRow};
 pub use account::{Account, SetupLink};
 pub use consent::Consent;
 pub use device::{Device, DeviceState, Poll};

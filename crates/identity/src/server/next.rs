@@ -16,8 +16,6 @@ pub(super) enum Next {
     Authorize(Box<Wanted>),
     /// A device whose code was typed.
     Device(DeviceWish),
-    /// A page of another room.
-    Page(PageWish),
 }
 
 /// An authorization request (RFC 6749 section 4.1.1), checked.
@@ -47,17 +45,6 @@ pub(super) struct DeviceWish {
     pub(super) ends_s: u64,
 }
 
-/// A page of another room, for which somebody must have logged in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct PageWish {
-    pub(super) id: String,
-    /// A path of this origin, with its query.
-    pub(super) page: String,
-    /// The person must have logged in at or after this.
-    pub(super) login_since_s: u64,
-    pub(super) ends_s: u64,
-}
-
 /// Long enough for a login with a second factor elsewhere.
 pub(super) const NEXT_S: u64 = 600;
 
@@ -69,7 +56,6 @@ impl Next {
         match self {
             Self::Authorize(wanted) => &wanted.id,
             Self::Device(wish) => &wish.id,
-            Self::Page(wish) => &wish.id,
         }
     }
 
@@ -77,7 +63,6 @@ impl Next {
         match self {
             Self::Authorize(wanted) => wanted.ends_s,
             Self::Device(wish) => wish.ends_s,
-            Self::Page(wish) => wish.ends_s,
         }
     }
 
@@ -86,7 +71,6 @@ impl Next {
         match self {
             Self::Authorize(wanted) => wanted.login_since_s,
             Self::Device(_) => 0,
-            Self::Page(wish) => wish.login_since_s,
         }
     }
 
@@ -94,7 +78,7 @@ impl Next {
     pub(super) fn form_target(&self) -> Option<String> {
         match self {
             Self::Authorize(wanted) => super::redirect::source(&wanted.redirect_uri),
-            Self::Device(_) | Self::Page(_) => None,
+            Self::Device(_) => None,
         }
     }
 }

@@ -1,0 +1,271 @@
+//! Asking, and taking back what was asked.
+
+use std::{sync::Arc, time::Duration};
+
+use cardea_domain::{Principal, RequestId, SubjectId};
+
+use super::{Access, ChangeError, Turn};
+use crate::{
+    Event,
+    ask::{self, AskRefused, Sameness},
+    codec,
+    entitlement::Entitlements,
+    live::Place,
+    request::{AccessRequest, NewRequest, RequestState},
+    scope::Caller,
+    terms::millis,
+};
+
+/// Requests of a tenant that may wait; more than people look at.
+pub const PENDING_MAX: usize = 5000;
+
+/// Requests that one agent of one person may have waiting, in all its runs.
+pub const PENDING_PER_AGENT_MAX: usize = 10;
+
+/// Grants of one place; what is asked for again and again wants another kind.
+const HELD_MAX: usize = 32;
+
+/// Requests that one agent of one person may make in [`ASKED_PER`].
+const ASKED_MAX: usize = 20;
+
+/// The stretch in which they are counted.
+const ASKED_PER: Duration = Duration::from_secs(60);
+
+/// Whose it is: an agent for its own run, or a person for all their agents.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder<'a> {
+    /// An agent, in a call.
+    Agent(&'a Principal),
+    /// A person who is logged in.
+    Person(&'a SubjectId),
+}
+
+impl Holder<'_> {
+    /// Whether something of this caller is theirs.
+    pub(super) fn has(self, of: &Caller<'_>) -> bool {
+        match self {
+            Self::Person(subject) => subject == of.subject,
+            Self::Agent(principal) => {
+                principal.subject == *of.subject
+                    && principal.actor == *of.actor
+                    && of.run.is_none_or(|run| *run == principal.run)
+            }
+        }
+    }
+
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Person(subject) => format!("person {subject}"),
+            Self::Agent(principal) => format!("agent {}", principal.actor),
+        }
+    }
+}
+
+impl Access {
+    /// Asks. A request for the same that waits already is the answer to another one.
+    ///
+    /// # Errors
+    /// [`AskRefused`]; then nothing is asked.
+    pub async fn ask(
+        &self,
+        entitlements: &Entitlements,
+        new: &NewRequest<'_>,
+    ) -> Result<Arc<AccessRequest>, AskRefused> {
+        let caller = Caller {
+            subject: new.asker.subject,
+            actor: new.asker.actor,
+            run: new.asker.run,
+            upstream: new.upstream,
+            target: new.target,
+        };
+        let mut turn = self.turn.lock().await;
+        let now_ms = self.clock.unix_ms();
+        if let Some(lock) = self.locks.meets(&caller, now_ms) {
+            return Err(AskRefused::Locked(Box::new(lock)));
+        }
+        let id = RequestId::parse(&self.name()).map_err(|e| AskRefused::Store(e.into()))?;
+        let request = ask::draft(entitlements, new, id, now_ms)?;
+        if let Some(same) = self.pending.read().same(&Sameness::of(&request), now_ms) {
+            return Ok(Arc::clone(same));
+        }
+        self.check_room(&mut turn, &request, now_ms)?;
+        if let Some(wanted) = &request.extends {
+            let longest = entitlements
+                .entitlement(&request.entitlement)
+                .map_or(Duration::ZERO, |e| e.duration_max);
+            self.check_extension(wanted, &request, longest)?;
+        }
+        let request = Arc::new(request);
+        let mut change = self.store.change_access(&self.tenant).await?;
+        change.add_request(&codec::request_row(&request)?).await?;
+        let by = match &new.asker.run {
+            Some(_) => format!("agent {}", request.actor),
+            None => format!("person {}", request.subject),
+        };
+        let event = Event {
+            detail: format!(
+                "kind={} duration_ms={}",
+                request.terms.kind.as_str(),
+                millis(request.terms.duration)
+            ),
+            ..event("access_requested", &request, by)
+        };
+        self.journal.record(&event).await?;
+        change.commit().await?;
+        self.pending.write().insert(Arc::clone(&request));
+        self.tell_request(&request);
+        Ok(request)
+    }
+
+    /// Takes a pending request back.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; `Unknown` also where it is somebody else's, or is not pending any more.
+    pub async fn cancel(&self, id: &RequestId, holder: Holder<'_>) -> Result<(), ChangeError> {
+        let _turn = self.turn.lock().await;
+        let request = self.pending.read().request(id).cloned();
+        let own = request.filter(|r| holder.has(&caller(r)));
+        let request = own.ok_or(ChangeError::Unknown("request"))?;
+        self.end_request(&request, RequestState::Cancelled, holder.name())
+            .await
+    }
+
+    /// Ends a pending request without a grant. The caller has the turn.
+    pub(super) async fn end_request(
+        &self,
+        request: &AccessRequest,
+        state: RequestState,
+        by: String,
+    ) -> Result<(), ChangeError> {
+        let mut change = self.store.change_access(&self.tenant).await?;
+        let now_ms = self.clock.unix_ms();
+        change
+            .end_request(&request.id, state.as_str(), None, now_ms)
+            .await?;
+        let name = match state {
+            RequestState::Expired => "access_request_expired",
+            RequestState::Void => "access_request_void",
+            _ => "access_request_cancelled",
+        };
+        self.journal.record(&event(name, request, by)).await?;
+        change.commit().await?;
+        self.forget_request(request, state);
+        Ok(())
+    }
+
+    /// What became of a request is in the store; nobody waits for it any more.
+    pub(super) fn forget_request(&self, request: &AccessRequest, state: RequestState) {
+        self.pending.write().end(&request.id, &state);
+        self.tell_request(&AccessRequest {
+            state,
+            ..request.clone()
+        });
+    }
+
+    fn check_room(
+        &self,
+        turn: &mut Turn,
+        request: &AccessRequest,
+        now_ms: u64,
+    ) -> Result<(), AskRefused> {
+        turn.pace(request, now_ms)?;
+        let pending = self.pending.read();
+        if pending.of_agent(&request.subject, &request.actor) >= PENDING_PER_AGENT_MAX {
+            return Err(AskRefused::Waiting {
+                max: PENDING_PER_AGENT_MAX,
+            });
+        }
+        if pending.len() >= PENDING_MAX {
+            return Err(AskRefused::Waiting { max: PENDING_MAX });
+        }
+        if self.index.read().held(&place(request)) >= HELD_MAX {
+            return Err(AskRefused::Held { max: HELD_MAX });
+        }
+        Ok(())
+    }
+
+    fn check_extension(
+        &self,
+        wanted: &cardea_domain::GrantId,
+        request: &AccessRequest,
+        longest: Duration,
+    ) -> Result<(), AskRefused> {
+        let live = self.index.read().grant(wanted).cloned();
+        let live = live
+            .filter(|live| live.place == place(request))
+            .filter(|live| live.ended().is_none() && live.bound.once.is_none())
+            .filter(|live| live.bound.tool_digest == request.tool_digest)
+            .ok_or(AskRefused::GrantUnknown)?;
+        if live.expires_ms() >= live.starts_ms.saturating_add(millis(longest)) {
+            return Err(AskRefused::Over {
+                what: "duration, extensions included",
+                max: longest.as_secs(),
+                unit: " s",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Turn {
+    /// Counts a request of an agent.
+    fn pace(&mut self, request: &AccessRequest, now_ms: u64) -> Result<(), AskRefused> {
+        let key = (request.subject.clone(), request.actor.clone());
+        let asked = self.asked.entry(key).or_default();
+        let per_ms = millis(ASKED_PER);
+        asked.retain(|at| now_ms < at.saturating_add(per_ms));
+        if asked.len() >= ASKED_MAX {
+            let first = asked.front().copied().unwrap_or(now_ms);
+            let wait_ms = first.saturating_add(per_ms).saturating_sub(now_ms);
+            return Err(AskRefused::TooFast {
+                retry_after: Duration::from_millis(wait_ms),
+            });
+        }
+        asked.push_back(now_ms);
+        Ok(())
+    }
+
+    /// Forgets who has not asked of late.
+    pub(super) fn forget(&mut self, now_ms: u64) {
+        let per_ms = millis(ASKED_PER);
+        self.asked.retain(|_, asked| {
+            let last = asked.back().copied().unwrap_or(0);
+            now_ms < last.saturating_add(per_ms)
+        });
+    }
+}
+
+pub(super) fn place(request: &AccessRequest) -> Place {
+    Place {
+        subject: request.subject.clone(),
+        actor: request.actor.clone(),
+        run: request.run.clone(),
+        action: request.action,
+        upstream: request.upstream.clone(),
+        target: request.target.clone(),
+    }
+}
+
+pub(super) fn caller(request: &AccessRequest) -> Caller<'_> {
+    Caller {
+        subject: &request.subject,
+        actor: &request.actor,
+        run: request.run.as_ref(),
+        upstream: &request.upstream,
+        target: &request.target,
+    }
+}
+
+pub(super) fn event<'a>(name: &'static str, request: &'a AccessRequest, by: String) -> Event<'a> {
+    Event {
+        name,
+        request: Some(&request.id),
+        subject: Some(&request.subject),
+        actor: Some(&request.actor),
+        run: request.run.as_ref(),
+        upstream: Some(&request.upstream),
+        target: Some(&request.target),
+        by,
+        ..Event::default()
+    }
+}

@@ -1,0 +1,91 @@
+//! Sweeping: what has ended by itself is written down.
+
+use std::time::Duration;
+
+use cardea_domain::GrantId;
+
+use super::{Access, ChangeError, Settled};
+use crate::{EndReason, request::RequestState, terms::millis};
+
+/// How long what has ended can be looked at; the audit log has it for longer.
+const HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
+
+impl Access {
+    /// Ends what has expired, and writes down what only memory knows. To be called every second or
+    /// so; nothing depends on it being on time, since each use looks at the clock.
+    ///
+    /// # Errors
+    /// [`ChangeError`] when the store or the record failed; the next sweep tries again.
+    pub async fn sweep(&self) -> Result<(), ChangeError> {
+        let now_ms = self.clock.unix_ms();
+        let expired = self.index.read().expired(now_ms);
+        self.end(&expired, EndReason::Expired, "gateway", "");
+        self.write_settled().await?;
+        self.write_endings().await?;
+        self.sweep_requests().await?;
+        self.sweep_locks().await
+    }
+
+    /// Removes requests and grants that ended long ago; a few times a day is enough.
+    ///
+    /// # Errors
+    /// [`ChangeError::Store`].
+    pub async fn purge(&self) -> Result<(), ChangeError> {
+        let before_ms = self.clock.unix_ms().saturating_sub(millis(HISTORY));
+        Ok(self.store.purge_access(&self.tenant, before_ms).await?)
+    }
+
+    async fn write_settled(&self) -> Result<(), ChangeError> {
+        loop {
+            let next = {
+                let settled = self.settled.lock();
+                settled.iter().next().map(|(id, n)| (id.clone(), *n))
+            };
+            let Some((id, n)) = next else {
+                return Ok(());
+            };
+            self.store
+                .settle_grant(&self.tenant, &id, n.calls, n.bytes)
+                .await?;
+            self.forget_settled(&id, n);
+        }
+    }
+
+    /// Those of them that the store knows now.
+    fn forget_settled(&self, id: &GrantId, known: Settled) {
+        let mut settled = self.settled.lock();
+        let Some(of_grant) = settled.get_mut(id) else {
+            return;
+        };
+        of_grant.calls = of_grant.calls.saturating_sub(known.calls);
+        of_grant.bytes = of_grant.bytes.saturating_sub(known.bytes);
+        if of_grant.calls == 0 {
+            settled.remove(id);
+        }
+    }
+
+    async fn sweep_requests(&self) -> Result<(), ChangeError> {
+        let mut turn = self.turn.lock().await;
+        let now_ms = self.clock.unix_ms();
+        turn.forget(now_ms);
+        let over: Vec<_> = {
+            let pending = self.pending.read();
+            let over = pending.iter().filter(|r| r.expires_ms <= now_ms);
+            over.cloned().collect()
+        };
+        for request in over {
+            self.end_request(&request, RequestState::Expired, "gateway".to_owned())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_locks(&self) -> Result<(), ChangeError> {
+        let _turn = self.turn.lock().await;
+        for lock in self.locks.take_expired(self.clock.unix_ms()) {
+            self.tell_lock(&lock, false);
+            self.remove_lock(&lock, "gateway".to_owned()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Using: the way of a call, decided in memory; counted in the store where a count has to be exact.
+
+use std::sync::Arc;
+
+use cardea_domain::{Principal, Target, UpstreamId};
+
+use super::{Access, ending::Ending};
+use crate::{
+    AccessError, Admission, EndReason, Granted, Lock, NotGranted, Wanted, constraint,
+    live::{Live, Place},
+    scope::Caller,
+};
+
+impl Access {
+    /// The lock that a call meets: asked first for every call, also for those that policies permit.
+    #[must_use]
+    pub fn locked(
+        &self,
+        principal: &Principal,
+        upstream: &UpstreamId,
+        target: &Target,
+    ) -> Option<Lock> {
+        let caller = Caller::of(principal, upstream, target);
+        self.locks.meets(&caller, self.clock.unix_ms())
+    }
+
+    /// Ready when a lock is set that such a call meets: for calls that go on without a grant.
+    pub fn watch(
+        self: &Arc<Self>,
+        principal: &Principal,
+        upstream: &UpstreamId,
+        target: &Target,
+    ) -> impl Future<Output = Lock> + Send + use<> {
+        let access = Arc::clone(self);
+        let (principal, upstream) = (principal.clone(), upstream.clone());
+        let target = target.clone();
+        async move {
+            loop {
+                let changed = access.locks.changed().notified();
+                tokio::pin!(changed);
+                // Hears from here on, so that nothing is missed between the look and the wait.
+                changed.as_mut().enable();
+                if let Some(lock) = access.locked(&principal, &upstream, &target) {
+                    return lock;
+                }
+                changed.await;
+            }
+        }
+    }
+
+    /// Finds a grant for a call and takes a place under it. Memory only; the cost does not depend
+    /// on how many grants there are.
+    ///
+    /// # Errors
+    /// [`NotGranted`], of the grant that came nearest.
+    pub fn admit(self: &Arc<Self>, wanted: &Wanted<'_>) -> Result<Admission, NotGranted> {
+        let now_ms = self.clock.unix_ms();
+        let caller = Caller::of(wanted.principal, wanted.upstream, wanted.target);
+        if wanted.principal.tenant != self.tenant {
+            return Err(NotGranted::None);
+        }
+        if let Some(lock) = self.locks.meets(&caller, now_ms) {
+            return Err(NotGranted::Locked(Box::new(lock)));
+        }
+        let mut place = place(wanted);
+        let mut nearest = NotGranted::None;
+        for run in [place.run.clone(), None] {
+            place.run = run;
+            match self.admit_at(&place, wanted, now_ms) {
+                Ok(admission) => return Ok(admission),
+                Err(NotGranted::None) => {}
+                Err(refused) => nearest = refused,
+            }
+        }
+        Err(nearest)
+    }
+
+    fn admit_at(
+        self: &Arc<Self>,
+        place: &Place,
+        wanted: &Wanted<'_>,
+        now_ms: u64,
+    ) -> Result<Admission, NotGranted> {
+        let index = self.index.read();
+        let bucket = index.at(place).ok_or(NotGranted::None)?;
+        let mut nearest = NotGranted::None;
+        let take = |live: &Arc<Live>, digest| {
+            live.fits(wanted, digest)?;
+            let reserved = live.reserve(now_ms)?;
+            Ok(Admission {
+                access: Arc::clone(self),
+                live: Arc::clone(live),
+                run: wanted.principal.run.clone(),
+                reserved: Some(reserved),
+            })
+        };
+        for live in &bucket.open {
+            match take(live, None) {
+                Ok(admission) => return Ok(admission),
+                Err(refused) => nearest = refused,
+            }
+        }
+        if bucket.once.is_empty() {
+            return Err(nearest);
+        }
+        let other = |text: String| NotGranted::Arguments(text);
+        let digest = constraint::arguments_digest(wanted.arguments)
+            .map_err(|error| other(error.to_string()))?;
+        let Some(exact) = bucket.once.get(&digest) else {
+            return Err(other("they are not those that were approved".to_owned()));
+        };
+        for live in exact {
+            match take(live, Some(digest)) {
+                Ok(admission) => return Ok(admission),
+                Err(refused) => nearest = refused,
+            }
+        }
+        Err(nearest)
+    }
+
+    /// Begins the call. Where calls or bytes are counted, it is counted in the store before this is
+    /// ready: exactly once, whatever is retried or killed.
+    ///
+    /// # Errors
+    /// [`AccessError`]; then the call must not begin. What the store may have counted stays counted.
+    pub async fn consume(&self, mut admission: Admission) -> Result<Granted, AccessError> {
+        let live = Arc::clone(&admission.live);
+        let caller = Caller {
+            run: Some(&admission.run),
+            ..live.place.caller()
+        };
+        let now_ms = self.clock.unix_ms();
+        if let Some(lock) = self.locks.meets(&caller, now_ms) {
+            return Err(AccessError::Locked(Box::new(lock)));
+        }
+        if let Some(reason) = live.ended() {
+            return Err(AccessError::Ended(reason));
+        }
+        // From here on it counts: who drops this cannot know what the store did.
+        admission.count();
+        if live.budget.is_counted() {
+            let used = self.store.use_grant(&self.tenant, &live.id, now_ms).await?;
+            if !used {
+                self.exhausted(&live);
+                return Err(AccessError::Spent);
+            }
+        }
+        live.open().map_err(AccessError::Ended)?;
+        Ok(Granted::new(&admission))
+    }
+
+    /// A call has ended.
+    pub(crate) fn settle(&self, live: &Arc<Live>, bytes: u64) {
+        let spent = live.close();
+        if live.budget.is_counted() {
+            let mut settled = self.settled.lock();
+            let of_grant = settled.entry(live.id.clone()).or_default();
+            of_grant.calls = of_grant.calls.saturating_add(1);
+            of_grant.bytes = of_grant.bytes.saturating_add(bytes);
+        }
+        if spent.is_some() {
+            self.exhausted(live);
+        }
+    }
+
+    /// Nothing is left of a grant.
+    pub(crate) fn exhausted(&self, live: &Arc<Live>) {
+        live.end(EndReason::Exhausted);
+        if self.index.write().remove(&live.id).is_some() {
+            let now_ms = self.clock.unix_ms();
+            self.endings
+                .lock()
+                .push(Ending::of(live, "gateway", "", now_ms));
+            self.tell_grant(live);
+        }
+    }
+}
+
+fn place(wanted: &Wanted<'_>) -> Place {
+    Place {
+        subject: wanted.principal.subject.clone(),
+        actor: wanted.principal.actor.clone(),
+        run: Some(wanted.principal.run.clone()),
+        action: wanted.action,
+        upstream: wanted.upstream.clone(),
+        target: wanted.target.clone(),
+    }
+}

@@ -1,0 +1,169 @@
+//! What there is, for pages and lists.
+
+use cardea_domain::{ActorId, GrantId, RequestId, SubjectId, Target, UpstreamId};
+use cardea_store::StoreError;
+
+use super::Access;
+use crate::{AccessRequest, Counts, Grant, RequestState, codec};
+
+/// Which rows of a list; what is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// For requests a [`RequestState`] by its name; for grants `active` or `ended`.
+    pub state: Option<String>,
+    /// Of this person.
+    pub subject: Option<SubjectId>,
+    /// Of this agent.
+    pub actor: Option<ActorId>,
+    /// Of this upstream.
+    pub upstream: Option<UpstreamId>,
+    /// Of this target.
+    pub target: Option<Target>,
+}
+
+/// A stretch of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Begin after the row of this name; at the newest when absent.
+    pub after: Option<String>,
+    /// So many rows; at most [`ROWS_MAX`].
+    pub rows_max: u32,
+}
+
+/// Rows of one page.
+pub const ROWS_MAX: u32 = 1000;
+
+impl Access {
+    /// One request.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn request(&self, id: &RequestId) -> Result<Option<AccessRequest>, StoreError> {
+        let waiting = self.pending.read().request(id).cloned();
+        if let Some(request) = waiting {
+            return Ok(Some(self.seen(AccessRequest::clone(&request))));
+        }
+        let Some(row) = self.store.access_request(&self.tenant, id).await? else {
+            return Ok(None);
+        };
+        let approvals = self.store.access_approvals(&self.tenant, id).await?;
+        Ok(Some(self.seen(codec::request(row, approvals)?)))
+    }
+
+    /// Requests, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn requests(
+        &self,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<AccessRequest>, StoreError> {
+        let rows = self
+            .store
+            .access_requests(&self.tenant, &filter.rows(), &page.rows())
+            .await?;
+        let mut requests = Vec::with_capacity(rows.len());
+        for row in rows {
+            let approvals = self
+                .store
+                .access_approvals(&self.tenant, &row.request)
+                .await?;
+            requests.push(self.seen(codec::request(row, approvals)?));
+        }
+        Ok(requests)
+    }
+
+    /// One grant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grant_view(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let row = self.store.access_grant(&self.tenant, id).await?;
+        row.map(|row| Ok(self.seen_grant(codec::grant(row)?)))
+            .transpose()
+    }
+
+    /// Grants, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grants(&self, filter: &Filter, page: &Page) -> Result<Vec<Grant>, StoreError> {
+        let rows = self
+            .store
+            .access_grants(&self.tenant, &filter.rows(), &page.rows())
+            .await?;
+        let grants = rows.into_iter();
+        grants
+            .map(|row| Ok(self.seen_grant(codec::grant(row)?)))
+            .collect()
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            pending: self.pending.read().len(),
+            active: self.index.read().len(),
+            locks: self.locks.all(self.clock.unix_ms()).len(),
+        }
+    }
+
+    /// What became of a request, as soon as it does not wait any more; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settled(&self, id: &RequestId) -> Result<Option<RequestState>, StoreError> {
+        let watch = self.pending.read().watch(id);
+        if let Some(mut watch) = watch {
+            let ended = watch.wait_for(|state| *state != RequestState::Pending);
+            if let Ok(state) = ended.await {
+                return Ok(Some(state.clone()));
+            }
+        }
+        let request = self.request(id).await?;
+        Ok(request.map(|request| request.state))
+    }
+
+    /// A request as it is by the clock, though no sweep has come by.
+    fn seen(&self, mut request: AccessRequest) -> AccessRequest {
+        let is_over = self.clock.unix_ms() >= request.expires_ms;
+        if is_over && request.state == RequestState::Pending {
+            request.state = RequestState::Expired;
+        }
+        request
+    }
+
+    /// A grant as memory and the clock know it, though no sweep has come by.
+    fn seen_grant(&self, mut grant: Grant) -> Grant {
+        if grant.ended.is_none() {
+            let live = self.index.read().grant(&grant.id).cloned();
+            let ended = live.as_ref().and_then(|live| live.ended());
+            let is_over = self.clock.unix_ms() >= grant.expires_ms;
+            let ended = ended.or(is_over.then_some(crate::EndReason::Expired));
+            grant.ended = ended.map(|reason| (grant.expires_ms.min(self.clock.unix_ms()), reason));
+        }
+        grant
+    }
+}
+
+impl Filter {
+    fn rows(&self) -> cardea_store::Filter {
+        cardea_store::Filter {
+            state: self.state.clone(),
+            subject: self.subject.clone(),
+            actor: self.actor.clone(),
+            upstream: self.upstream.clone(),
+            target: self.target.as_ref().map(codec::target),
+        }
+    }
+}
+
+impl Page {
+    fn rows(&self) -> cardea_store::Page {
+        cardea_store::Page {
+            after: self.after.clone(),
+            rows_max: self.rows_max.min(ROWS_MAX),
+        }
+    }
+}

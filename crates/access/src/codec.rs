@@ -1,0 +1,337 @@
+//! Requests, decisions and grants as the store keeps them: columns for what is looked for, JSON for
+//! the rest.
+
+use std::sync::Arc;
+
+use cardea_domain::{
+    Action, ActorId, EntitlementId, GrantId, KeyBinding, PromptName, RequestId, ResourceUri,
+    SubjectId, Target, Thumbprint, ToolName,
+};
+use cardea_store::{ApprovalRow, GrantRow, RequestRow, StoreError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    EndReason, Grant,
+    request::{AccessRequest, Approval, DecidedBy, Reason, RequestState, Verdict},
+    terms::{Narrowing, Terms},
+};
+
+#[derive(Serialize, Deserialize)]
+struct RequestRecord {
+    entitlement: EntitlementId,
+    groups: Vec<String>,
+    run: Option<cardea_domain::RunId>,
+    binding: Option<Keys>,
+    chain: Vec<ActorId>,
+    owners: Vec<SubjectId>,
+    action: String,
+    arguments: Option<String>,
+    arguments_digest: String,
+    constraint: Option<Value>,
+    tool_digest: Option<String>,
+    policies: String,
+    terms: Terms,
+    reason: Option<Reason>,
+    ticket: Option<String>,
+    model: Option<String>,
+    client: Option<String>,
+    extends: Option<GrantId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ApprovalRecord {
+    by: DecidedBy,
+    groups: Vec<String>,
+    verdict: Verdict,
+    reason: Option<String>,
+    narrowing: Narrowing,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GrantRecord {
+    entitlement: EntitlementId,
+    binding: Option<Keys>,
+    action: String,
+    terms: Terms,
+    constraints: Vec<Value>,
+    arguments_digest: Option<String>,
+    tool_digest: Option<String>,
+    policies: String,
+    approved_by: Vec<DecidedBy>,
+    reason: Option<Reason>,
+    ticket: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Keys {
+    dpop: Option<String>,
+    certificate: Option<String>,
+}
+
+pub(crate) fn request_row(request: &AccessRequest) -> Result<RequestRow, StoreError> {
+    let record = RequestRecord {
+        entitlement: request.entitlement.clone(),
+        groups: request.groups.iter().map(|g| g.to_string()).collect(),
+        run: request.run.clone(),
+        binding: request.binding.as_ref().map(Keys::of),
+        chain: request.chain.clone(),
+        owners: request.owners.clone(),
+        action: request.action.as_str().to_owned(),
+        arguments: request.arguments.clone(),
+        arguments_digest: digest(request.arguments_digest),
+        constraint: request.constraint.clone(),
+        tool_digest: request.tool_digest.map(digest),
+        policies: digest(request.policies),
+        terms: request.terms.clone(),
+        reason: request.reason.clone(),
+        ticket: request.ticket.clone(),
+        model: request.model.clone(),
+        client: request.client.clone(),
+        extends: request.extends.clone(),
+    };
+    Ok(RequestRow {
+        request: request.id.clone(),
+        state: request.state.as_str().to_owned(),
+        subject: request.subject.clone(),
+        actor: request.actor.clone(),
+        upstream: request.upstream.clone(),
+        target: target(&request.target),
+        record: write(&record)?,
+        grant: request.state.grant().cloned(),
+        created_ms: request.created_ms,
+        expires_ms: request.expires_ms,
+    })
+}
+
+pub(crate) fn request(
+    row: RequestRow,
+    approvals: Vec<ApprovalRow>,
+) -> Result<AccessRequest, StoreError> {
+    let record: RequestRecord = read(&row.record)?;
+    let state = match (row.state.as_str(), row.grant) {
+        ("pending", _) => RequestState::Pending,
+        ("approved", Some(grant)) => RequestState::Approved(grant),
+        ("refused", _) => RequestState::Refused,
+        ("expired", _) => RequestState::Expired,
+        ("cancelled", _) => RequestState::Cancelled,
+        ("void", _) => RequestState::Void,
+        (other, _) => return Err(corrupt(format!("a request is `{other}`"))),
+    };
+    let groups: Vec<Arc<str>> = record.groups.into_iter().map(Arc::from).collect();
+    Ok(AccessRequest {
+        id: row.request,
+        entitlement: record.entitlement,
+        subject: row.subject,
+        groups: groups.into(),
+        actor: row.actor,
+        run: record.run,
+        binding: record.binding.map(Keys::binding).transpose()?,
+        chain: record.chain,
+        owners: record.owners,
+        action: parse_action(&record.action)?,
+        upstream: row.upstream,
+        target: parse_target(&row.target)?,
+        arguments: record.arguments,
+        arguments_digest: parse_digest(&record.arguments_digest)?,
+        constraint: record.constraint,
+        tool_digest: record
+            .tool_digest
+            .as_deref()
+            .map(parse_digest)
+            .transpose()?,
+        policies: parse_digest(&record.policies)?,
+        terms: record.terms,
+        reason: record.reason,
+        ticket: record.ticket,
+        model: record.model,
+        client: record.client,
+        extends: record.extends,
+        created_ms: row.created_ms,
+        expires_ms: row.expires_ms,
+        state,
+        approvals: approvals
+            .into_iter()
+            .map(approval)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+pub(crate) fn approval_row(
+    request: &RequestId,
+    position: usize,
+    approval: &Approval,
+) -> Result<ApprovalRow, StoreError> {
+    let record = ApprovalRecord {
+        by: approval.by.clone(),
+        groups: approval.groups.clone(),
+        verdict: approval.verdict,
+        reason: approval.reason.clone(),
+        narrowing: approval.narrowing.clone(),
+    };
+    Ok(ApprovalRow {
+        request: request.clone(),
+        approver: approval.by.to_string(),
+        position: u64::try_from(position).unwrap_or(u64::MAX),
+        record: write(&record)?,
+        decided_ms: approval.decided_ms,
+    })
+}
+
+fn approval(row: ApprovalRow) -> Result<Approval, StoreError> {
+    let record: ApprovalRecord = read(&row.record)?;
+    Ok(Approval {
+        by: record.by,
+        groups: record.groups,
+        verdict: record.verdict,
+        reason: record.reason,
+        narrowing: record.narrowing,
+        decided_ms: row.decided_ms,
+    })
+}
+
+pub(crate) fn grant_row(grant: &Grant) -> Result<GrantRow, StoreError> {
+    let record = GrantRecord {
+        entitlement: grant.entitlement.clone(),
+        binding: grant.binding.as_ref().map(Keys::of),
+        action: grant.action.as_str().to_owned(),
+        terms: grant.terms.clone(),
+        constraints: grant.constraints.clone(),
+        arguments_digest: grant.arguments_digest.map(digest),
+        tool_digest: grant.tool_digest.map(digest),
+        policies: digest(grant.policies),
+        approved_by: grant.approved_by.clone(),
+        reason: grant.reason.clone(),
+        ticket: grant.ticket.clone(),
+    };
+    Ok(GrantRow {
+        grant: grant.id.clone(),
+        request: grant.request.clone(),
+        subject: grant.subject.clone(),
+        actor: grant.actor.clone(),
+        run: grant.run.clone(),
+        upstream: grant.upstream.clone(),
+        target: target(&grant.target),
+        record: write(&record)?,
+        calls_max: grant.terms.calls_max,
+        calls_used: grant.calls_used,
+        bytes_max: grant.terms.bytes_max,
+        bytes_used: grant.bytes_used,
+        open_calls: 0,
+        starts_ms: grant.starts_ms,
+        expires_ms: grant.expires_ms,
+        ended_ms: grant.ended.map(|(at, _)| at),
+        end_reason: grant.ended.map(|(_, reason)| reason.as_str().to_owned()),
+    })
+}
+
+pub(crate) fn grant(row: GrantRow) -> Result<Grant, StoreError> {
+    let record: GrantRecord = read(&row.record)?;
+    let ended = match (row.ended_ms, row.end_reason.as_deref()) {
+        (None, _) => None,
+        (Some(at), reason) => {
+            let reason = reason.and_then(EndReason::parse);
+            Some((
+                at,
+                reason.ok_or_else(|| corrupt("a grant ended for no reason"))?,
+            ))
+        }
+    };
+    Ok(Grant {
+        id: row.grant,
+        request: row.request,
+        entitlement: record.entitlement,
+        subject: row.subject,
+        actor: row.actor,
+        run: row.run,
+        binding: record.binding.map(Keys::binding).transpose()?,
+        action: parse_action(&record.action)?,
+        upstream: row.upstream,
+        target: parse_target(&row.target)?,
+        terms: record.terms,
+        constraints: record.constraints,
+        arguments_digest: record
+            .arguments_digest
+            .as_deref()
+            .map(parse_digest)
+            .transpose()?,
+        tool_digest: record
+            .tool_digest
+            .as_deref()
+            .map(parse_digest)
+            .transpose()?,
+        policies: parse_digest(&record.policies)?,
+        approved_by: record.approved_by,
+        reason: record.reason,
+        ticket: record.ticket,
+        starts_ms: row.starts_ms,
+        expires_ms: row.expires_ms,
+        calls_used: row.calls_used,
+        bytes_used: row.bytes_used,
+        ended,
+    })
+}
+
+impl Keys {
+    fn of(binding: &KeyBinding) -> Self {
+        Self {
+            dpop: binding.dpop.map(|key| key.to_string()),
+            certificate: binding.certificate.map(|key| key.to_string()),
+        }
+    }
+
+    fn binding(self) -> Result<KeyBinding, StoreError> {
+        let key = |text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => Thumbprint::parse(&text)
+                .map(Some)
+                .ok_or_else(|| corrupt("a key is no thumbprint")),
+        };
+        Ok(KeyBinding {
+            dpop: key(self.dpop)?,
+            certificate: key(self.certificate)?,
+        })
+    }
+}
+
+/// A kind and a name: `Tool read_file`.
+pub(crate) fn target(target: &Target) -> String {
+    format!("{} {}", target.kind(), target.name().unwrap_or_default())
+}
+
+fn parse_target(text: &str) -> Result<Target, StoreError> {
+    match text.split_once(' ') {
+        Some(("Tool", name)) => Ok(Target::Tool(ToolName::parse(name)?)),
+        Some(("Resource", uri)) => Ok(Target::Resource(ResourceUri::parse(uri)?)),
+        Some(("Prompt", name)) => Ok(Target::Prompt(PromptName::parse(name)?)),
+        _ => Err(corrupt(format!("`{text}` is nothing that can be granted"))),
+    }
+}
+
+fn parse_action(text: &str) -> Result<Action, StoreError> {
+    let mut all = Action::ALL.into_iter();
+    all.find(|action| action.as_str() == text)
+        .ok_or_else(|| corrupt(format!("`{text}` is no action")))
+}
+
+/// Spelt as thumbprints are.
+fn digest(digest: [u8; 32]) -> String {
+    Thumbprint::new(digest).to_string()
+}
+
+fn parse_digest(text: &str) -> Result<[u8; 32], StoreError> {
+    let read = Thumbprint::parse(text).ok_or_else(|| corrupt("a digest is none"))?;
+    Ok(*read.as_bytes())
+}
+
+fn write(record: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(record).map_err(corrupt)
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(corrupt)
+}
+
+fn corrupt(what: impl ToString) -> StoreError {
+    StoreError::Corrupt(what.to_string())
+}

@@ -1,0 +1,179 @@
+//! What is there.
+
+use cardea_domain::{ActorId, GrantId, RequestId, SubjectId, TenantId, UpstreamId};
+
+use super::{
+    ApprovalRow, GrantRow, LockRow, RequestRow,
+    row::{RawApproval, RawGrant, RawLock, RawRequest},
+};
+use crate::{Store, StoreError};
+
+/// Which rows of a list; what is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// For requests a state; for grants `active` or `ended`.
+    pub state: Option<String>,
+    /// Of this person.
+    pub subject: Option<SubjectId>,
+    /// Of this agent.
+    pub actor: Option<ActorId>,
+    /// Of this upstream.
+    pub upstream: Option<UpstreamId>,
+    /// Of this target: a kind and a name.
+    pub target: Option<String>,
+}
+
+/// A stretch of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Begin after the row of this name; at the newest when absent.
+    pub after: Option<String>,
+    /// So many rows.
+    pub rows_max: u32,
+}
+
+const REQUEST: &str = "request, state, subject, actor, upstream, target, record, grant_id,
+    created_ms, expires_ms";
+
+const GRANT: &str = "grant_id, request, subject, actor, run, upstream, target, record, calls_max,
+    calls_used, bytes_max, bytes_used, open_calls, starts_ms, expires_ms, ended_ms, end_reason";
+
+/// The conditions that both lists have.
+const FILTER: &str = "tenant = $1
+    AND (CAST($2 AS TEXT) IS NULL OR subject = $2)
+    AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
+    AND (CAST($4 AS TEXT) IS NULL OR upstream = $4)
+    AND (CAST($5 AS TEXT) IS NULL OR target = $5)";
+
+impl Store {
+    /// One request of a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_request(
+        &self,
+        of: &TenantId,
+        request: &RequestId,
+    ) -> Result<Option<RequestRow>, StoreError> {
+        let sql =
+            format!("SELECT {REQUEST} FROM access_request WHERE tenant = $1 AND request = $2");
+        let raw: Option<RawRequest> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(request.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        raw.map(RequestRow::try_from).transpose()
+    }
+
+    /// A tenant's requests, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_requests(
+        &self,
+        of: &TenantId,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<RequestRow>, StoreError> {
+        let sql = format!(
+            "SELECT {REQUEST} FROM access_request WHERE {FILTER}
+             AND (CAST($6 AS TEXT) IS NULL OR state = $6)
+             AND (CAST($7 AS TEXT) IS NULL OR request < $7) ORDER BY request DESC LIMIT $8"
+        );
+        let raw: Vec<RawRequest> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(filter.subject.as_ref().map(SubjectId::as_str))
+            .bind(filter.actor.as_ref().map(ActorId::as_str))
+            .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
+            .bind(filter.target.as_deref())
+            .bind(filter.state.as_deref())
+            .bind(page.after.as_deref())
+            .bind(i64::from(page.rows_max))
+            .fetch_all(&self.pool)
+            .await?;
+        raw.into_iter().map(RequestRow::try_from).collect()
+    }
+
+    /// All decisions about a request, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_approvals(
+        &self,
+        of: &TenantId,
+        request: &RequestId,
+    ) -> Result<Vec<ApprovalRow>, StoreError> {
+        let raw: Vec<RawApproval> = sqlx::query_as(
+            "SELECT request, approver, position, record, decided_ms FROM access_approval
+             WHERE tenant = $1 AND request = $2 ORDER BY position",
+        )
+        .bind(of.as_str())
+        .bind(request.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        raw.into_iter().map(ApprovalRow::try_from).collect()
+    }
+
+    /// One grant of a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_grant(
+        &self,
+        of: &TenantId,
+        grant: &GrantId,
+    ) -> Result<Option<GrantRow>, StoreError> {
+        let sql = format!("SELECT {GRANT} FROM access_grant WHERE tenant = $1 AND grant_id = $2");
+        let raw: Option<RawGrant> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(grant.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        raw.map(GrantRow::try_from).transpose()
+    }
+
+    /// A tenant's grants, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_grants(
+        &self,
+        of: &TenantId,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<GrantRow>, StoreError> {
+        let sql = format!(
+            "SELECT {GRANT} FROM access_grant WHERE {FILTER}
+             AND (CAST($6 AS TEXT) IS NULL
+                  OR CASE WHEN ended_ms IS NULL THEN 'active' ELSE 'ended' END = $6)
+             AND (CAST($7 AS TEXT) IS NULL OR grant_id < $7) ORDER BY grant_id DESC LIMIT $8"
+        );
+        let raw: Vec<RawGrant> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(filter.subject.as_ref().map(SubjectId::as_str))
+            .bind(filter.actor.as_ref().map(ActorId::as_str))
+            .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
+            .bind(filter.target.as_deref())
+            .bind(filter.state.as_deref())
+            .bind(page.after.as_deref())
+            .bind(i64::from(page.rows_max))
+            .fetch_all(&self.pool)
+            .await?;
+        raw.into_iter().map(GrantRow::try_from).collect()
+    }
+
+    /// All locks of a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_locks(&self, of: &TenantId) -> Result<Vec<LockRow>, StoreError> {
+        let raw: Vec<RawLock> = sqlx::query_as(
+            "SELECT lock_id, scope, reason, set_by, set_ms, expires_ms FROM access_lock
+             WHERE tenant = $1 ORDER BY lock_id",
+        )
+        .bind(of.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        raw.into_iter().map(LockRow::try_from).collect()
+    }
+}
