@@ -3,6 +3,7 @@
 //! Each part is checked on its own and reports all that is wrong; a configuration is put together
 //! only when nothing is.
 
+mod access;
 mod authorization;
 mod files;
 mod issuer;

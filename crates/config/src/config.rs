@@ -1,10 +1,12 @@
 //! The checked configuration: what the gateway is built from.
 
+mod access;
 mod authorization;
 mod binding;
 mod host;
 mod tenant_tools;
 
+pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles};
 pub use authorization::{AuthorizationServer, Client, Login, LoginCredential};
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
@@ -117,6 +119,10 @@ impl Config {
 pub struct Tenant {
     /// Where the policies are that hold for it alone.
     pub policies: PolicyFiles,
+    /// What may be asked for in it, by id: what the gateway has for all tenants, and its own.
+    pub entitlements: BTreeMap<String, Entitlement>,
+    /// Who may do what in its console.
+    pub roles: Roles,
     /// The gateway's limits with those of this tenant laid over them; `calls_per_tenant_max` and
     /// `streams_per_tenant_max` are this tenant's.
     pub limits: Limits,

@@ -39,15 +39,16 @@ mod yaml;
 
 pub use claim::ClaimPointer;
 pub use config::{
-    AllowedHost, ArgumentRule, Audit, AuthorizationServer, Client, ClientCertificates, Config,
-    Dpop, EmbeddedIssuer, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential,
-    PolicyFiles, RequiredBinding, ResultRules, Stdio, Telemetry, Tenant, TenantSource, TenantValue,
-    Tls, ToolRules, Transport, Upstream, UpstreamIdentity,
+    AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, Client,
+    ClientCertificates, Config, Dpop, EmbeddedIssuer, Entitled, Entitlement, ExternalIssuer, Http,
+    Issuer, KeySource, Login, LoginCredential, Need, People, PolicyFiles, RequiredBinding,
+    ResultRules, Roles, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules,
+    Transport, Upstream, UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{
-    Algorithm, ArgumentsInAudit, Binding, Limits, LogFormat, LogLevel, OnForeign, OnUntyped,
-    TenantHeader,
+    Algorithm, ArgumentsInAudit, Binding, GrantBinding, GrantKind, Justification, Limits,
+    LogFormat, LogLevel, OnForeign, OnUntyped, TenantHeader,
 };
 pub use reference::reference;
 pub use schema::json_schema;

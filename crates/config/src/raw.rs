@@ -4,6 +4,7 @@
 //! whoever writes the file. Each key has a default, even those that the schema requires: a file with
 //! mistakes must still be readable as far as it is right. Secrets may stand here, so no `Debug`.
 
+mod access;
 mod authorization;
 mod binding;
 mod issuer;
@@ -13,6 +14,10 @@ mod tenant_tools;
 mod tls;
 mod upstream;
 
+pub(crate) use access::{
+    BYTES_MAX, BYTES_MIN, CALLS_MAX, DURATION_MAX, DURATION_MIN, HOLD_MAX, HOLD_MIN, NeedWord,
+    RATE_MAX, RawEntitled, RawEntitlement, RawNeed, RawPeople, RawRoles, RawStage,
+};
 pub(crate) use authorization::{
     ACCESS_TOKEN_MAX, ACCESS_TOKEN_MIN, GRANT_MAX, GRANT_MIN, RawAuthorizationServer, RawClient,
     RawLogin,
@@ -27,6 +32,7 @@ pub(crate) use tenant_tools::{
 pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
+pub use access::{GrantBinding, GrantKind, Justification};
 pub use issuer::Algorithm;
 pub use limits::Limits;
 pub use tenant_tools::{Binding, OnForeign, OnUntyped, TenantHeader};
@@ -137,6 +143,11 @@ pub(crate) struct RawConfig {
     #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
     pub(crate) policies: Vec<String>,
 
+    /// What people and agents of every tenant may ask for; the keys are its ids. Nobody has it until
+    /// somebody says yes. Needs the `authorization_server`, where those who decide log in.
+    #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
+    pub(crate) entitlements: BTreeMap<String, RawEntitlement>,
+
     /// What one request, connection or upstream may cost at most.
     pub(crate) limits: RawLimits,
 
@@ -166,6 +177,7 @@ impl Default for RawConfig {
             authorization_server: None,
             upstreams: BTreeMap::new(),
             policies: Vec::new(),
+            entitlements: BTreeMap::new(),
             limits: RawLimits::default(),
             audit: RawAudit::default(),
             telemetry: RawTelemetry::default(),

@@ -1,15 +1,18 @@
 //! What each tenant has of its own, besides issuers and upstreams, which are checked with the shared
 //! ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardea_domain::TenantId;
 
 use super::Checker;
 use crate::{
-    Audit, Tenant,
+    Audit, Entitlement, Tenant,
     quantity::{Quantity, bytes},
-    raw::{ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawConfig, RawTenantAudit, TENANTS_MAX},
+    raw::{
+        ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawConfig, RawTenant, RawTenantAudit, RawUpstream,
+        TENANTS_MAX,
+    },
     yaml::At,
 };
 
@@ -35,23 +38,83 @@ impl Checker<'_> {
             let diagnostic = self.document.error_at_key(&at, message);
             self.report(&at, diagnostic.expected(format!("at most {TENANTS_MAX}")));
         }
+        let entitlements_at = At::root().key("entitlements");
+        let known: BTreeSet<_> = raw.upstreams.keys().map(String::as_str).collect();
+        let entitlements = self.entitlements(&entitlements_at, &raw.entitlements, &known)?;
+        self.somebody_decides(raw);
         let mut tenants = BTreeMap::new();
         for (id, own) in &raw.tenants {
             let at = At::root().key("tenants").key(id);
             let policies = self.policies(&at.key("policies"), &own.policies);
             let limits = own.limits.check(&raw.limits, &at.key("limits"), self);
             let own_audit = self.tenant_audit(&at.key("audit"), id, &own.audit, audit);
+            let own_entitlements = self.own_entitlements(&at, id, own, raw);
+            let roles = self.roles(&at.key("roles"), &own.roles);
             let (Ok(id), Some(policies)) = (TenantId::parse(id), policies) else {
+                continue;
+            };
+            let (Some(own_entitlements), Some(roles)) = (own_entitlements, roles) else {
                 continue;
             };
             let tenant = Tenant {
                 policies,
+                entitlements: entitlements
+                    .clone()
+                    .into_iter()
+                    .chain(own_entitlements)
+                    .collect(),
+                roles,
                 limits,
                 audit: own_audit,
             };
             tenants.insert(id, tenant);
         }
         (tenants.len() == raw.tenants.len()).then_some(tenants)
+    }
+
+    /// What may be asked for in this tenant alone.
+    fn own_entitlements(
+        &mut self,
+        at: &At,
+        id: &str,
+        own: &RawTenant,
+        raw: &RawConfig,
+    ) -> Option<BTreeMap<String, Entitlement>> {
+        let at = at.key("entitlements");
+        let is_for_it = |upstream: &RawUpstream| upstream.tenants.iter().any(|t| t == id);
+        let shared = raw.upstreams.iter().filter(|(_, u)| is_for_it(u));
+        let upstreams = shared.map(|(id, _)| id).chain(own.upstreams.keys());
+        let upstreams = upstreams.map(String::as_str).collect();
+        for twice in own
+            .entitlements
+            .keys()
+            .filter(|id| raw.entitlements.contains_key(*id))
+        {
+            let at = at.key(twice);
+            let message = "the gateway has an entitlement with this id already";
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(&at, diagnostic.expected("another id"));
+        }
+        self.entitlements(&at, &own.entitlements, &upstreams)
+    }
+
+    /// Requests that nobody could ever decide are a mistake.
+    fn somebody_decides(&mut self, raw: &RawConfig) {
+        if raw.authorization_server.is_some() {
+            return;
+        }
+        let root = At::root();
+        let shared = (!raw.entitlements.is_empty()).then(|| root.key("entitlements"));
+        let own = raw
+            .tenants
+            .iter()
+            .filter(|(_, own)| !own.entitlements.is_empty());
+        let own = own.map(|(id, _)| root.key("tenants").key(id).key("entitlements"));
+        for at in shared.into_iter().chain(own).collect::<Vec<_>>() {
+            let message = "those who decide have nowhere to log in";
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(&at, diagnostic.expected("`authorization_server`"));
+        }
     }
 
     fn tenant_audit(&mut self, at: &At, id: &str, raw: &RawTenantAudit, all: &Audit) -> Audit {

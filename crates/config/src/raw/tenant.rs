@@ -9,7 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ArgumentsInAudit, RawIssuer, RawRequiredBinding, RawTenantLimits, RawUpstream, slug};
+use super::{
+    ArgumentsInAudit, RawEntitlement, RawIssuer, RawRequiredBinding, RawRoles, RawTenantLimits,
+    RawUpstream, slug,
+};
 use crate::quantity::ByteSize;
 
 /// One tenant, and what it has of its own; `{}` where it has nothing.
@@ -28,6 +31,13 @@ pub(crate) struct RawTenant {
     /// folders whose `*.cedar` files are read.
     #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
     pub(crate) policies: Vec<String>,
+
+    /// What may be asked for in this tenant alone, besides the `entitlements` of the gateway.
+    #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
+    pub(crate) entitlements: BTreeMap<String, RawEntitlement>,
+
+    /// Who may do what in this tenant's console.
+    pub(crate) roles: RawRoles,
 
     /// Whether every token of this tenant must be bound to a key, so that a stolen one is worth
     /// nothing: `dpop` to a key that signs a proof for each request, `certificate` to the client's

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use cardea_config::{
-    Algorithm, ArgumentsInAudit, Binding, Issuer, KeySource, LogLevel, OnForeign, OnUntyped,
-    RequiredBinding, TenantSource, Transport,
+    Algorithm, ArgumentsInAudit, Binding, GrantBinding, GrantKind, Issuer, KeySource, LogLevel,
+    Need, OnForeign, OnUntyped, RequiredBinding, Roles, TenantSource, Transport,
 };
+
+use cardea_domain::TenantId;
 
 use crate::files::{Folder, accepted, completed};
 
@@ -373,4 +375,58 @@ fn rules_for_tools_that_serve_several_tenants_are_read_with_their_defaults() {
     assert_eq!(identity.audience, "https://a.example.com/mcp");
     assert_eq!(identity.ttl, Duration::from_secs(60));
     assert_eq!(identity.header.as_deref(), Some("txn-token"));
+}
+
+#[test]
+fn what_may_be_asked_for_is_the_gateways_and_the_tenants_own() {
+    let config = accepted(
+        "authorization_server: {}
+tenants:
+  demo:
+    roles: { administrators: { subjects: [root], groups: [ops] } }
+    entitlements:
+      read:
+        resources: [{ upstream: '*', resources: ['file:///*'] }]
+        kinds: [time]
+        duration_max: 8h
+        bytes_max: 1MiB
+        calls_per_minute_max: 30
+        bound_to: agent
+        approval: [{ subjects: [ada, bob], need: all }, { groups: [leads], need: 2 }]
+        second_person: false
+        justification: required
+        hold: 30s
+  acme: {}
+entitlements:
+  write:
+    title: Change files
+    requesters: { groups: [staff] }
+    resources: [{ upstream: files, tools: [write_file, 'edit_*'] }]
+    arguments: { properties: { path: { pattern: '^/work/' } } }
+    approval: [{ groups: [leads] }]
+",
+    );
+    let of = |tenant: &str| &config.tenants[&TenantId::parse(tenant).unwrap()];
+    let ids = |tenant: &str| of(tenant).entitlements.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids("demo"), ["read", "write"]);
+    assert_eq!(ids("acme"), ["write"]);
+    let write = &of("acme").entitlements["write"];
+    assert_eq!(write.title, "Change files");
+    assert_eq!(write.kinds, [GrantKind::Once]);
+    assert!(write.second_person);
+    assert_eq!(write.approval[0].need, Need::Number(1));
+    assert_eq!(write.resources[0].tools, ["write_file", "edit_*"]);
+    let read = &of("demo").entitlements["read"];
+    assert_eq!(read.title, "read");
+    assert_eq!(read.duration_max, Duration::from_secs(8 * 3600));
+    assert_eq!(
+        (read.bytes_max, read.calls_per_minute_max),
+        (Some(1 << 20), Some(30))
+    );
+    assert_eq!(read.approval[0].need, Need::All);
+    assert_eq!(read.approval[1].need, Need::Number(2));
+    assert_eq!(read.hold, Some(Duration::from_secs(30)));
+    assert_eq!(read.bound_to, GrantBinding::Agent);
+    assert!(of("demo").roles.administrators.groups.contains("ops"));
+    assert_eq!(of("acme").roles, Roles::default());
 }

@@ -568,6 +568,91 @@ fn mistakes_of_tools_that_serve_several_tenants_are_explained() {
 }
 
 #[test]
+fn mistakes_of_entitlements_are_explained() {
+    const GOOD: &str =
+        "resources: [{ upstream: files, tools: [write] }], approval: [{ groups: [leads] }]";
+    let with =
+        |keys: &str| format!("authorization_server: {{}}\nentitlements:\n  a: {{ {keys} }}\n");
+    let one = |keys: &str| with(&format!("{GOOD}, {keys}"));
+    let approved = |stages: &str| {
+        with(&format!(
+            "resources: [{{ upstream: files, tools: [write] }}], {stages}"
+        ))
+    };
+    let of = |resource: &str| {
+        with(&format!(
+            "resources: [{resource}], approval: [{{ groups: [leads] }}]"
+        ))
+    };
+    let own = "entitlements: { a: { resources: [{ upstream: files, tools: [write] }], approval: [{ groups: [leads] }] } }";
+    let cases = [
+        (
+            "nobody can log in",
+            one("").replace("authorization_server: {}\n", ""),
+        ),
+        (
+            "nothing to ask for",
+            approved("approval: [{ groups: [leads] }]")
+                .replace("[{ upstream: files, tools: [write] }]", "[]"),
+        ),
+        ("nobody decides", approved("approval: []")),
+        (
+            "no stages at all",
+            with("resources: [{ upstream: files, tools: [write] }]"),
+        ),
+        ("a stage of nobody", approved("approval: [{ need: 2 }]")),
+        (
+            "more people than there are",
+            approved("approval: [{ need: 2, subjects: [ada] }]"),
+        ),
+        (
+            "a need that is a word",
+            approved("approval: [{ need: most, groups: [leads] }]"),
+        ),
+        (
+            "only oneself decides",
+            approved("requesters: { subjects: [ada] }, approval: [{ subjects: [ada] }]"),
+        ),
+        (
+            "an upstream with a near one",
+            of("{ upstream: flies, tools: [write] }"),
+        ),
+        (
+            "an upstream without anything of it",
+            of("{ upstream: files }"),
+        ),
+        (
+            "a pattern of stars",
+            of("{ upstream: files, tools: ['*a*b*c*d*e*f*g*h*i*'] }"),
+        ),
+        ("a kind that does not exist", one("kinds: [forever]")),
+        ("calls of no kind", one("calls_max: 3")),
+        ("a day that never ends", one("duration_max: 400d")),
+        ("a hold that no client waits for", one("hold: 1h")),
+        ("a schema that is none", one("arguments: { type: objekt }")),
+        (
+            "a schema with a pattern that cannot be",
+            one("arguments: { properties: { path: { pattern: '(' } } }"),
+        ),
+        ("an id with a blank", one("").replace("  a:", "  a b:")),
+        (
+            "an id twice",
+            format!("{}tenants: {{ demo: {{ {own} }} }}\n", one("hidden: true")),
+        ),
+        (
+            "another tenant's upstream",
+            format!("authorization_server: {{}}\ntenants:\n  demo: {{}}\n  acme: {{ {own} }}\n"),
+        ),
+        (
+            "an unknown role",
+            "tenants: { demo: { roles: { admins: { groups: [ops] } } } }\n".to_owned(),
+        ),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    insta::assert_snapshot!(reports(&cases));
+}
+
+#[test]
 fn mistakes_of_policies_are_explained() {
     let reports = reports(&[
         ("no such folder", "policies: [policy]\n"),
