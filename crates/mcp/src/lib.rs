@@ -53,6 +53,10 @@ pub mod meta {
     pub const RUN: &str = "dev.cardea/run";
     /// Who calls and what, signed by the gateway for the upstream; never a client's.
     pub const IDENTITY: &str = "dev.cardea/identity";
+    /// What has to be granted first, and where; only ever the gateway's.
+    pub const ACCESS: &str = "dev.cardea/access";
+    /// Why a call is made, in the words of the model or the host.
+    pub const REASON: &str = "dev.cardea/reason";
     /// The model, as the host names it.
     pub const MODEL: &str = "dev.cardea/model";
 }

@@ -1,7 +1,11 @@
 //! Lists: which items a caller may see, with every other byte left as it is.
 
+mod mark;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use mark::mark;
 
 use crate::{
     Message,
@@ -30,6 +34,17 @@ pub enum ListError {
     TooMany,
 }
 
+/// What becomes of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// It is left out.
+    Hidden,
+    /// It is passed on as it is.
+    AsItIs,
+    /// This raw definition of it is passed on.
+    As(String),
+}
+
 /// What became of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filtered {
@@ -39,6 +54,12 @@ pub struct Filtered {
     pub kept: usize,
     /// Items left out.
     pub hidden: usize,
+}
+
+impl From<bool> for Keep {
+    fn from(is_kept: bool) -> Self {
+        if is_kept { Self::AsItIs } else { Self::Hidden }
+    }
 }
 
 impl List {
@@ -105,25 +126,33 @@ impl<'m> Sieve<'m> {
     pub fn step(
         &mut self,
         count: usize,
-        mut keep: impl FnMut(Item<'_>) -> bool,
+        mut keep: impl FnMut(Item<'_>) -> Keep,
     ) -> Result<bool, ListError> {
-        for item in self.items.by_ref().take(count) {
+        for _ in 0..count {
+            let Some(item) = self.items.next() else {
+                break;
+            };
             let name = name_of(item, self.list.key()).ok_or(ListError::Unusable)?;
-            let is_kept = keep(Item {
+            let item = Item {
                 name: &name,
                 raw: item.get(),
-            });
-            if !is_kept {
-                self.hidden += 1;
-                continue;
+            };
+            match keep(item) {
+                Keep::Hidden => self.hidden += 1,
+                Keep::AsItIs => self.add(item.raw),
+                Keep::As(raw) => self.add(&raw),
             }
-            if self.kept > 0 {
-                self.array.push(b',');
-            }
-            self.array.extend_from_slice(item.get().as_bytes());
-            self.kept += 1;
         }
         Ok(self.items.len() > 0)
+    }
+
+    /// Adds an item of the gateway's own, as raw JSON.
+    pub fn add(&mut self, raw: &str) {
+        if self.kept > 0 {
+            self.array.push(b',');
+        }
+        self.array.extend_from_slice(raw.as_bytes());
+        self.kept += 1;
     }
 
     /// The message with the items that were kept, marked as private to its caller. What was not
@@ -153,10 +182,10 @@ impl<'m> Sieve<'m> {
 pub fn filter(
     message: &Message,
     list: List,
-    keep: impl FnMut(Item<'_>) -> bool,
+    mut keep: impl FnMut(Item<'_>) -> bool,
 ) -> Result<Filtered, ListError> {
     let mut sieve = Sieve::new(message, list)?;
-    sieve.step(ITEMS_MAX, keep)?;
+    sieve.step(ITEMS_MAX, |item| Keep::from(keep(item)))?;
     Ok(sieve.finish())
 }
 
@@ -224,7 +253,7 @@ mod tests {
         assert_eq!((whole.kept, whole.hidden), (45, 5));
         for count in [1, 7, 49, 50, 51] {
             let mut sieve = Sieve::new(&message, List::Tools).unwrap();
-            while sieve.step(count, keep).unwrap() {}
+            while sieve.step(count, |item| Keep::from(keep(item))).unwrap() {}
             assert_eq!(sieve.finish(), whole, "{count} at a time");
         }
     }
@@ -235,7 +264,7 @@ mod tests {
         let message =
             Message::parse(Bytes::from_static(text.as_bytes()), &Limits::default()).unwrap();
         let mut sieve = Sieve::new(&message, List::Tools).unwrap();
-        assert_eq!(sieve.step(1, |_| true), Ok(true));
+        assert_eq!(sieve.step(1, |_| Keep::AsItIs), Ok(true));
         let out = sieve.finish();
         assert_eq!((out.kept, out.hidden), (1, 1));
         assert!(!String::from_utf8(out.text).unwrap().contains("\"b\""));

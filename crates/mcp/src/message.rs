@@ -221,6 +221,28 @@ impl Message {
         self.inserted(start, text.trim_start(), &added)
     }
 
+    /// The text without `key` of `params`; `None` when it is not there.
+    #[must_use]
+    pub fn without_member(&self, key: &str) -> Option<Vec<u8>> {
+        let object = self.span(Level::Top, "params")?;
+        let found = self
+            .members
+            .iter()
+            .find(|m| m.level == Level::Body && self.key_is(m, key))?;
+        let before = self.slice(object.start..found.key.start);
+        let after = self.slice(found.value.end..object.end);
+        // The key's span is without its quotes.
+        let before = before.strip_suffix('"')?.trim_end();
+        let rest = after.trim_start();
+        let (start, end) = match (rest.strip_prefix(','), before.strip_suffix(',')) {
+            (Some(next), _) => (before.len(), object.end - next.len()),
+            (None, Some(kept)) => (kept.len(), object.end - rest.len()),
+            (None, None) => (before.len(), object.end - rest.len()),
+        };
+        let span = object.start + start..end;
+        Some(json::splice(&self.text, &[(span, b"")]))
+    }
+
     /// The text with a member added at the beginning of the object that starts at `start`.
     fn inserted(&self, start: usize, object: &str, added: &str) -> Option<Vec<u8>> {
         let inside = object.strip_prefix('{')?;
@@ -324,6 +346,28 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_member_of_the_params_is_taken_out_with_its_comma() {
+        let whole =
+            |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+        for (params, left) in [
+            (r#"{"x":1,"a":2}"#, r#"{"a":2}"#),
+            (r#"{"a":2,"x":[1,{"x":2}]}"#, r#"{"a":2}"#),
+            (
+                r#"{ "a" : 2 , "x" : 1 , "b" : 3 }"#,
+                r#"{ "a" : 2 , "b" : 3 }"#,
+            ),
+            (r#"{"x":1}"#, "{}"),
+            (r#"{ "x" : 1 }"#, "{}"),
+            (r#"{"\u0078":1,"a":2}"#, r#"{"a":2}"#),
+            (r#"{"a":{"x":1},"x":"}"}"#, r#"{"a":{"x":1}}"#),
+        ] {
+            let out = parse(&whole(params)).unwrap().without_member("x").unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), whole(left), "{params}");
+        }
+        assert_eq!(parse(&whole("{}")).unwrap().without_member("x"), None);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub mod code {
     pub const HEADER_MISMATCH: i64 = -32020;
     /// The version is not served (MCP 2026-07-28).
     pub const UNSUPPORTED_VERSION: i64 = -32022;
+    /// The person has to open an address first (MCP 2025-11-25); not of the modern era.
+    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
     /// The generic server error of legacy implementations.
     pub const LEGACY_SERVER: i64 = -32000;
     /// Refused by policy; outside the ranges that JSON-RPC and MCP reserve.

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use aws_lc_rs::digest;
 use cardea_domain::{
     Action, ActorId, Code, Denial, Principal, SubjectId, Target, TenantId, UpstreamId,
 };
@@ -19,6 +20,7 @@ pub struct Policies {
     words: Arc<Vocabulary>,
     authorizer: Authorizer,
     epoch: u64,
+    digest: [u8; 32],
     remembered: Cache<Question, Answer>,
 }
 
@@ -139,6 +141,7 @@ impl Permit {
 /// Why the policies do not allow one question.
 #[derive(Debug, Clone)]
 pub struct Refusal {
+    question: Question,
     why: Why,
     epoch: u64,
 }
@@ -152,6 +155,18 @@ enum Why {
 }
 
 impl Refusal {
+    /// What was not allowed.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// The same, for whoever asks elsewhere.
+    #[must_use]
+    pub fn into_question(self) -> Question {
+        self.question
+    }
+
     /// The ids of the policies that forbid it; none when no policy permits it, or one could not be
     /// evaluated.
     #[must_use]
@@ -160,6 +175,12 @@ impl Refusal {
             Why::Denied(policies) => Arc::clone(policies),
             Why::Failed(_) => Arc::from([]),
         }
+    }
+
+    /// Whether nothing stands against it but that no policy permits it: what a grant can change.
+    #[must_use]
+    pub fn lacks_a_permit_only(&self) -> bool {
+        matches!(&self.why, Why::Denied(policies) if policies.is_empty())
     }
 
     /// The generation of the set that decided.
@@ -199,6 +220,7 @@ enum Answer {
 impl Policies {
     pub(crate) fn new(set: PolicySet, words: Arc<Vocabulary>, epoch: u64) -> Self {
         Self {
+            digest: digest_of(&set),
             set,
             words,
             authorizer: Authorizer::new(),
@@ -235,6 +257,13 @@ impl Policies {
         self.epoch
     }
 
+    /// SHA-256 over the ids and texts of all policies, in the order of their ids: what a decision
+    /// that outlives a process is bound to. Sets that say the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// Decides a question.
     ///
     /// # Errors
@@ -254,8 +283,8 @@ impl Policies {
                 policies,
                 epoch: self.epoch,
             }),
-            Answer::Deny(policies) => Err(self.refusal(Why::Denied(policies))),
-            Answer::Error(error) => Err(self.refusal(Why::Failed(error))),
+            Answer::Deny(policies) => Err(self.refusal(question, Why::Denied(policies))),
+            Answer::Error(error) => Err(self.refusal(question, Why::Failed(error))),
         }
     }
 
@@ -266,13 +295,14 @@ impl Policies {
     pub fn decide_afresh(&self, question: &Question) -> Result<(), Refusal> {
         match self.evaluate(question) {
             Answer::Allow(_) => Ok(()),
-            Answer::Deny(policies) => Err(self.refusal(Why::Denied(policies))),
-            Answer::Error(error) => Err(self.refusal(Why::Failed(error))),
+            Answer::Deny(policies) => Err(self.refusal(question.clone(), Why::Denied(policies))),
+            Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
         }
     }
 
-    fn refusal(&self, why: Why) -> Refusal {
+    fn refusal(&self, question: Question, why: Why) -> Refusal {
         Refusal {
+            question,
             why,
             epoch: self.epoch,
         }
@@ -304,6 +334,24 @@ impl Policies {
     fn request(&self, question: &Question) -> Result<(Request, Entities), String> {
         self.words.ask(question)
     }
+}
+
+fn digest_of(set: &PolicySet) -> [u8; 32] {
+    let mut policies: Vec<_> = set
+        .policies()
+        .map(|policy| (policy.id().to_string(), policy.to_string()))
+        .collect();
+    policies.sort();
+    let mut context = digest::Context::new(&digest::SHA256);
+    for (id, text) in policies {
+        for part in [id, text] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
 }
 
 impl std::fmt::Debug for Policies {
