@@ -52,6 +52,8 @@ pub struct Entry<'a> {
     pub arguments: Option<&'a str>,
     /// What the policies said; `None` when they were not asked.
     pub decision: Option<Decision<'a>>,
+    /// By which grant the call is made, or what was asked for where it was refused.
+    pub access: Option<Access<'a>>,
     /// The refusal, of a denial or of an outcome that is one.
     pub denial: Option<&'a Denial>,
     /// How the call was answered.
@@ -82,6 +84,17 @@ pub struct Decision<'a> {
     pub policies: &'a [Arc<str>],
     /// The epoch of the policies that were asked.
     pub epoch: u64,
+}
+
+/// What stands between a call and the policies that do not permit it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Access<'a> {
+    /// The entitlement that covers it.
+    pub entitlement: Option<&'a str>,
+    /// The request for it.
+    pub request: Option<&'a str>,
+    /// The grant that the call is made by.
+    pub grant: Option<&'a str>,
 }
 
 /// Whether the policies allowed what they were asked about.

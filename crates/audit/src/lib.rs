@@ -87,7 +87,7 @@ mod writer;
 
 pub use batch::{Pending, Receipt};
 pub use chain::Fault;
-pub use entry::{Decision, Effect, Entry, Kind, Person, Response};
+pub use entry::{Access, Decision, Effect, Entry, Kind, Person, Response};
 pub use health::{COMMIT_BUCKETS_US, Counters, Health};
 pub use ledger::{Ledger, LedgerOptions, WeakLedger};
 pub use partition::{Owner, Partition};

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use cardea_domain::{Denial, KeyBinding, Principal};
 
 use crate::{
-    entry::{Decision, Entry, Person, Response},
+    entry::{Access, Decision, Entry, Person, Response},
     json::{is_json, len_u64, push_hex, push_i64, push_raw, push_str, push_time, push_u64},
 };
 
@@ -73,6 +73,9 @@ pub(crate) fn push_body(
     }
     if let Some(decision) = &entry.decision {
         push_decision(out, decision);
+    }
+    if let Some(access) = &entry.access {
+        push_access(out, access);
     }
     if let Some(denial) = entry.denial {
         push_denial(out, denial);
@@ -165,6 +168,23 @@ fn push_decision(out: &mut Vec<u8>, decision: &Decision<'_>) {
         number(out, ",\"policies_left_off\":", Some(len_u64(left_off)));
     }
     number(out, ",\"epoch\":", Some(decision.epoch));
+    out.push(b'}');
+}
+
+fn push_access(out: &mut Vec<u8>, access: &Access<'_>) {
+    let members = [
+        ("\"entitlement\":", access.entitlement),
+        ("\"request\":", access.request),
+        ("\"grant\":", access.grant),
+    ];
+    out.extend_from_slice(b",\"access\":{");
+    let mut comma = "";
+    for (name, value) in members {
+        if value.is_some() {
+            text(out, &format!("{comma}{name}"), value);
+            comma = ",";
+        }
+    }
     out.push(b'}');
 }
 

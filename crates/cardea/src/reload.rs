@@ -44,8 +44,8 @@ impl Reloader {
     }
 
     /// Reads the files again. A mistake anywhere refuses the whole, and the old one stays.
-    pub(crate) fn reload(&mut self, watch: &mut Watch) {
-        let accepted = match self.try_reload() {
+    pub(crate) async fn reload(&mut self, watch: &mut Watch) {
+        let accepted = match self.try_reload().await {
             Ok(()) => {
                 watch.follow(&self.config);
                 tracing::info!(epoch = self.epoch, "the new configuration is in place");
@@ -64,10 +64,11 @@ impl Reloader {
         self.partitions.close();
     }
 
-    fn try_reload(&mut self) -> anyhow::Result<()> {
+    async fn try_reload(&mut self) -> anyhow::Result<()> {
         let config = cardea_config::load(&self.config.file)
             .map_err(|mistakes| anyhow::anyhow!("{}", mistakes.to_string().trim_end()))?;
         let epoch = self.epoch + 1;
+        self.lasting.welcome(&config).await?;
         let built = wiring::build(
             &config,
             &self.lasting,

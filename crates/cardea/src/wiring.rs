@@ -1,5 +1,6 @@
 //! From a checked configuration to a world.
 
+mod access;
 mod authorization;
 pub(crate) mod holders;
 mod partitions;
@@ -56,6 +57,7 @@ pub(crate) struct Lasting {
     pub(crate) revocations: Arc<Revocations>,
     /// What the authorization server remembers; `None` when it was off at the start.
     pub(crate) authorization: Option<Arc<State>>,
+    accesses: access::Accesses,
     pub(crate) clock: Clock,
 }
 
@@ -67,12 +69,23 @@ impl Lasting {
             Some(_) => Some(authorization::state(config, &keys, &revocations, clock).await?),
             None => None,
         };
-        Ok(Self {
+        let lasting = Self {
             keys,
             revocations,
             authorization,
+            accesses: access::Accesses::default(),
             clock: clock.clone(),
-        })
+        };
+        lasting.welcome(config).await?;
+        Ok(lasting)
+    }
+
+    /// Opens what outlives every world for the tenants of a configuration; before a world is built from it.
+    pub(crate) async fn welcome(&self, config: &Config) -> anyhow::Result<()> {
+        match &self.authorization {
+            Some(state) => self.accesses.open(config, state, &self.clock).await,
+            None => Ok(()),
+        }
     }
 
     /// Rotates keys, forgets what has ended, learns what other processes did.
@@ -85,6 +98,7 @@ impl Lasting {
         {
             tracing::error!(%error, "the store cannot be tended");
         }
+        self.accesses.tend().await;
     }
 }
 
@@ -136,7 +150,11 @@ pub(crate) fn build(
         };
         let room = before.and_then(|kept| kept.rooms.get(&id)).cloned();
         let room = room.unwrap_or_default();
+        let access = lasting
+            .accesses
+            .of(&id, own, &ledger, &config.public_origin())?;
         let tenant = Tenant {
+            access,
             policies: Arc::clone(&set.policies),
             ledger,
             limits: TenantLimits {

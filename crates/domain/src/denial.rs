@@ -69,6 +69,12 @@ pub enum Code {
     PolicyDenied,
     /// The policy could not be evaluated.
     PolicyError,
+    /// Nobody has granted it yet; it may be asked for.
+    AccessRequired,
+    /// A lock stands on the tenant, the person, the agent, the run, the server or the tool.
+    AccessLocked,
+    /// The grant that the call was made by ended, or a lock was set, while it was under way.
+    AccessEnded,
     /// An argument that must name the caller's tenant does not.
     TenantArgument,
     /// The record could not be made durable.
@@ -106,7 +112,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -138,6 +144,9 @@ impl Code {
         Self::SessionUnknown,
         Self::PolicyDenied,
         Self::PolicyError,
+        Self::AccessRequired,
+        Self::AccessLocked,
+        Self::AccessEnded,
         Self::TenantArgument,
         Self::AuditUnavailable,
         Self::Overloaded,
@@ -186,6 +195,9 @@ impl Code {
             Self::SessionUnknown => "E_SESSION_UNKNOWN",
             Self::PolicyDenied => "E_POLICY_DENIED",
             Self::PolicyError => "E_POLICY_ERROR",
+            Self::AccessRequired => "E_ACCESS_REQUIRED",
+            Self::AccessLocked => "E_ACCESS_LOCKED",
+            Self::AccessEnded => "E_ACCESS_ENDED",
             Self::TenantArgument => "E_TENANT_ARGUMENT",
             Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
             Self::Overloaded => "E_OVERLOADED",

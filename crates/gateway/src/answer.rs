@@ -11,7 +11,7 @@ use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Ta
 use cardea_guard::tenant::Guard;
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
-    list::{self, Item, ListError, Sieve},
+    list::{self, Item, Keep, ListError, Sieve},
     method::{self, List, Method},
     reply,
 };
@@ -21,13 +21,14 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::{
+    access::{self, Sight, declares_urls, native},
     confine,
     facts::{Heard, Outcome, Ruling},
     refusal,
     relay::Relay,
     seal::Purpose,
     upstream::{Reply, Upstream, malformed},
-    way::{Ask, Authorised, Recorded},
+    way::{Ask, Authorised, Recorded, SealedSession},
     world::{Gateway, World},
 };
 
@@ -38,7 +39,13 @@ pub(crate) async fn answer(
     upstream: &Arc<Upstream>,
     mut call: Authorised,
 ) -> Recorded {
-    match upstream.send(gateway, &mut call).await {
+    let cut = call.cut(world);
+    let sent = tokio::select! {
+        biased;
+        denial = cut => Err(denial),
+        sent = upstream.send(gateway, &mut call) => sent,
+    };
+    match sent {
         Ok(Reply::Whole {
             status,
             session,
@@ -63,6 +70,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) era: Era,
     /// The tenant's rules for the tool whose answer it is.
     pub(crate) guard: Option<&'a Guard>,
+    /// Whether a list is asked for from its beginning.
+    pub(crate) is_first_page: bool,
 }
 
 /// A number, since `-32042.0` is the same code to a client.
@@ -168,19 +177,26 @@ impl Lens<'_> {
     /// A long list against many policies takes seconds: others on this worker get their turn
     /// meanwhile.
     async fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
-        let definitions =
-            (list == List::Tools && self.era == Era::Modern).then(|| self.known.definitions());
+        let definitions = (list == List::Tools).then(|| self.known.definitions());
         let keep = |item: Item<'_>| {
             let Some((action, target, method)) = wanted(list, &item) else {
-                return false;
+                return Keep::Hidden;
             };
-            if let Some(definitions) = &definitions
-                && let Err(error) = definitions.learn(item.name, item.raw)
-            {
-                tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, %error, "tool left out");
-                return false;
+            if let Some(definitions) = &definitions {
+                let learnt = definitions.learn(item.name, item.raw);
+                // Headers repeat arguments in the modern era only.
+                if let Err(error) = learnt
+                    && self.era == Era::Modern
+                {
+                    tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, %error, "tool left out");
+                    return Keep::Hidden;
+                }
+                if item.name.starts_with(native::PREFIX) {
+                    tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, "tool left out: the name is the gateway's");
+                    return Keep::Hidden;
+                }
             }
-            self.permits(action, target, method)
+            self.shows(item, action, &target, method)
         };
         let mut sieve = Sieve::new(message, list).map_err(|e| unusable(e, list))?;
         let mut turn = Instant::now();
@@ -193,18 +209,53 @@ impl Lens<'_> {
                 turn = Instant::now();
             }
         }
+        if list == List::Tools && self.is_first_page && self.may_ask() {
+            native::DEFINITIONS.iter().for_each(|raw| sieve.add(raw));
+        }
         Ok(sieve.finish())
     }
 
-    fn permits(&self, action: Action, target: Target, method: &'static str) -> bool {
+    /// What of an item the caller sees: what it could use right now as it is, what it could ask for with a word of that.
+    fn shows(&self, item: Item<'_>, action: Action, target: &Target, method: &'static str) -> Keep {
+        match self.sight(action, target, method) {
+            Sight::Usable => Keep::AsItIs,
+            Sight::Requestable(entitlement) => {
+                access::marked(item.raw, entitlement).map_or(Keep::Hidden, Keep::As)
+            }
+            Sight::Hidden => Keep::Hidden,
+        }
+    }
+
+    fn sight(&self, action: Action, target: &Target, method: &'static str) -> Sight<'_> {
+        let access = self.world.access(self.principal);
+        if let Some(access) = access
+            && access
+                .check_locks(self.principal, self.known.id(), target)
+                .is_err()
+        {
+            return Sight::Hidden;
+        }
         let question = Question::new(
             self.principal,
             action,
             self.known.id(),
-            target,
+            target.clone(),
             method.into(),
         );
-        self.world.decide(question).is_ok()
+        match (self.world.decide(question), access) {
+            (Ok(_), _) => Sight::Usable,
+            (Err(no), Some(access)) if no.grantable.is_some() => {
+                access.sight(self.principal, action, self.known.id(), target)
+            }
+            (Err(_), _) => Sight::Hidden,
+        }
+    }
+
+    /// Whether there is anything of this upstream that the caller may ask for.
+    fn may_ask(&self) -> bool {
+        self.world
+            .access(self.principal)
+            .is_some_and(|access| access.entitlements.reaches(self.principal, self.known.id()))
     }
 
     /// What the server asks of the client is checked like a call (2026-07-28, MRTR).
@@ -232,11 +283,9 @@ impl Lens<'_> {
         let uri = message.body_str("uri");
         uri.and_then(|uri| ResourceUri::parse(&uri).ok())
             .is_some_and(|uri| {
-                self.permits(
-                    Action::SubscribeResource,
-                    Target::Resource(uri),
-                    "resources/subscribe",
-                )
+                let target = Target::Resource(uri);
+                let sight = self.sight(Action::SubscribeResource, &target, "resources/subscribe");
+                matches!(sight, Sight::Usable)
             })
     }
 
@@ -375,11 +424,15 @@ async fn whole(
         known: call.known(),
         era: call.dialect().era,
         guard: call.guard(),
+        is_first_page: is_first_page(&call),
     };
     let filtered = match lens.answer(call.method(), &awaited, &message).await {
         Ok(filtered) => filtered,
         Err(denial) => return failed(call, denial).await,
     };
+    if let Err(denial) = call.spend(filtered.text.len()) {
+        return failed(call, denial).await;
+    }
     let sealed = seal_session(gateway, &call, session.as_deref());
     let outcome = Outcome {
         status: status.as_u16(),
@@ -392,6 +445,14 @@ async fn whole(
             recorded
         }
         Err(unrecordable) => unrecordable,
+    }
+}
+
+/// Whether a list is asked for from its beginning.
+pub(crate) fn is_first_page(call: &Authorised) -> bool {
+    match call.ask() {
+        Ask::Message(message) => message.body("cursor").is_none_or(|raw| raw == "null"),
+        Ask::Stream | Ask::End => false,
     }
 }
 
@@ -504,11 +565,19 @@ async fn close(
 /// The session that an `initialize` opened, sealed for its principal.
 fn seal_session(gateway: &Gateway, call: &Authorised, session: Option<&str>) -> Option<String> {
     let session = session.filter(|_| call.method().is_some_and(|m| m.name == "initialize"))?;
+    let capabilities = match call.ask() {
+        Ask::Message(message) => message.body("capabilities"),
+        Ask::Stream | Ask::End => None,
+    };
+    let text = SealedSession {
+        id: session.to_owned(),
+        opens_urls: declares_urls(capabilities),
+    };
     gateway.sealer.seal(
         Purpose::Session,
         call.principal(),
         call.known().id(),
-        session,
+        &text.write(),
     )
 }
 

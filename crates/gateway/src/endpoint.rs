@@ -92,21 +92,38 @@ async fn mcp(
         &mut offer,
     )
     .await;
-    let mut recorded = match way {
-        Ok(call) => match world.upstream(call.known()) {
-            Some(connection) => answer(gateway, &world, connection, call).await,
-            None => {
-                let denial = Denial::new(Code::Internal, "the upstream has no connection");
-                crate::answer::failed(call, denial).await
-            }
-        },
+    let carried = match way {
+        Ok(validated) => carry(gateway, &world, validated).await,
+        Err(refused) => Err(refused),
+    };
+    let mut recorded = match carried {
+        Ok(recorded) => recorded,
         Err(refused) => refuse(gateway, &world, upstream, *refused, &offer).await,
     };
     offer.give(&mut recorded);
     recorded.into_response()
 }
 
-/// The way of a call up to the upstream's door.
+/// Decides a call and carries it out: by the upstream, or here where it is for one of the gateway's own tools.
+async fn carry(
+    gateway: &Arc<Gateway>,
+    world: &Arc<World>,
+    validated: Validated,
+) -> Result<Recorded, Box<Refused>> {
+    if validated.is_for_the_gateway() {
+        return validated.answer_here(gateway, world).await;
+    }
+    let call = Authorised::decide(validated, gateway, world).await?;
+    Ok(match world.upstream(call.known()) {
+        Some(connection) => answer(gateway, world, connection, call).await,
+        None => {
+            let denial = Denial::new(Code::Internal, "the upstream has no connection");
+            crate::answer::failed(call, denial).await
+        }
+    })
+}
+
+/// The way of a call up to its decision.
 async fn way(
     gateway: &Arc<Gateway>,
     world: &World,
@@ -115,7 +132,7 @@ async fn way(
     request: Request<Incoming>,
     mut facts: Box<Facts>,
     offer: &mut Offer,
-) -> Result<Authorised, Box<Refused>> {
+) -> Result<Validated, Box<Refused>> {
     if gateway.draining.is_cancelled() {
         let denial = Denial::new(Code::Draining, "the gateway is shutting down")
             .help("try again; another instance may answer");
@@ -133,8 +150,7 @@ async fn way(
         Identified::by_token(received, world, upstream, &client, offer, now_ms).await?;
     let mut resolved = Resolved::find(identified, world, upstream, now_ms).await?;
     gateway.continue_trace(&mut resolved);
-    let validated = Validated::check(resolved, gateway)?;
-    Authorised::decide(validated, gateway, world).await
+    Validated::check(resolved, gateway)
 }
 
 /// Records a refusal and makes it a reply.
@@ -145,7 +161,11 @@ async fn refuse(
     refused: Refused,
     offer: &Offer,
 ) -> Recorded {
-    let Refused { denial, facts } = refused;
+    let Refused {
+        denial,
+        facts,
+        offer: access,
+    } = refused;
     gateway.metrics.refused(&facts, denial.code.as_str());
     let era = facts.era();
     let id = facts.id.as_deref().filter(|_| facts.is_request);
@@ -163,7 +183,11 @@ async fn refuse(
         // Without an id there is no JSON-RPC answer: the status has to say it.
         status = StatusCode::FORBIDDEN;
     }
-    let text = Bytes::from(refusal::text(&denial, era, id, &facts.call));
+    let text = match access.zip(id) {
+        Some((access, id)) => access.answer(id, era, &facts.call),
+        None => refusal::text(&denial, era, id, &facts.call),
+    };
+    let text = Bytes::from(text);
     let mut recorded = Recorded::whole(&receipt, status, text);
     match status {
         StatusCode::UNAUTHORIZED => {

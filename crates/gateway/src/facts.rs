@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use cardea_audit::{Decision, Effect, Entry, Kind, Response as RecordedResponse};
 use cardea_domain::{Action, Denial, Principal, Target, UpstreamId};
-use cardea_policy::{Permit, Refusal};
+use cardea_policy::{Permit, Question, Refusal};
 
 use crate::{Tenant, call_id, protocol::Dialect, tenant::Place, trace::TraceContext};
 
@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) arguments: Option<Bytes>,
     /// What the policies said; `None` as long as they were not asked.
     pub(crate) ruling: Option<Ruling>,
+    /// The grant that it is made by, or what was asked for where there is none.
+    pub(crate) access: Option<AccessFacts>,
     /// What asking them took.
     pub(crate) decision_us: Option<u64>,
     pub(crate) trace: Option<TraceContext>,
@@ -95,6 +97,26 @@ pub(crate) struct NotPermitted {
     /// `None` when the policies could not be asked.
     pub(crate) ruling: Option<Ruling>,
     pub(crate) denial: Denial,
+    /// What a grant could still allow: nothing stands against it but that no policy permits it.
+    pub(crate) grantable: Option<Question>,
+}
+
+/// What stands between the call and policies that do not permit it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AccessFacts {
+    pub(crate) entitlement: Option<Arc<str>>,
+    pub(crate) request: Option<String>,
+    pub(crate) grant: Option<String>,
+}
+
+impl AccessFacts {
+    fn entry(&self) -> cardea_audit::Access<'_> {
+        cardea_audit::Access {
+            entitlement: self.entitlement.as_deref(),
+            request: self.request.as_deref(),
+            grant: self.grant.as_deref(),
+        }
+    }
 }
 
 impl From<Refusal> for NotPermitted {
@@ -102,6 +124,9 @@ impl From<Refusal> for NotPermitted {
         Self {
             ruling: Some(Ruling::from(&refusal)),
             denial: refusal.denial(),
+            grantable: refusal
+                .lacks_a_permit_only()
+                .then(|| refusal.into_question()),
         }
     }
 }
@@ -172,6 +197,7 @@ impl Facts {
             is_request: false,
             arguments: None,
             ruling: None,
+            access: None,
             decision_us: None,
             trace: None,
             parent_span: None,
@@ -293,6 +319,7 @@ impl Facts {
                 .as_deref()
                 .and_then(|a| std::str::from_utf8(a).ok()),
             decision: self.ruling.as_ref().map(Ruling::decision),
+            access: self.access.as_ref().map(AccessFacts::entry),
             decision_us: self.decision_us,
             peer: Some(self.peer),
             trace_id: self.trace.map(|t| t.trace_id),

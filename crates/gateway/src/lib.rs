@@ -32,6 +32,7 @@
     )
 )]
 
+mod access;
 mod admin;
 mod answer;
 mod asked;
@@ -59,6 +60,7 @@ mod upstream_identity;
 pub mod way;
 mod world;
 
+pub use access::{AccessJournal, TenantAccess};
 pub use asked::Asked;
 pub use authorization::LedgerJournal;
 pub use edge::{Bindings, Edge};

@@ -55,9 +55,12 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         },
         Code::SessionMissing => (StatusCode::BAD_REQUEST, rpc::LEGACY_SERVER),
         Code::SessionUnknown => (StatusCode::NOT_FOUND, rpc::LEGACY_SERVER),
-        Code::PolicyDenied | Code::PolicyError | Code::TenantArgument => {
-            (StatusCode::OK, rpc::REFUSED)
-        }
+        Code::PolicyDenied
+        | Code::PolicyError
+        | Code::AccessRequired
+        | Code::AccessLocked
+        | Code::AccessEnded
+        | Code::TenantArgument => (StatusCode::OK, rpc::REFUSED),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamMalformed

@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
     Tenant,
-    answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited},
+    answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited, is_first_page},
     confine::{self, Beside},
     facts::Outcome,
     refusal,
@@ -162,6 +162,8 @@ impl Relay {
         let life = self.call.life().clone();
         let revoked = life.revoked();
         tokio::pin!(revoked);
+        let cut = self.call.cut(&self.world);
+        tokio::pin!(cut);
         let mut heard = Instant::now();
         loop {
             tokio::select! {
@@ -169,6 +171,7 @@ impl Relay {
                 () = self.client.closed() => return End::Gone,
                 () = draining.cancelled(), if self.is_long() => return End::Closed("drained"),
                 () = &mut revoked => return End::Failed(taken_back()),
+                denial = &mut cut => return End::Failed(denial),
                 event = self.source.next() => {
                     heard = Instant::now();
                     match event {
@@ -303,6 +306,9 @@ impl Relay {
 
     async fn release_within(&mut self, event: &Event) -> Option<End> {
         let text = event.encode();
+        if let Err(denial) = self.call.spend(text.len()) {
+            return Some(End::Failed(denial));
+        }
         self.bytes += text.len();
         let released = Released::within(self.call.call(), text);
         self.client
@@ -327,8 +333,13 @@ impl Relay {
                     data: Some(filtered.text),
                     ..event
                 };
+                let text = event.encode();
+                if let Err(denial) = self.call.spend(text.len()) {
+                    self.awaited = Some(awaited);
+                    return Some(End::Failed(denial));
+                }
                 Some(End::Answered(Filtered {
-                    text: event.encode(),
+                    text,
                     outcome: filtered.outcome,
                 }))
             }
@@ -415,6 +426,7 @@ impl Relay {
             known: self.call.known(),
             era: self.era(),
             guard: None,
+            is_first_page: is_first_page(&self.call),
         }
     }
 

@@ -35,6 +35,8 @@ pub struct SealError;
 pub(crate) enum Purpose {
     Session,
     Position,
+    /// What a client hands back that asked for access.
+    Access,
 }
 
 struct Aes256;
@@ -114,8 +116,9 @@ impl Sealer {
 /// to one: to whoever comes with another key, or with none, the session is somebody else's.
 fn binding(purpose: Purpose, principal: &Principal, upstream: &UpstreamId) -> Vec<u8> {
     let purpose = match purpose {
-        Purpose::Session => "session",
+        Purpose::Session => "session 2",
         Purpose::Position => "position",
+        Purpose::Access => "access",
     };
     // No identifier holds a control character, so NUL keeps them apart.
     let mut bytes = [

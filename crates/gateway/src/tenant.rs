@@ -9,6 +9,8 @@ use cardea_audit::Ledger;
 use cardea_domain::{Code, Denial};
 use cardea_policy::Policies;
 
+use crate::access::TenantAccess;
+
 /// What one tenant's calls are decided, bounded and recorded by.
 #[derive(Debug)]
 pub struct Tenant {
@@ -20,6 +22,8 @@ pub struct Tenant {
     pub limits: TenantLimits,
     /// What they hold now; the same value in every world.
     pub room: Arc<Room>,
+    /// What may be asked for, was granted and is locked; `None` where nobody could decide.
+    pub access: Option<TenantAccess>,
 }
 
 /// Bounds on what the callers of one tenant can make the gateway hold.

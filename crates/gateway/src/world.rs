@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
-use cardea_domain::{Clock, Code, Denial, TenantId, UpstreamId};
+use cardea_domain::{Clock, Code, Denial, Principal, TenantId, UpstreamId};
 use cardea_guard::tenant::Rules;
 use cardea_identity::{Authenticator, AuthorizationServer, Holders};
 use cardea_policy::{Permit, Question};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Asked, Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
     UpstreamIdentity,
+    access::{TenantAccess, Tickets},
     facts::{Facts, NotPermitted},
     relay::Streams,
 };
@@ -127,6 +128,11 @@ impl World {
         identities.get(&(known.tenant().clone(), known.id().clone()))
     }
 
+    /// What may be asked for in the principal's tenant.
+    pub(crate) fn access(&self, principal: &Principal) -> Option<&TenantAccess> {
+        self.tenants.get(&principal.tenant)?.access.as_ref()
+    }
+
     /// Decides a question by the policies of the tenant whose principal asks.
     ///
     /// # Errors
@@ -137,6 +143,7 @@ impl World {
             Some(tenant) => tenant.policies.decide(question).map_err(NotPermitted::from),
             None => Err(NotPermitted {
                 ruling: None,
+                grantable: None,
                 denial: Denial::new(Code::Internal, "the call could not be decided")
                     .detail("the tenant is not there"),
             }),
@@ -174,6 +181,7 @@ pub struct Gateway {
     /// Cancelled when the gateway begins to shut down: long streams end, calls go on.
     pub(crate) draining: CancellationToken,
     pub(crate) streams: Streams,
+    pub(crate) tickets: Tickets,
     ready: AtomicBool,
 }
 
@@ -191,6 +199,7 @@ impl Gateway {
             spans: parts.spans,
             draining: CancellationToken::new(),
             streams: Streams::default(),
+            tickets: Tickets::default(),
             ready: AtomicBool::new(false),
         })
     }

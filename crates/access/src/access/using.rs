@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Principal, Target, UpstreamId};
+use cardea_domain::{Action, Principal, Target, UpstreamId};
 
 use super::{Access, ending::Ending};
 use crate::{
@@ -73,6 +73,32 @@ impl Access {
             }
         }
         Err(nearest)
+    }
+
+    /// Whether there is a grant for something of this: what a list shows as usable. Whether it admits
+    /// a call depends on the call.
+    #[must_use]
+    pub fn has_grant(
+        &self,
+        principal: &Principal,
+        action: Action,
+        upstream: &UpstreamId,
+        target: &Target,
+    ) -> bool {
+        let mut place = Place {
+            subject: principal.subject.clone(),
+            actor: principal.actor.clone(),
+            run: Some(principal.run.clone()),
+            action,
+            upstream: upstream.clone(),
+            target: target.clone(),
+        };
+        let index = self.index.read();
+        if index.held(&place) > 0 {
+            return true;
+        }
+        place.run = None;
+        index.held(&place) > 0
     }
 
     fn admit_at(

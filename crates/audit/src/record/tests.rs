@@ -90,6 +90,11 @@ fn everything_that_is_known_stands_in_the_record() {
             policies: &policies,
             epoch: 3,
         }),
+        access: Some(Access {
+            entitlement: Some("write-files"),
+            request: None,
+            grant: Some("g-1"),
+        }),
         denial: Some(&denial),
         response: Some(Response {
             word: "error",
@@ -136,6 +141,7 @@ fn everything_that_is_known_stands_in_the_record() {
         "id": "7",
         "arguments": {"bytes": 3, "sha256": sha256, "json": {}},
         "decision": {"effect": "permit", "policies": ["p1", "p2"], "epoch": 3},
+        "access": {"entitlement": "write-files", "grant": "g-1"},
         "denial": {"code": "E_UPSTREAM_TIMEOUT", "message": "too late", "detail": "after 3 s"},
         "response": {
             "outcome": "error", "status": 504, "bytes": 10, "rpc_code": -32000,

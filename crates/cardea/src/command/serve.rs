@@ -73,8 +73,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reloader.reload(&mut watch),
-            () = watch.changed() => reloader.reload(&mut watch),
+            _ = hang_up.recv() => reloader.reload(&mut watch).await,
+            () = watch.changed() => reloader.reload(&mut watch).await,
             _ = tending.tick() => lasting.tend(&gateway).await,
         }
     }

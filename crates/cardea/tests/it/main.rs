@@ -5,6 +5,7 @@
 //! | `table` | every method x every kind of token, with status, error and record |
 //! | `tokens` | tokens that must not be accepted, against real and made-up issuers |
 //! | `binding` | tokens bound to keys: DPoP, client certificates, proxies, tenants that demand them |
+//! | `access` | what may be asked for: lists, refusals that say where, the gateway's own tools |
 //! | `authorization` | first account, login, consent, tokens, and what revoking one ends |
 //! | `reload` | new configuration and policies while calls go on |
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
@@ -31,6 +32,7 @@
     reason = "a failed test is a panic"
 )]
 
+mod access;
 mod authorization;
 mod binding;
 mod clients;

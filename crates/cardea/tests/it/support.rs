@@ -159,12 +159,21 @@ pub(crate) fn tool_call(id: impl Into<Value>, arguments: Value) -> Value {
 /// Every audit record so far, of all logs, oldest first; a line that is not yet whole is left out.
 pub(crate) fn records(gateway: &Gateway) -> Vec<Value> {
     let mut records = Vec::new();
+    let mut folder = PathBuf::new();
+    let mut latest = String::new();
     for file in audit_files(gateway) {
-        records.extend(records_of(&file));
+        if file.parent() != Some(&folder) {
+            folder = file.parent().unwrap().to_owned();
+            latest.clear();
+        }
+        for record in records_of(&file) {
+            // Each log is in order already, also where two records were handed over at once.
+            latest = latest.max(record["time"].as_str().unwrap().to_owned());
+            records.push((latest.clone(), record));
+        }
     }
-    // Each log is in order already.
-    records.sort_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()));
-    records
+    records.sort_by(|(a, _), (b, _)| a.cmp(b));
+    records.into_iter().map(|(_, record)| record).collect()
 }
 
 /// The records of one tenant's log, or of the gateway's own.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use cardea_access::Granted;
 use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_guard::tenant::Guard;
 use cardea_identity::TokenLife;
@@ -9,14 +10,18 @@ use cardea_mcp::{
     Era, Kind,
     method::{Effect, Method, TargetSource},
 };
-use cardea_policy::Permit;
 use cardea_registry::Known;
+use futures_util::future::select_all;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Ask, OpenCall, Refused, Session, Validated, check_mirrored, guarded::Guarded};
+use super::{
+    Ask, OpenCall, Refused, Session, Validated, check_mirrored,
+    decision::{Decision, cut, take},
+    guarded::Guarded,
+};
 use crate::{
     Tenant,
-    facts::{Facts, Ruling, micros},
+    facts::{Facts, micros},
     protocol::{Dialect, unknown_method},
     relay::Slot,
     world::{Gateway, World},
@@ -34,8 +39,8 @@ pub(crate) struct Authorised {
     session: Session,
     /// The counted place of a request that is always answered by a stream.
     slot: Option<Slot>,
-    /// Kept to show that they are there: one for each question that the call asks.
-    _permits: Vec<Permit>,
+    /// The grants that the call is made by, with their room taken.
+    granted: Vec<Granted>,
     guarded: Guarded,
     call: OpenCall,
     worker: usize,
@@ -56,33 +61,34 @@ impl Authorised {
             method,
             effect,
             session,
+            opens_urls,
+            ticket,
             questions,
         } = validated;
         let mut facts = resolved.facts;
-        let mut permits = Vec::with_capacity(questions.len());
-        let asked = Instant::now();
-        for question in questions {
-            match world.decide(question) {
-                Ok(permit) => permits.push(permit),
-                Err(no) => {
-                    facts.decision_us = Some(micros(asked.elapsed()));
-                    facts.ruling = no.ruling;
-                    let denial = match facts.action {
-                        Some(Action::Extension) => as_unknown(no.denial, &facts.method, dialect),
-                        _ => no.denial,
-                    };
-                    return Err(Refused::new(denial, facts));
-                }
-            }
-        }
-        // INVARIANT: every validated call asks at least one question; none means a mistake of
-        // ours, which denies like any doubt.
-        let Some(first) = permits.first() else {
-            let denial = Denial::new(Code::Internal, "the call could not be decided");
-            return Err(Refused::new(denial, facts));
+        let decision = Decision {
+            gateway,
+            world,
+            principal: &resolved.principal,
+            known: &known,
+            dialect,
+            ask: &resolved.ask,
+            opens_urls,
+            ticket: ticket.as_ref(),
         };
+        let asked = Instant::now();
+        let decided = decision.authorities(questions, &mut facts).await;
         facts.decision_us = Some(micros(asked.elapsed()));
-        facts.ruling = Some(Ruling::from(first));
+        let authorities = match decided {
+            Ok(authorities) => authorities,
+            Err(no) => {
+                let denial = match facts.action {
+                    Some(Action::Extension) => as_unknown(no.denial, &facts.method, dialect),
+                    _ => no.denial,
+                };
+                return Err(Refused::with_offer(denial, no.offer, facts));
+            }
+        };
         // Only now: whoever may not call a tool learns nothing of its definition.
         let slot = match mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
             .and_then(|()| room(gateway, &facts, &resolved.ask, method, &resolved.principal))
@@ -102,6 +108,10 @@ impl Authorised {
             Ok(guarded) => guarded,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        let granted = match take(world, &resolved.principal, authorities).await {
+            Ok(granted) => granted,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
         let call = match effect {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
@@ -115,7 +125,7 @@ impl Authorised {
             method,
             session,
             slot,
-            _permits: permits,
+            granted,
             guarded,
             call,
             worker: resolved.worker,
@@ -166,6 +176,52 @@ impl Authorised {
     /// Headers that go upstream with the call and no client can set.
     pub(crate) fn added_headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.guarded.headers
+    }
+
+    /// Ready when the call must be cut: a grant that it is made by ends, or a lock is set on it.
+    pub(crate) fn cut(&self, world: &World) -> impl Future<Output = Denial> + Send + use<> {
+        let grants: Vec<_> = self.granted.iter().map(Granted::ended).collect();
+        let target = self.call.facts().and_then(|facts| facts.target.clone());
+        let lock = world
+            .access(&self.principal)
+            .zip(target)
+            .map(|(access, target)| {
+                access
+                    .access
+                    .watch(&self.principal, self.known.id(), &target)
+            });
+        async move {
+            let ended = async {
+                if grants.is_empty() {
+                    return std::future::pending().await;
+                }
+                select_all(grants.into_iter().map(Box::pin)).await.0
+            };
+            let locked = async {
+                match lock {
+                    Some(lock) => lock.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                reason = ended => cut(reason),
+                lock = locked => Denial::new(Code::AccessLocked, "access was locked while the call was under way")
+                    .help("whether the call had an effect is not known; ask an administrator")
+                    .detail(format!("{} ({}): {}", lock.id, lock.scope, lock.reason)),
+            }
+        }
+    }
+
+    /// Counts bytes of the answer against the grants, before they leave.
+    ///
+    /// # Errors
+    /// [`Code::AccessEnded`] when that is more than a grant has left.
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), Denial> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.granted
+            .iter()
+            .try_for_each(|granted| granted.spend_bytes(bytes))
+            .map_err(cut)
     }
 
     pub(crate) fn session(&self) -> &Session {

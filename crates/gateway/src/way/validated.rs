@@ -16,6 +16,7 @@ use super::{
     replies::{input_responses, response},
 };
 use crate::{
+    access::Ticket,
     protocol::{Dialect, mismatch, unknown_method},
     seal::{Purpose, Sealer},
     world::Gateway,
@@ -30,6 +31,35 @@ pub(crate) enum Session {
     Named(String),
 }
 
+/// What a sealed session id says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SealedSession {
+    /// The upstream's own.
+    pub(crate) id: String,
+    /// What the client declared in `initialize`, which no later message repeats.
+    pub(crate) opens_urls: bool,
+}
+
+impl SealedSession {
+    pub(crate) fn write(&self) -> String {
+        let mark = if self.opens_urls { 'u' } else { '-' };
+        format!("{mark}{}", self.id)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut chars = text.chars();
+        let opens_urls = match chars.next()? {
+            'u' => true,
+            '-' => false,
+            _ => return None,
+        };
+        Some(Self {
+            id: chars.as_str().to_owned(),
+            opens_urls,
+        })
+    }
+}
+
 /// What a policy has to say yes to, and how the call is carried out.
 #[derive(Debug)]
 pub(crate) struct Validated {
@@ -39,6 +69,10 @@ pub(crate) struct Validated {
     pub(super) method: Option<&'static Method>,
     pub(super) effect: Effect,
     pub(super) session: Session,
+    /// Whether a legacy client said, when it began its session, that it opens addresses.
+    pub(super) opens_urls: bool,
+    /// What the client waits for: it tries again.
+    pub(super) ticket: Option<Ticket>,
     pub(super) questions: Vec<Question>,
 }
 
@@ -55,8 +89,12 @@ impl Validated {
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
         resolved.facts.dialect = Some(dialect);
+        let ticket = match ticket(&mut resolved, dialect, gateway) {
+            Ok(ticket) => ticket,
+            Err(denial) => return Err(Refused::new(denial, resolved.facts)),
+        };
         let examined = examine(&mut resolved, dialect, gateway);
-        let (method, effect, session, wanted) = match examined {
+        let (method, effect, (session, opens_urls), wanted) = match examined {
             Ok(examined) => examined,
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
@@ -76,6 +114,8 @@ impl Validated {
             method,
             effect,
             session,
+            opens_urls,
+            ticket,
             questions,
         })
     }
@@ -99,7 +139,7 @@ fn examine(
     resolved: &mut Resolved,
     dialect: Dialect,
     gateway: &Gateway,
-) -> Result<(Option<&'static Method>, Effect, Session, Wanted), Denial> {
+) -> Result<(Option<&'static Method>, Effect, (Session, bool), Wanted), Denial> {
     let session = session(resolved, dialect, &gateway.sealer)?;
     let connect = || vec![(Action::Connect, Target::Upstream)];
     let message = match &resolved.ask {
@@ -121,7 +161,7 @@ fn examine(
             )
             .help("answer input requests in `inputResponses`"));
         }
-        let wanted = response(resolved, &session, &gateway.asked)?;
+        let wanted = response(resolved, &session.0, &gateway.asked)?;
         return Ok((None, Effect::Possible, session, wanted));
     }
     let Some(method) = method::lookup(message.method(), dialect.era) else {
@@ -154,7 +194,58 @@ fn examine(
     Ok((Some(method), method.effect, session, wanted))
 }
 
-fn session(resolved: &Resolved, dialect: Dialect, sealer: &Sealer) -> Result<Session, Denial> {
+/// The ticket of a call that is tried again. What the gateway asked for is between it and the client: the upstream gets
+/// the call as it was.
+fn ticket(
+    resolved: &mut Resolved,
+    dialect: Dialect,
+    gateway: &Gateway,
+) -> Result<Option<Ticket>, Denial> {
+    let (Ask::Message(message), Some(upstream)) = (&resolved.ask, &resolved.asked) else {
+        return Ok(None);
+    };
+    if dialect.era != Era::Modern || message.kind() != Kind::Request {
+        return Ok(None);
+    }
+    let now_s = gateway.clock.unix_s();
+    let redeemed = gateway.tickets.redeem(
+        &gateway.sealer,
+        &resolved.principal,
+        upstream,
+        message,
+        now_s,
+    )?;
+    if redeemed.is_some() {
+        let mut message = message.clone();
+        for key in ["requestState", "inputResponses"] {
+            if let Some(text) = message.without_member(key) {
+                message = reread(text)?;
+            }
+        }
+        resolved.facts.arguments = message
+            .body("arguments")
+            .or_else(|| message.top("params"))
+            .map(|raw| message.text().slice_ref(raw.as_bytes()));
+        resolved.ask = Ask::Message(message);
+    }
+    Ok(redeemed)
+}
+
+/// A message of which a member was taken out: it was checked before.
+fn reread(text: Vec<u8>) -> Result<Message, Denial> {
+    let limits = cardea_mcp::Limits {
+        depth_max: usize::MAX,
+    };
+    Message::parse(text.into(), &limits)
+        .map_err(|e| Denial::new(Code::Internal, "the call could not be read again").detail(e))
+}
+
+/// The legacy session that is named, and whether its client opens addresses.
+fn session(
+    resolved: &Resolved,
+    dialect: Dialect,
+    sealer: &Sealer,
+) -> Result<(Session, bool), Denial> {
     // The modern era has none: the header is ignored (2026-07-28, Earlier Streamable HTTP Revisions).
     let Some(sealed) = resolved
         .head
@@ -162,14 +253,15 @@ fn session(resolved: &Resolved, dialect: Dialect, sealer: &Sealer) -> Result<Ses
         .get(header::SESSION_ID)
         .filter(|_| dialect.era == Era::Legacy)
     else {
-        return Ok(Session::None);
+        return Ok((Session::None, false));
     };
     let upstream = resolved.asked.as_ref().ok_or_else(unknown_session)?;
     sealed
         .to_str()
         .ok()
         .and_then(|s| sealer.open(Purpose::Session, &resolved.principal, upstream, s))
-        .map(Session::Named)
+        .and_then(|text| SealedSession::read(&text))
+        .map(|session| (Session::Named(session.id), session.opens_urls))
         .ok_or_else(unknown_session)
 }
 

@@ -51,6 +51,12 @@ impl State {
         Ok(state)
     }
 
+    /// Where it is kept, for what else belongs there.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Removes what has ended, and takes over what other processes did: `cardea account` leaves
     /// its events in the store, since one process writes the log.
     ///

@@ -1,0 +1,193 @@
+//! What may be asked for, and who may see and change it, by the configuration.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use cardea_access::{
+    Access, BoundTo, Entitlement, Entitlements, Justification, Kind, Need, Pattern, Rate,
+    Requesters, Resource, ResourceKind, Stage,
+};
+use cardea_audit::Ledger;
+use cardea_config::{self as config, Config};
+use cardea_domain::{Clock, EntitlementId, TenantId};
+use cardea_gateway::{AccessJournal, TenantAccess};
+use cardea_identity::server::State;
+use parking_lot::Mutex;
+
+/// What was asked, granted and locked in each tenant: opened once, and the same in every world.
+#[derive(Default)]
+pub(crate) struct Accesses(Mutex<BTreeMap<TenantId, Opened>>);
+
+#[derive(Clone)]
+struct Opened {
+    access: Arc<Access>,
+    journal: Arc<AccessJournal>,
+}
+
+impl Accesses {
+    /// Opens what the tenants of a configuration have and is not open yet.
+    pub(super) async fn open(
+        &self,
+        config: &Config,
+        state: &State,
+        clock: &Clock,
+    ) -> anyhow::Result<()> {
+        for tenant in config.tenants.keys() {
+            if self.0.lock().contains_key(tenant) {
+                continue;
+            }
+            let journal = Arc::new(AccessJournal::new(tenant.clone()));
+            let (store, told) = (state.store().clone(), Arc::clone(&journal) as Arc<_>);
+            let access = Access::open(store, tenant.clone(), clock.clone(), told)
+                .await
+                .with_context(|| format!("what was granted in the tenant `{tenant}`"))?;
+            let opened = Opened { access, journal };
+            self.0.lock().insert(tenant.clone(), opened);
+        }
+        Ok(())
+    }
+
+    /// What one world sees of a tenant's access; `None` where it is not open, since nobody could decide.
+    pub(super) fn of(
+        &self,
+        id: &TenantId,
+        tenant: &config::Tenant,
+        ledger: &Ledger,
+        origin: &str,
+    ) -> anyhow::Result<Option<TenantAccess>> {
+        let Some(opened) = self.0.lock().get(id).cloned() else {
+            return Ok(None);
+        };
+        let entitlements = entitlements(tenant)?;
+        opened.journal.write_to(ledger.clone());
+        Ok(Some(TenantAccess {
+            entitlements,
+            access: opened.access,
+            pages: format!("{origin}/console/requests/"),
+        }))
+    }
+
+    /// Ends what has ended by itself.
+    pub(super) async fn tend(&self) {
+        let all: Vec<_> = self.0.lock().values().cloned().collect();
+        for opened in all {
+            if let Err(error) = opened.access.sweep().await {
+                let tenant = opened.access.tenant();
+                tracing::error!(%tenant, %error, "what was granted cannot be tended");
+            }
+        }
+    }
+}
+
+/// What may be asked for in one tenant.
+fn entitlements(tenant: &config::Tenant) -> anyhow::Result<Entitlements> {
+    let entitlements = tenant
+        .entitlements
+        .iter()
+        .map(|(id, wanted)| entitlement(id, wanted).with_context(|| format!("entitlement `{id}`")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Entitlements::new(entitlements).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow!("`entitlements`: {}", mistakes.join("; "))
+    })
+}
+
+fn entitlement(id: &str, wanted: &config::Entitlement) -> anyhow::Result<Entitlement> {
+    Ok(Entitlement {
+        id: EntitlementId::parse(id)?,
+        description: Some(wanted.title.clone()),
+        requesters: requesters(wanted)?,
+        resources: wanted
+            .resources
+            .iter()
+            .map(resources)
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .concat(),
+        constraint: wanted.arguments.clone(),
+        kinds: wanted.kinds.iter().map(|kind| self::kind(*kind)).collect(),
+        duration_max: wanted.duration_max,
+        calls_max: Some(wanted.calls_max),
+        bytes_max: wanted.bytes_max,
+        rate: match wanted.calls_per_minute_max {
+            Some(calls) => Some(Rate {
+                calls: u32::try_from(calls)?,
+                per: Duration::from_secs(60),
+            }),
+            None => None,
+        },
+        stages: wanted
+            .approval
+            .iter()
+            .map(stage)
+            .collect::<anyhow::Result<_>>()?,
+        second_person: wanted.second_person,
+        bound_to: match wanted.bound_to {
+            config::GrantBinding::Run => BoundTo::Run,
+            config::GrantBinding::Agent => BoundTo::Agent,
+        },
+        hidden: wanted.hidden,
+        justification: Justification {
+            required: wanted.justification == config::Justification::Required,
+            chars_min: 0,
+        },
+        hold: wanted.hold,
+    })
+}
+
+fn requesters(wanted: &config::Entitlement) -> anyhow::Result<Requesters> {
+    let mut subjects = patterns(&wanted.subjects)?;
+    if wanted.subjects.is_empty() && wanted.groups.is_empty() && wanted.actors.is_empty() {
+        // As the reference says: everybody of the tenant.
+        subjects.push(Pattern::parse("*")?);
+    }
+    Ok(Requesters {
+        subjects,
+        groups: patterns(&wanted.groups)?,
+        actors: patterns(&wanted.actors)?,
+    })
+}
+
+fn resources(wanted: &config::Entitled) -> anyhow::Result<Vec<Resource>> {
+    let upstream = Pattern::parse(&wanted.upstream)?;
+    let kinds = [
+        (ResourceKind::Tool, &wanted.tools),
+        (ResourceKind::Resource, &wanted.resources),
+        (ResourceKind::Prompt, &wanted.prompts),
+    ];
+    let mut resources = Vec::new();
+    for (kind, names) in kinds {
+        for name in patterns(names)? {
+            resources.push(Resource {
+                upstream: upstream.clone(),
+                kind,
+                name,
+            });
+        }
+    }
+    Ok(resources)
+}
+
+fn patterns(texts: &[String]) -> anyhow::Result<Vec<Pattern>> {
+    let patterns = texts.iter().map(|text| Ok(Pattern::parse(text)?));
+    patterns.collect()
+}
+
+fn kind(kind: config::GrantKind) -> Kind {
+    match kind {
+        config::GrantKind::Once => Kind::Once,
+        config::GrantKind::Calls => Kind::Calls,
+        config::GrantKind::Time => Kind::Time,
+    }
+}
+
+fn stage(wanted: &config::ApprovalStage) -> anyhow::Result<Stage> {
+    Ok(Stage {
+        need: match wanted.need {
+            config::Need::All => Need::All,
+            config::Need::Number(1) => Need::Any,
+            config::Need::Number(number) => Need::N(u32::try_from(number)?),
+        },
+        users: wanted.people.subjects.iter().cloned().collect(),
+        groups: wanted.people.groups.iter().cloned().collect(),
+    })
+}

@@ -1,0 +1,252 @@
+//! From a refusal to a request: what an agent asks for by trying.
+
+use std::{sync::Arc, time::Duration};
+
+use cardea_access::{
+    AccessRequest, Asker, Kind, NewRequest, REASON_CHARS_MAX, Reason, RequestState,
+};
+use cardea_domain::{Code, Denial, Principal, RequestId, Target};
+use cardea_mcp::{Era, Message, Version, meta};
+use cardea_policy::Question;
+use cardea_registry::Known;
+use serde_json::Value;
+
+use super::{Offer, TenantAccess, Ticket, offer::Way, tool_digest};
+use crate::{
+    facts::{AccessFacts, Facts},
+    protocol::Dialect,
+    world::Gateway,
+};
+
+/// A call that nobody has granted, as far as asking for it goes.
+pub(crate) struct Asks<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) access: &'a TenantAccess,
+    pub(crate) principal: &'a Principal,
+    pub(crate) known: &'a Known,
+    pub(crate) dialect: Dialect,
+    pub(crate) message: &'a Message,
+    /// Whether a legacy client said that it opens addresses.
+    pub(crate) opens_urls: bool,
+    /// What it waits for already.
+    pub(crate) ticket: Option<&'a Ticket>,
+    /// The digest of the tenant's policies.
+    pub(crate) policies: [u8; 32],
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The refusal as it is recorded.
+    pub(crate) denial: Denial,
+    pub(crate) facts: AccessFacts,
+    /// What the client is told instead of the bare refusal.
+    pub(crate) offer: Option<Box<Offer>>,
+    /// The request, and how long the call may wait for it.
+    pub(crate) waits: Option<(RequestId, Duration)>,
+}
+
+impl Asks<'_> {
+    /// Asks for what `question` was about; `None` when nobody may ask for it.
+    pub(crate) async fn ask(&self, question: &Question, facts: &Facts) -> Option<Asked> {
+        let entitlement = self.access.entitlements.covering(
+            self.principal,
+            question.action(),
+            self.known.id(),
+            question.target(),
+        )?;
+        let mut about = AccessFacts {
+            entitlement: Some(Arc::from(entitlement.id.as_str())),
+            ..AccessFacts::default()
+        };
+        if let Some(request) = self.awaited().await
+            && !matches!(
+                request.state,
+                RequestState::Pending | RequestState::Approved(_)
+            )
+        {
+            return Some(self.decided(&request, about));
+        }
+        let digest = tool_digest(self.known, question.target());
+        if matches!(question.target(), Target::Tool(_)) && digest.is_none() {
+            let denial = required("it has to be granted, and its definition is not known yet")
+                .help("send `tools/list` first, then make the call again");
+            return Some(Asked::bare(denial, about));
+        }
+        let client = facts.client.as_deref();
+        let client = client.and_then(|raw| std::str::from_utf8(raw).ok());
+        let asked = NewRequest {
+            asker: Asker::agent(self.principal),
+            action: question.action(),
+            upstream: self.known.id(),
+            target: question.target(),
+            kind: None,
+            arguments: super::arguments(self.message),
+            constraint: None,
+            duration: None,
+            calls_max: None,
+            tool_digest: digest,
+            policies: self.policies,
+            reason: self.reason(),
+            ticket: None,
+            model: facts.model.as_deref(),
+            client,
+            extends: None,
+        };
+        let request = match self
+            .access
+            .access
+            .ask(&self.access.entitlements, &asked)
+            .await
+        {
+            Ok(request) => request,
+            Err(refused) => {
+                let denial = required(format!(
+                    "it has to be granted, and cannot be asked for: {refused}"
+                ));
+                return Some(Asked::bare(denial, about));
+            }
+        };
+        about.request = Some(request.id.to_string());
+        let message = self.pending(&request);
+        let offer = self.offer(&request, message.clone(), true);
+        Some(Asked {
+            denial: required(message).detail(format!("request {}", request.id)),
+            facts: about,
+            offer: Some(Box::new(offer)),
+            waits: entitlement.hold.map(|hold| (request.id.clone(), hold)),
+        })
+    }
+
+    /// The request that the client waits for.
+    async fn awaited(&self) -> Option<AccessRequest> {
+        let id = RequestId::parse(&self.ticket?.request).ok()?;
+        // Where it cannot be read, it is asked for anew, which finds it or fails.
+        self.access.access.request(&id).await.ok()?
+    }
+
+    /// What a person of the host's wrote nothing about, a model may have: `_meta` says why, in its words.
+    fn reason(&self) -> Option<Reason> {
+        let text = self.message.meta_str(meta::REASON)?;
+        let text: String = text.chars().take(REASON_CHARS_MAX).collect();
+        Some(Reason::by_model(text))
+    }
+
+    /// Somebody said no, or nobody said anything: trying again is a new request, which the client must mean.
+    fn decided(&self, request: &AccessRequest, mut about: AccessFacts) -> Asked {
+        about.request = Some(request.id.to_string());
+        let said = request.approvals.last().and_then(|a| a.reason.as_deref());
+        let why = said.map_or(String::new(), |why| format!(" Its reason: {why:?}."));
+        let message = format!(
+            "Your request {} for `{}` was {}.{why} Do not try again unless your person tells you to.",
+            request.id,
+            shown(&request.target),
+            request.state.as_str(),
+        );
+        Asked {
+            denial: required(message.clone()),
+            offer: Some(Box::new(self.offer(request, message, false))),
+            facts: about,
+            waits: None,
+        }
+    }
+
+    fn pending(&self, request: &AccessRequest) -> String {
+        let what = shown(&request.target);
+        let again = match request.terms.kind {
+            Kind::Once => "make the same call again, with exactly the same arguments",
+            Kind::Calls | Kind::Time => "make the call again",
+        };
+        format!(
+            "`{what}` has to be approved by people first. Request {} is made and waits for them. Tell your person to open \
+             its page; once it is approved, {again}.",
+            request.id
+        )
+    }
+
+    fn offer(&self, request: &AccessRequest, message: String, is_pending: bool) -> Offer {
+        Offer {
+            way: self.way(request, is_pending),
+            page: format!("{}{}", self.access.pages, request.id),
+            state: request.state.as_str(),
+            expires_s: request.expires_ms / 1000,
+            request: request.id.to_string(),
+            message,
+        }
+    }
+
+    fn way(&self, request: &AccessRequest, is_pending: bool) -> Way {
+        let is_tool = self.message.method() == "tools/call";
+        let plain = if is_tool { Way::ToolResult } else { Way::Error };
+        if !is_pending {
+            return plain;
+        }
+        match self.dialect.era {
+            Era::Modern if declares_urls(self.message.meta(meta::CLIENT_CAPABILITIES)) => {
+                let state = self.gateway.tickets.issue(
+                    &self.gateway.sealer,
+                    self.principal,
+                    self.known.id(),
+                    self.message,
+                    request.id.as_str(),
+                    self.gateway.clock.unix_s(),
+                );
+                state.map_or(plain, Way::InputRequired)
+            }
+            Era::Legacy if self.opens_urls && self.dialect.version == Version::V2025_11_25 => {
+                Way::UrlRequired
+            }
+            Era::Modern | Era::Legacy => plain,
+        }
+    }
+}
+
+impl Asked {
+    fn bare(denial: Denial, facts: AccessFacts) -> Self {
+        Self {
+            denial,
+            facts,
+            offer: None,
+            waits: None,
+        }
+    }
+}
+
+fn required(message: impl Into<std::borrow::Cow<'static, str>>) -> Denial {
+    Denial::new(Code::AccessRequired, message)
+}
+
+/// What is asked for, by its name, as text that is no markup and no instruction.
+pub(super) fn shown(target: &Target) -> String {
+    let name = target.name().unwrap_or("the server");
+    name.chars()
+        .filter(|c| !c.is_control() && *c != '`')
+        .take(128)
+        .collect()
+}
+
+/// Whether declared capabilities have elicitation by address (2026-07-28 and 2025-11-25, client/elicitation).
+pub(crate) fn declares_urls(capabilities: Option<&str>) -> bool {
+    let capabilities: Option<Value> = capabilities.and_then(|raw| serde_json::from_str(raw).ok());
+    capabilities.is_some_and(|c| c.pointer("/elicitation/url").is_some_and(Value::is_object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_declared_counts() {
+        assert!(declares_urls(Some(r#"{"elicitation":{"url":{}}}"#)));
+        for other in [
+            None,
+            Some("{}"),
+            Some(r#"{"elicitation":{}}"#),
+            Some(r#"{"elicitation":{"form":{}}}"#),
+            Some(r#"{"elicitation":{"url":false}}"#),
+            Some("nonsense"),
+        ] {
+            assert!(!declares_urls(other), "{other:?}");
+        }
+    }
+}

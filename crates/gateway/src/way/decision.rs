@@ -1,0 +1,210 @@
+//! What allows a call: the policies, or a grant where they say nothing.
+
+use std::sync::Arc;
+
+use cardea_access::{AccessError, EndReason, Granted};
+use cardea_domain::{Code, Denial, Principal};
+use cardea_mcp::Kind;
+use cardea_policy::Question;
+use cardea_registry::Known;
+
+use super::Ask;
+use crate::{
+    Tenant,
+    access::{self, Asked, Asks, Authority, Offer, TenantAccess, Ticket},
+    facts::{AccessFacts, Facts, NotPermitted, Ruling},
+    protocol::Dialect,
+    world::{Gateway, World},
+};
+
+/// Everything that a decision looks at.
+pub(super) struct Decision<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) world: &'a World,
+    pub(super) principal: &'a Principal,
+    pub(super) known: &'a Known,
+    pub(super) dialect: Dialect,
+    pub(super) ask: &'a Ask,
+    pub(super) opens_urls: bool,
+    pub(super) ticket: Option<&'a Ticket>,
+}
+
+/// Why a call is not allowed, and how it may come to be.
+pub(super) struct No {
+    pub(super) denial: Denial,
+    pub(super) offer: Option<Box<Offer>>,
+}
+
+impl From<Denial> for No {
+    fn from(denial: Denial) -> Self {
+        Self {
+            denial,
+            offer: None,
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// What allows each of the questions; notes in `facts` what was said to the first, or to the one that was refused.
+    pub(super) async fn authorities(
+        &self,
+        questions: Vec<Question>,
+        facts: &mut Facts,
+    ) -> Result<Vec<Authority>, No> {
+        let tenant = self.world.tenants.get(&self.principal.tenant);
+        let access = tenant.and_then(|tenant| tenant.access.as_ref());
+        let mut authorities = Vec::with_capacity(questions.len());
+        for question in questions {
+            if let Some(access) = access {
+                access.check_locks(self.principal, self.known.id(), question.target())?;
+            }
+            match self.world.decide(question) {
+                Ok(permit) => {
+                    if authorities.is_empty() {
+                        facts.ruling = Some(Ruling::from(&permit));
+                    }
+                    authorities.push(Authority::Policy(permit));
+                }
+                Err(no) => authorities.push(self.beyond_policies(tenant, access, no, facts).await?),
+            }
+        }
+        // INVARIANT: every validated call asks at least one question; none means a mistake of
+        // ours, which denies like any doubt.
+        if authorities.is_empty() {
+            return Err(Denial::new(Code::Internal, "the call could not be decided").into());
+        }
+        Ok(authorities)
+    }
+
+    /// What allows a question that no policy permits, where there is such a thing.
+    async fn beyond_policies(
+        &self,
+        tenant: Option<&Arc<Tenant>>,
+        access: Option<&TenantAccess>,
+        no: NotPermitted,
+        facts: &mut Facts,
+    ) -> Result<Authority, No> {
+        facts.ruling = no.ruling;
+        let (Some(tenant), Some(access), Some(question)) = (tenant, access, no.grantable) else {
+            return Err(no.denial.into());
+        };
+        let policies = tenant.policies.digest();
+        if let Some(authority) = self.granted(access, &question, policies, facts) {
+            return Ok(authority);
+        }
+        let Some(asked) = self.ask(access, &question, policies, facts).await else {
+            return Err(no.denial.into());
+        };
+        facts.access = Some(asked.facts);
+        // A call that may wait is decided again once people have decided, or time is up.
+        if let Some((request, hold)) = asked.waits
+            && let Ok(Ok(Some(_))) =
+                tokio::time::timeout(hold, access.access.settled(&request)).await
+            && let Some(authority) = self.granted(access, &question, policies, facts)
+        {
+            return Ok(authority);
+        }
+        Err(No {
+            denial: asked.denial,
+            offer: asked.offer,
+        })
+    }
+
+    fn granted(
+        &self,
+        access: &TenantAccess,
+        question: &Question,
+        policies: [u8; 32],
+        facts: &mut Facts,
+    ) -> Option<Authority> {
+        let arguments = match self.ask {
+            Ask::Message(message) => access::arguments(message),
+            Ask::Stream | Ask::End => None,
+        };
+        let authority =
+            access.authority(self.principal, self.known, question, arguments, policies)?;
+        let about = facts.access.get_or_insert_with(AccessFacts::default);
+        if let Authority::Grant(admission) = &authority {
+            about.grant = Some(admission.grant().to_string());
+        }
+        Some(authority)
+    }
+
+    async fn ask(
+        &self,
+        access: &TenantAccess,
+        question: &Question,
+        policies: [u8; 32],
+        facts: &Facts,
+    ) -> Option<Asked> {
+        let Ask::Message(message) = self.ask else {
+            return None;
+        };
+        let may_ask = message.kind() == Kind::Request
+            && matches!(
+                message.method(),
+                "tools/call" | "resources/read" | "prompts/get"
+            );
+        if !may_ask {
+            return None;
+        }
+        let asks = Asks {
+            gateway: self.gateway,
+            access,
+            principal: self.principal,
+            known: self.known,
+            dialect: self.dialect,
+            message,
+            opens_urls: self.opens_urls,
+            ticket: self.ticket,
+            policies,
+        };
+        asks.ask(question, facts).await
+    }
+}
+
+/// Takes the room of each grant: from here on the call counts, whatever becomes of it.
+///
+/// # Errors
+/// The denial to answer with when a grant ended meanwhile, or cannot be counted.
+pub(super) async fn take(
+    world: &World,
+    principal: &Principal,
+    authorities: Vec<Authority>,
+) -> Result<Vec<Granted>, Denial> {
+    let mut granted = Vec::new();
+    for authority in authorities {
+        let Authority::Grant(admission) = authority else {
+            continue;
+        };
+        let Some(access) = world.access(principal) else {
+            return Err(Denial::new(Code::Internal, "the call could not be decided"));
+        };
+        granted.push(access.access.consume(*admission).await.map_err(not_taken)?);
+    }
+    Ok(granted)
+}
+
+fn not_taken(error: AccessError) -> Denial {
+    let denial = match &error {
+        AccessError::Locked(_) => {
+            Denial::new(Code::AccessLocked, "access is locked for now").help("ask an administrator")
+        }
+        AccessError::Ended(_) | AccessError::Spent => {
+            Denial::new(Code::AccessEnded, "the grant has ended").help("ask again")
+        }
+        // What cannot be counted is not done.
+        _ => Denial::new(Code::Overloaded, "the call could not be counted").help("try again later"),
+    };
+    denial.detail(error)
+}
+
+/// The end of a call under way whose grant ended.
+pub(crate) fn cut(reason: EndReason) -> Denial {
+    Denial::new(
+        Code::AccessEnded,
+        "access ended while the call was under way",
+    )
+    .help("whether the call had an effect is not known; ask again")
+    .detail(reason.as_str())
+}
