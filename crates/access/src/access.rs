@@ -45,13 +45,15 @@ pub struct Access {
     pub(crate) clock: Clock,
     pub(crate) journal: Arc<dyn Journal>,
     /// Whoever changes something has the turn.
-    turn: tokio::sync::Mutex<Turn>,
+    turn: Arc<tokio::sync::Mutex<Turn>>,
     pub(crate) index: RwLock<Index>,
     pub(crate) pending: RwLock<Pending>,
     pub(crate) locks: Locks,
     /// Calls that have ended and the store does not know of; at most one entry for each active
     /// grant.
     settled: Mutex<HashMap<GrantId, Settled>>,
+    /// Grants of which it is not known how many calls the store has counted.
+    doubts: Mutex<Vec<Arc<Live>>>,
     /// Grants that have ended and the store does not know of.
     endings: Mutex<Vec<Ending>>,
     changes: broadcast::Sender<Change>,

@@ -80,6 +80,9 @@ pub enum DecideRefused {
     /// The grant that was to be extended has ended.
     #[error("the grant that was to be extended has ended; ask for a new one")]
     GrantEnded,
+    /// The gateway was shut down meanwhile.
+    #[error("the gateway shuts down; look again whether the request was decided")]
+    Interrupted,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

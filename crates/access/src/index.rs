@@ -49,6 +49,14 @@ impl Index {
         })
     }
 
+    /// When the last grant of a place ends.
+    pub(crate) fn held_until(&self, place: &Place, now_ms: u64) -> Option<u64> {
+        let bucket = self.at(place)?;
+        let all = bucket.open.iter().chain(bucket.once.values().flatten());
+        let ends = all.map(|live| live.expires_ms());
+        ends.filter(|end| now_ms < *end).max()
+    }
+
     pub(crate) fn insert(&mut self, live: Arc<Live>) {
         let bucket = self.by_place.entry(live.place.clone()).or_default();
         match live.bound.once {

@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Action, ActorId, GrantId, KeyBinding, RunId, SubjectId, Target, UpstreamId};
+use cardea_domain::{
+    Action, ActorId, EntitlementId, GrantId, KeyBinding, RunId, SubjectId, Target, UpstreamId,
+};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -92,6 +94,7 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: GrantId,
+    pub(crate) entitlement: EntitlementId,
     pub(crate) place: Place,
     pub(crate) bound: Bound,
     pub(crate) budget: Budget,
@@ -109,10 +112,14 @@ struct State {
     used: u64,
     /// Calls that are about to begin.
     reserved: u64,
+    /// Calls that count, and about which the store has not answered.
+    asked: u64,
     /// Calls that have begun and not ended.
     open: u64,
     /// Bytes that answers had.
     bytes: u64,
+    /// Calls that count here, and of which it is not known whether they do in the store.
+    doubt: u64,
     /// When calls began, of the last stretch of the rate.
     recent: VecDeque<u64>,
     ended: Option<EndReason>,
@@ -125,6 +132,17 @@ pub(crate) struct Used {
     pub(crate) bytes: u64,
 }
 
+/// What became of a doubt about a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Other calls came in between.
+    Stays,
+    /// The count is the store's now.
+    Settled,
+    /// It is, and nothing is left.
+    Spent,
+}
+
 /// A place that was reserved.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reserved {
@@ -135,19 +153,20 @@ pub(crate) struct Reserved {
 impl Live {
     /// A grant that begins; nothing of it is used.
     pub(crate) fn new(
-        id: GrantId,
+        (id, entitlement): (GrantId, EntitlementId),
         place: Place,
         bound: Bound,
         budget: Budget,
-        from_to: (u64, u64),
+        (starts_ms, expires_ms): (u64, u64),
     ) -> Self {
         Self {
             id,
+            entitlement,
             place,
             bound,
             budget,
-            starts_ms: from_to.0,
-            expires_ms: AtomicU64::new(from_to.1),
+            starts_ms,
+            expires_ms: AtomicU64::new(expires_ms),
             state: Mutex::default(),
             changed: Notify::new(),
         }
@@ -258,11 +277,40 @@ impl Live {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
         state.used = state.used.saturating_add(1);
+        state.asked = state.asked.saturating_add(1);
+    }
+
+    /// Nobody heard whether the store has counted a call.
+    pub(crate) fn doubt(&self) {
+        let mut state = self.state.lock();
+        state.asked = state.asked.saturating_sub(1);
+        state.doubt = state.doubt.saturating_add(1);
+    }
+
+    /// How many calls were begun, as far as is known here.
+    pub(crate) fn used(&self) -> u64 {
+        self.state.lock().used
+    }
+
+    /// Takes over what the store has counted, where no call was begun since `before` were.
+    pub(crate) fn settle_doubt(&self, before: u64, stored: u64) -> Doubt {
+        let mut state = self.state.lock();
+        if state.used != before || state.asked > 0 {
+            return Doubt::Stays;
+        }
+        state.used = stored;
+        state.doubt = 0;
+        if self.is_spent(&state) {
+            Doubt::Spent
+        } else {
+            Doubt::Settled
+        }
     }
 
     /// The call is under way, unless the grant has ended meanwhile.
     pub(crate) fn open(&self) -> Result<(), EndReason> {
         let mut state = self.state.lock();
+        state.asked = state.asked.saturating_sub(1);
         match state.ended {
             Some(reason) => Err(reason),
             None => {
@@ -282,7 +330,8 @@ impl Live {
     /// Whether nothing is left of it and nothing is under way.
     fn is_spent(&self, state: &State) -> bool {
         let calls = self.budget.calls_max.is_some_and(|max| state.used >= max);
-        calls && state.open == 0 && state.reserved == 0
+        let under_way = [state.reserved, state.asked, state.open, state.doubt];
+        calls && under_way.iter().all(|n| *n == 0)
     }
 
     /// Counts bytes of an answer.

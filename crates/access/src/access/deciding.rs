@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cardea_domain::{GrantId, RequestId};
 use cardea_store::StoreError;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Access,
+    Access, Turn,
     asking::{event, place},
     opening::live,
 };
@@ -26,18 +27,19 @@ impl Access {
     /// # Errors
     /// [`DecideRefused`]; then nothing has changed.
     pub async fn decide(
-        &self,
+        self: &Arc<Self>,
         entitlements: &Entitlements,
         id: &RequestId,
         approver: Approver<'_>,
         decision: &Decision,
     ) -> Result<AccessRequest, DecideRefused> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let request = self.waiting(id).await?;
         let now_ms = self.clock.unix_ms();
         let (approval, outcome) =
             decision::by_person(entitlements, &request, approver, decision, now_ms)?;
-        self.apply(entitlements, &request, approval, outcome).await
+        self.carry_out(turn, entitlements, request, approval, outcome)
+            .await
     }
 
     /// Approves by a rule that a person wrote, for all stages.
@@ -45,7 +47,7 @@ impl Access {
     /// # Errors
     /// [`DecideRefused`]; then nothing has changed.
     pub async fn approve_automatically(
-        &self,
+        self: &Arc<Self>,
         entitlements: &Entitlements,
         id: &RequestId,
         rule: &str,
@@ -59,7 +61,7 @@ impl Access {
     /// # Errors
     /// [`DecideRefused`]; then nothing has changed.
     pub async fn refuse_automatically(
-        &self,
+        self: &Arc<Self>,
         entitlements: &Entitlements,
         id: &RequestId,
         rule: &str,
@@ -69,17 +71,18 @@ impl Access {
     }
 
     async fn decide_by_rule(
-        &self,
+        self: &Arc<Self>,
         entitlements: &Entitlements,
         id: &RequestId,
         rule: &str,
         verdict: Verdict,
     ) -> Result<AccessRequest, DecideRefused> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let request = self.waiting(id).await?;
         let now_ms = self.clock.unix_ms();
         let (approval, outcome) = decision::by_rule(entitlements, &request, rule, verdict, now_ms)?;
-        self.apply(entitlements, &request, approval, outcome).await
+        self.carry_out(turn, entitlements, request, approval, outcome)
+            .await
     }
 
     /// The request, if it still waits.
@@ -96,6 +99,27 @@ impl Access {
                 None => Err(DecideRefused::Unknown),
             },
         }
+    }
+
+    /// Carries a decision out to its end, also when whoever made it goes away: a store that knows
+    /// of it and a memory that does not would hold different things to be true.
+    async fn carry_out(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<Turn>,
+        entitlements: &Entitlements,
+        request: Arc<AccessRequest>,
+        approval: Approval,
+        outcome: Outcome,
+    ) -> Result<AccessRequest, DecideRefused> {
+        let (access, entitlements) = (Arc::clone(self), entitlements.clone());
+        let work = tokio::spawn(async move {
+            let applied = access
+                .apply(&entitlements, &request, approval, outcome)
+                .await;
+            drop(turn);
+            applied
+        });
+        work.await.map_err(|_| DecideRefused::Interrupted)?
     }
 
     async fn apply(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use cardea_domain::{GrantId, SubjectId, ToolName, UpstreamId};
 
 use super::{Access, ChangeError, asking::Holder};
-use crate::{EndReason, Event, live::Live, request::RequestState, scope::Scope};
+use crate::{
+    EndReason, Event, entitlement::Entitlements, live::Live, request::RequestState, scope::Scope,
+};
 
 /// A grant that has ended in memory and has to be written down.
 #[derive(Debug, Clone)]
@@ -133,6 +135,24 @@ impl Access {
         self.write_endings().await
     }
 
+    /// Ends grants whose entitlement is gone or is not for their target any more; to be called when
+    /// a configuration takes effect.
+    ///
+    /// # Errors
+    /// As [`Self::revoke_grant`].
+    pub async fn end_uncovered(&self, entitlements: &Entitlements) -> Result<(), ChangeError> {
+        let is_uncovered = |live: &Live| {
+            let entitlement = entitlements.entitlement(&live.entitlement);
+            let place = &live.place;
+            !entitlement.is_some_and(|e| {
+                let mut resources = e.resources.iter();
+                resources.any(|r| r.covers(place.action, &place.upstream, &place.target))
+            })
+        };
+        self.end_where(EndReason::NotCovered, is_uncovered);
+        self.write_endings().await
+    }
+
     fn end_scope(&self, scope: &Scope, by: &str, why: &str) -> usize {
         let lives = self.index.read().in_scope(scope);
         self.end(&lives, EndReason::Revoked, by, why);
@@ -168,7 +188,14 @@ impl Access {
     }
 
     fn is_unwritten(&self, id: &GrantId) -> bool {
-        self.endings.lock().iter().any(|e| e.live.id == *id)
+        self.unwritten(id).is_some()
+    }
+
+    /// When and why a grant has ended that the store takes for active.
+    pub(super) fn unwritten(&self, id: &GrantId) -> Option<(u64, EndReason)> {
+        let endings = self.endings.lock();
+        let ending = endings.iter().find(|e| e.live.id == *id)?;
+        Some((ending.at_ms, ending.live.ended()?))
     }
 
     /// Writes down what has ended; what fails is tried again by the next who comes here.

@@ -10,7 +10,7 @@ use cardea_store::{Filter, GrantRow, LockRow, Page, Store, StoreError};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
-use super::{Access, CHANGES_MAX, Turn, ending::Ending};
+use super::{Access, CHANGES_MAX, ending::Ending};
 use crate::{
     EndReason, Grant, Journal, Lock, codec,
     constraint::Constraint,
@@ -51,11 +51,12 @@ impl Access {
             store,
             clock,
             journal,
-            turn: tokio::sync::Mutex::new(Turn::default()),
+            turn: Arc::default(),
             index: RwLock::new(index),
             pending: RwLock::new(pending),
             locks,
             settled: Mutex::default(),
+            doubts: Mutex::default(),
             endings: Mutex::new(endings),
             changes: broadcast::Sender::new(CHANGES_MAX),
         }))
@@ -138,7 +139,7 @@ pub(super) fn live(grant: &Grant, constraints: Vec<Arc<Constraint>>) -> Live {
         constraints: constraints.into(),
     };
     Live::new(
-        grant.id.clone(),
+        (grant.id.clone(), grant.entitlement.clone()),
         place,
         bound,
         Budget::of(&grant.terms),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cardea_domain::GrantId;
 
 use super::{Access, ChangeError, Settled};
-use crate::{EndReason, request::RequestState, terms::millis};
+use crate::{EndReason, live::Doubt, request::RequestState, terms::millis};
 
 /// How long what has ended can be looked at; the audit log has it for longer.
 const HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -21,6 +21,7 @@ impl Access {
         let expired = self.index.read().expired(now_ms);
         self.end(&expired, EndReason::Expired, "gateway", "");
         self.write_settled().await?;
+        self.settle_doubts().await?;
         self.write_endings().await?;
         self.sweep_requests().await?;
         self.sweep_locks().await
@@ -62,6 +63,31 @@ impl Access {
         if of_grant.calls == 0 {
             settled.remove(id);
         }
+    }
+
+    /// Asks the store what it has counted, where its answer was lost.
+    async fn settle_doubts(&self) -> Result<(), ChangeError> {
+        let doubts = std::mem::take(&mut *self.doubts.lock());
+        let mut left = Vec::new();
+        let mut failed = Ok(());
+        for live in doubts {
+            let before = live.used();
+            let row = self.store.access_grant(&self.tenant, &live.id).await;
+            match row {
+                Ok(Some(row)) => match live.settle_doubt(before, row.calls_used) {
+                    Doubt::Stays => left.push(live),
+                    Doubt::Settled => {}
+                    Doubt::Spent => self.exhausted(&live),
+                },
+                Ok(None) => {}
+                Err(error) => {
+                    failed = Err(error.into());
+                    left.push(live);
+                }
+            }
+        }
+        self.doubts.lock().append(&mut left);
+        failed
     }
 
     async fn sweep_requests(&self) -> Result<(), ChangeError> {

@@ -1,1 +1,8 @@
+//! The room as a whole, over a real store.
 
+mod binding;
+mod budget;
+mod ending;
+mod house;
+mod life;
+mod model;

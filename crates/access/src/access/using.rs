@@ -165,7 +165,12 @@ impl Access {
         // From here on it counts: who drops this cannot know what the store did.
         admission.count();
         if live.budget.is_counted() {
+            let asked = Asked {
+                access: self,
+                live: &live,
+            };
             let used = self.store.use_grant(&self.tenant, &live.id, now_ms).await?;
+            asked.answered();
             if !used {
                 self.exhausted(&live);
                 return Err(AccessError::Spent);
@@ -210,5 +215,25 @@ fn place(wanted: &Wanted<'_>) -> Place {
         action: wanted.action,
         upstream: wanted.upstream.clone(),
         target: wanted.target.clone(),
+    }
+}
+
+/// The store was asked to count a call. Dropped without an answer, the count is in doubt, and the
+/// next sweep asks for it.
+struct Asked<'a> {
+    access: &'a Access,
+    live: &'a Arc<Live>,
+}
+
+impl Asked<'_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.live.doubt();
+        self.access.doubts.lock().push(Arc::clone(self.live));
     }
 }

@@ -1,10 +1,12 @@
 //! What there is, for pages and lists.
 
-use cardea_domain::{ActorId, GrantId, RequestId, SubjectId, Target, UpstreamId};
+use cardea_domain::{
+    Action, ActorId, GrantId, Principal, RequestId, SubjectId, Target, UpstreamId,
+};
 use cardea_store::StoreError;
 
 use super::Access;
-use crate::{AccessRequest, Counts, Grant, RequestState, codec};
+use crate::{AccessRequest, Counts, EndReason, Grant, RequestState, codec, live::Place};
 
 /// Which rows of a list; what is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,6 +101,31 @@ impl Access {
             .collect()
     }
 
+    /// Until when the principal has a grant for this, with which arguments whatsoever; `None` when it
+    /// has none. For lists: a call is decided by [`Self::admit`].
+    #[must_use]
+    pub fn held_until(
+        &self,
+        principal: &Principal,
+        action: Action,
+        upstream: &UpstreamId,
+        target: &Target,
+    ) -> Option<u64> {
+        let now_ms = self.clock.unix_ms();
+        let index = self.index.read();
+        let mut place = Place {
+            subject: principal.subject.clone(),
+            actor: principal.actor.clone(),
+            run: Some(principal.run.clone()),
+            action,
+            upstream: upstream.clone(),
+            target: target.clone(),
+        };
+        let of_run = index.held_until(&place, now_ms);
+        place.run = None;
+        of_run.max(index.held_until(&place, now_ms))
+    }
+
     /// How much there is.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -137,11 +164,9 @@ impl Access {
     /// A grant as memory and the clock know it, though no sweep has come by.
     fn seen_grant(&self, mut grant: Grant) -> Grant {
         if grant.ended.is_none() {
-            let live = self.index.read().grant(&grant.id).cloned();
-            let ended = live.as_ref().and_then(|live| live.ended());
             let is_over = self.clock.unix_ms() >= grant.expires_ms;
-            let ended = ended.or(is_over.then_some(crate::EndReason::Expired));
-            grant.ended = ended.map(|reason| (grant.expires_ms.min(self.clock.unix_ms()), reason));
+            let by_clock = is_over.then_some((grant.expires_ms, EndReason::Expired));
+            grant.ended = self.unwritten(&grant.id).or(by_clock);
         }
         grant
     }

@@ -1,1 +1,88 @@
+use proptest::prelude::*;
 
+use super::*;
+use cardea_domain::ToolName;
+
+fn live(budget: Budget) -> Live {
+    let place = Place {
+        subject: SubjectId::parse("ada").unwrap(),
+        actor: ActorId::parse("bot").unwrap(),
+        run: None,
+        action: Action::CallTool,
+        upstream: UpstreamId::parse("files").unwrap(),
+        target: Target::Tool(ToolName::parse("read").unwrap()),
+    };
+    let bound = Bound {
+        binding: None,
+        tool_digest: None,
+        once: None,
+        constraints: Box::default(),
+    };
+    let ids = (
+        GrantId::parse("g").unwrap(),
+        EntitlementId::parse("e").unwrap(),
+    );
+    Live::new(ids, place, bound, budget, (1000, 100_000))
+}
+
+fn rate(calls: u32, per_ms: u64) -> Budget {
+    Budget {
+        calls_max: None,
+        bytes_max: None,
+        rate: Some(Rate {
+            calls,
+            per: Duration::from_millis(per_ms),
+        }),
+    }
+}
+
+#[test]
+fn a_grant_is_good_from_its_first_to_before_its_last_millisecond() {
+    let calls = |calls_max| Budget {
+        calls_max,
+        bytes_max: None,
+        rate: None,
+    };
+    let grant = live(calls(None));
+    assert_eq!(grant.reserve(999).unwrap_err(), NotGranted::TooEarly);
+    grant.reserve(1000).unwrap();
+    grant.reserve(99_999).unwrap();
+    let expired = NotGranted::Ended(EndReason::Expired);
+    assert_eq!(grant.reserve(100_000).unwrap_err(), expired);
+    assert_eq!(grant.reserve(50_000).unwrap_err(), expired, "set back");
+    let counted = live(calls(Some(1)));
+    let reserved = counted.reserve(1000).unwrap();
+    assert_eq!(counted.reserve(1000).unwrap_err(), NotGranted::Exhausted);
+    counted.give_back(reserved);
+    counted.reserve(1000).unwrap();
+    counted.count();
+    counted.open().unwrap();
+    assert_eq!(counted.reserve(1000).unwrap_err(), NotGranted::Exhausted);
+    assert_eq!(counted.ended(), None, "its last call is under way");
+    assert_eq!(counted.close(), Some(EndReason::Exhausted));
+}
+
+proptest! {
+    /// Whatever comes when: no stretch of that length has more.
+    #[test]
+    fn a_rate_holds_in_every_stretch(gaps in prop::collection::vec(0..40_u64, 1..60), calls in 1..5_u32) {
+        let grant = live(rate(calls, 50));
+        let mut now_ms = 1000;
+        let mut admitted = Vec::new();
+        for gap in gaps {
+            now_ms += gap;
+            match grant.reserve(now_ms) {
+                Ok(_) => admitted.push(now_ms),
+                Err(NotGranted::TooFast { retry_after }) => {
+                    let wait_ms = u64::try_from(retry_after.as_millis()).unwrap();
+                    let recent = admitted.iter().filter(|t| **t + 50 > now_ms + wait_ms - 1);
+                    prop_assert!(recent.count() >= calls as usize, "refused for no reason");
+                }
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
+        for window in admitted.windows(calls as usize + 1) {
+            prop_assert!(window[calls as usize] - window[0] >= 50, "{:?}", admitted);
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! From asking to having, and what is in the way.
+
+use std::time::Duration;
+
+use cardea_domain::{ActorId, RequestId};
+
+use super::house::{House, Wish, entitlement, no, principal, subject, yes};
+use crate::{
+    AskRefused, Asker, BoundTo, Change, DecideRefused, Decision, EndReason, Filter, Holder, Kind,
+    Narrowing, NotGranted, PENDING_PER_AGENT_MAX, Page, RequestState, Verdict,
+};
+
+const ALL: Page = Page {
+    after: None,
+    rows_max: 100,
+};
+
+#[tokio::test]
+async fn what_was_asked_and_approved_can_be_called_and_nothing_before() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Time);
+    assert_eq!(
+        house.access.admit(&wish.wanted()).unwrap_err(),
+        NotGranted::None
+    );
+    let request = house.ask(&wish).await.unwrap();
+    assert_eq!(
+        house.access.admit(&wish.wanted()).unwrap_err(),
+        NotGranted::None
+    );
+    let after = house.approve(&request.id).await.unwrap();
+    let admission = house.access.admit(&wish.wanted()).unwrap();
+    assert_eq!(after.state.grant(), Some(admission.grant()));
+    drop(house.access.consume(admission).await.unwrap());
+    assert_eq!(house.log.names(), ["access_requested", "access_granted"]);
+}
+
+#[tokio::test]
+async fn a_request_for_the_same_is_the_same_request() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Once);
+    let first = house.ask(&wish).await.unwrap();
+    let spelt_otherwise = Wish {
+        arguments: Some(r#"{ "path": "/srv/a.txt" }"#.to_owned()),
+        ..wish.clone()
+    };
+    assert_eq!(house.ask(&spelt_otherwise).await.unwrap().id, first.id);
+    let other_run = Wish {
+        principal: principal("ada", "bot", "run-2"),
+        ..wish.clone()
+    };
+    assert_ne!(house.ask(&other_run).await.unwrap().id, first.id);
+    house.decide(&first.id, "grace", no()).await.unwrap();
+    assert_ne!(house.ask(&wish).await.unwrap().id, first.id);
+}
+
+#[tokio::test]
+async fn an_agent_can_have_so_many_requests_wait_in_all_its_runs() {
+    let house = House::new().await;
+    for n in 0..PENDING_PER_AGENT_MAX {
+        let wish = Wish {
+            principal: principal("ada", "bot", &format!("run-{n}")),
+            ..Wish::of(Kind::Once)
+        };
+        house.ask(&wish).await.unwrap();
+    }
+    let wish = |actor| Wish {
+        principal: principal("ada", actor, "another"),
+        ..Wish::of(Kind::Once)
+    };
+    let refused = house.ask(&wish("bot")).await;
+    assert!(matches!(refused, Err(AskRefused::Waiting { .. })));
+    house.ask(&wish("other-bot")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_asks_and_takes_back_all_the_time_is_slowed_down() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Once);
+    let mut asked = 0;
+    let refused = loop {
+        match house.ask(&wish).await {
+            Ok(request) => {
+                let holder = Holder::Agent(&wish.principal);
+                house.access.cancel(&request.id, holder).await.unwrap();
+                asked += 1;
+            }
+            Err(refused) => break refused,
+        }
+        assert!(asked < 100, "nobody slowed it down");
+    };
+    assert!(matches!(refused, AskRefused::TooFast { .. }), "{refused}");
+    house.turn(61);
+    house.ask(&wish).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_approves_for_themselves_by_any_name() {
+    let house = House::new().await;
+    for (who, chain, owners) in [
+        ("grace", vec![], vec![]),
+        ("ada", vec![ActorId::parse("grace").unwrap()], vec![]),
+        ("ada", vec![], vec![subject("grace")]),
+    ] {
+        let wish = Wish {
+            principal: principal(who, "bot", "run-1"),
+            ..Wish::of(Kind::Once)
+        };
+        let mut new = wish.request();
+        new.asker.chain = &chain;
+        new.asker.owners = &owners;
+        let request = house.access.ask(&house.entitlements, &new).await.unwrap();
+        let refused = house.approve(&request.id).await;
+        assert!(matches!(refused, Err(DecideRefused::OwnRequest)), "{who}");
+        house.decide(&request.id, "linus", yes()).await.unwrap();
+        house.turn(61);
+    }
+    let as_agent = Wish {
+        principal: principal("ada", "grace", "run-1"),
+        ..Wish::of(Kind::Once)
+    };
+    let request = house.ask(&as_agent).await.unwrap();
+    let refused = house.approve(&request.id).await;
+    assert!(matches!(refused, Err(DecideRefused::OwnRequest)));
+}
+
+#[tokio::test]
+async fn where_no_second_person_is_asked_for_the_requester_may_approve() {
+    let mut own = entitlement("own", &[Kind::Once]);
+    own.second_person = false;
+    let house = House::with(vec![own]).await;
+    let wish = Wish {
+        principal: principal("grace", "bot", "run-1"),
+        ..Wish::of(Kind::Once)
+    };
+    let request = house.ask(&wish).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_never_approves_and_strangers_neither() {
+    let house = House::new().await;
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    let grace = subject("grace");
+    let agent = crate::Approver {
+        subject: &grace,
+        groups: &[],
+        is_person: false,
+    };
+    let refused = house
+        .access
+        .decide(&house.entitlements, &request.id, agent, &yes())
+        .await;
+    assert!(matches!(refused, Err(DecideRefused::NotAPerson)));
+    for decision in [yes(), no()] {
+        let refused = house.decide(&request.id, "mallory", decision).await;
+        assert!(matches!(refused, Err(DecideRefused::NotAnApprover)));
+    }
+    let unknown = RequestId::parse("none").unwrap();
+    let refused = house.approve(&unknown).await;
+    assert!(matches!(refused, Err(DecideRefused::Unknown)));
+}
+
+#[tokio::test]
+async fn the_first_no_ends_it_and_nothing_revives_it() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Once);
+    let request = house.ask(&wish).await.unwrap();
+    let after = house.decide(&request.id, "linus", no()).await.unwrap();
+    assert_eq!(after.state, RequestState::Refused);
+    let late = house.approve(&request.id).await;
+    assert!(matches!(
+        late,
+        Err(DecideRefused::NotPending(RequestState::Refused))
+    ));
+    assert!(house.access.admit(&wish.wanted()).is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answers_ends() {
+    let house = House::new().await;
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    house.turn(3600);
+    let late = house.approve(&request.id).await;
+    assert!(matches!(
+        late,
+        Err(DecideRefused::NotPending(RequestState::Expired))
+    ));
+    house.access.sweep().await.unwrap();
+    let settled = house.access.settled(&request.id).await.unwrap();
+    assert_eq!(settled, Some(RequestState::Expired));
+    assert_eq!(house.access.counts().pending, 0);
+}
+
+#[tokio::test]
+async fn an_entitlement_that_is_gone_or_other_approves_nothing() {
+    let house = House::new().await;
+    let request = house.ask(&Wish::of(Kind::Calls)).await.unwrap();
+    for now in [
+        vec![],
+        vec![entitlement("files", &[Kind::Once])],
+        vec![entitlement("another", &[Kind::Calls])],
+    ] {
+        let entitlements = crate::Entitlements::new(now).unwrap();
+        let grace = subject("grace");
+        let approver = crate::Approver {
+            subject: &grace,
+            groups: &[],
+            is_person: true,
+        };
+        let refused = house
+            .access
+            .decide(&entitlements, &request.id, approver, &yes())
+            .await;
+        assert!(matches!(
+            refused,
+            Err(DecideRefused::NotCovered | DecideRefused::NotAnApprover)
+        ));
+    }
+    let mut shorter = entitlement("files", &[Kind::Calls]);
+    shorter.duration_max = Duration::from_secs(5);
+    shorter.calls_max = Some(1);
+    let house = House {
+        entitlements: crate::Entitlements::new(vec![shorter]).unwrap(),
+        ..house
+    };
+    let after = house.approve(&request.id).await.unwrap();
+    let grant = house.access.grant_view(after.state.grant().unwrap()).await;
+    let terms = grant.unwrap().unwrap().terms;
+    assert_eq!((terms.duration.as_secs(), terms.calls_max), (5, Some(1)));
+}
+
+#[tokio::test]
+async fn an_approver_can_narrow_and_not_widen() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Time);
+    let request = house.ask(&wish).await.unwrap();
+    let with = |narrowing| Decision {
+        verdict: Verdict::Approve,
+        reason: None,
+        narrowing,
+    };
+    let longer = with(Narrowing {
+        duration: Some(Duration::from_secs(601)),
+        ..Narrowing::default()
+    });
+    let refused = house.decide(&request.id, "grace", longer).await;
+    assert!(matches!(refused, Err(DecideRefused::Widens(_))));
+    let narrower = with(Narrowing {
+        duration: Some(Duration::from_secs(10)),
+        constraint: Some(serde_json::json!({"properties": {"path": {"pattern": "^/srv/"}}})),
+        ..Narrowing::default()
+    });
+    house.decide(&request.id, "grace", narrower).await.unwrap();
+    let outside = Wish {
+        arguments: Some(r#"{"path":"/etc/passwd"}"#.to_owned()),
+        ..wish.clone()
+    };
+    let refused = house.access.admit(&outside.wanted()).unwrap_err();
+    assert!(matches!(refused, NotGranted::Arguments(_)));
+    drop(house.access.admit(&wish.wanted()).unwrap());
+    house.turn(10);
+    let refused = house.access.admit(&wish.wanted()).unwrap_err();
+    assert_eq!(refused, NotGranted::Ended(EndReason::Expired));
+}
+
+#[tokio::test]
+async fn a_narrowing_that_the_one_call_breaks_is_told_to_whoever_makes_it() {
+    let house = House::new().await;
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    let impossible = Decision {
+        narrowing: Narrowing {
+            constraint: Some(serde_json::json!({"properties": {"path": {"const": "/other"}}})),
+            ..Narrowing::default()
+        },
+        ..yes()
+    };
+    let refused = house.decide(&request.id, "grace", impossible).await;
+    assert!(matches!(refused, Err(DecideRefused::Arguments(_))));
+    house.approve(&request.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_can_ask_beforehand_where_the_agent_is_enough() {
+    let mut wide = entitlement("wide", &[Kind::Time, Kind::Once]);
+    wide.bound_to = BoundTo::Agent;
+    let house = House::with(vec![wide]).await;
+    let wish = Wish::of(Kind::Time);
+    let (ada, bot) = (subject("ada"), ActorId::parse("bot").unwrap());
+    let mut new = wish.request();
+    new.asker = Asker::person(&ada, &[], &bot);
+    let request = house.access.ask(&house.entitlements, &new).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+    for run in ["run-1", "run-2"] {
+        let call = Wish {
+            principal: principal("ada", "bot", run),
+            ..wish.clone()
+        };
+        drop(house.access.admit(&call.wanted()).unwrap());
+    }
+    new.kind = Some(Kind::Once);
+    let refused = house.access.ask(&house.entitlements, &new).await;
+    assert!(matches!(refused, Err(AskRefused::RunNeeded)));
+}
+
+#[tokio::test]
+async fn a_rule_decides_for_all_stages() {
+    let mut ruled = entitlement("ruled", &[Kind::Once]);
+    ruled.stages = Vec::new();
+    let house = House::with(vec![ruled]).await;
+    let wish = Wish::of(Kind::Once);
+    let request = house.ask(&wish).await.unwrap();
+    let refused = house.approve(&request.id).await;
+    assert!(matches!(refused, Err(DecideRefused::NotAnApprover)));
+    let rule = house
+        .access
+        .approve_automatically(&house.entitlements, &request.id, "office-hours");
+    rule.await.unwrap();
+    drop(house.access.admit(&wish.wanted()).unwrap());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_decision_hears_of_it_and_so_do_listeners() {
+    let house = House::new().await;
+    let mut changes = house.access.subscribe();
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    let settled = house.access.settled(&request.id);
+    let (settled, after) = tokio::join!(settled, house.approve(&request.id));
+    assert_eq!(settled.unwrap(), Some(after.unwrap().state));
+    let mut heard = Vec::new();
+    while let Ok(change) = changes.try_recv() {
+        heard.push(match change {
+            Change::Request { state, .. } => state.as_str(),
+            Change::Grant { ended: None, .. } => "grant",
+            _ => "other",
+        });
+    }
+    assert_eq!(heard, ["pending", "grant", "approved"]);
+}
+
+#[tokio::test]
+async fn lists_show_what_was_and_what_is_newest_first() {
+    let house = House::new().await;
+    for n in 0..3 {
+        let wish = Wish {
+            principal: principal("ada", "bot", &format!("run-{n}")),
+            ..Wish::of(Kind::Time)
+        };
+        house.grant(&wish).await;
+        house.turn(1);
+    }
+    let active = Filter {
+        state: Some("active".to_owned()),
+        subject: Some(subject("ada")),
+        ..Filter::default()
+    };
+    let first = Page {
+        rows_max: 2,
+        ..ALL.clone()
+    };
+    let two = house.access.grants(&active, &first).await.unwrap();
+    let runs = |grants: &[crate::Grant]| -> Vec<String> {
+        let runs = grants.iter().filter_map(|g| g.run.as_ref());
+        runs.map(ToString::to_string).collect()
+    };
+    assert_eq!(runs(&two), ["run-2", "run-1"]);
+    let rest = Page {
+        after: two.last().map(|g| g.id.to_string()),
+        rows_max: 2,
+    };
+    let one = house.access.grants(&active, &rest).await.unwrap();
+    assert_eq!(runs(&one), ["run-0"]);
+    let nobody = Filter {
+        subject: Some(subject("nobody")),
+        ..Filter::default()
+    };
+    assert!(
+        house
+            .access
+            .requests(&nobody, &ALL)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let all = house
+        .access
+        .requests(&Filter::default(), &ALL)
+        .await
+        .unwrap();
+    assert!(all.iter().all(|r| r.approvals.len() == 1), "{all:?}");
+}
+
+#[tokio::test]
+async fn an_extension_is_a_new_approval_and_ends_with_the_longest() {
+    let house = House::new().await;
+    let wish = Wish {
+        duration: Some(Duration::from_secs(300)),
+        ..Wish::of(Kind::Time)
+    };
+    let grant = house.grant(&wish).await;
+    house.turn(200);
+    let longer = Wish {
+        extends: Some(grant.clone()),
+        duration: Some(Duration::from_secs(600)),
+        ..wish.clone()
+    };
+    let request = house.ask(&longer).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+    house.turn(399);
+    drop(house.access.admit(&wish.wanted()).unwrap());
+    let again = house.ask(&longer).await;
+    assert!(matches!(again, Err(AskRefused::Over { .. })));
+    house.turn(1);
+    assert!(house.access.admit(&wish.wanted()).is_err());
+    let late = house.ask(&longer).await;
+    assert!(matches!(
+        late,
+        Err(AskRefused::GrantUnknown | AskRefused::Over { .. })
+    ));
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_happen() {
+    let mut house = House::new().await;
+    let wish = Wish::of(Kind::Once);
+    house.log.fail(true);
+    assert!(matches!(
+        house.ask(&wish).await,
+        Err(AskRefused::Journal(_))
+    ));
+    house.log.fail(false);
+    let request = house.ask(&wish).await.unwrap();
+    house.log.fail(true);
+    let refused = house.approve(&request.id).await;
+    assert!(matches!(refused, Err(DecideRefused::Journal(_))));
+    assert!(house.access.admit(&wish.wanted()).is_err());
+    house.log.fail(false);
+    house.crash().await;
+    assert!(house.access.admit(&wish.wanted()).is_err());
+    house.approve(&request.id).await.unwrap();
+    drop(house.access.admit(&wish.wanted()).unwrap());
+}
