@@ -12,7 +12,7 @@ run: ## The quickstart: the gateway with three MCP servers behind it, a client c
 	@tools/run.sh
 
 .PHONY: test
-test: ## All tests: the workspace's, the MCP conformance suite, real clients against the quickstart
+test: ## All tests: the workspace's, the MCP conformance suite, a real browser, real clients against the quickstart
 	@tools/test.sh
 
 .PHONY: lint
@@ -30,6 +30,10 @@ eval-conformance: ## The official MCP conformance suite through the gateway
 .PHONY: eval-connect
 eval-connect: ## The suite's client scenarios against `cardea connect`
 	@tools/eval-connect.sh
+
+.PHONY: eval-authorization
+eval-authorization: ## The authorization server in a real browser, with other people's software
+	@tools/eval-authorization.sh
 
 .PHONY: eval-quickstart
 eval-quickstart: ## Real MCP clients against the quickstart

@@ -57,6 +57,12 @@ need_python() {
     die "$(python3 -V) is too old: 3.$PYTHON_MINOR_MIN or newer is needed"
 }
 
+# A real browser; CHROMIUM names one that is elsewhere.
+need_chromium() {
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || apt_install chromium
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || die "there is no chromium at ${CHROMIUM:-/usr/bin/chromium}; set CHROMIUM to where it is"
+}
+
 # once MARK INPUTS... -- COMMAND...: runs COMMAND unless MARK records that it was done with exactly these inputs.
 # An input is a file (its content counts) or any other word (itself counts). The first input is a file and the lock:
 # two installations at the same time would spoil each other.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests: the workspace's, the MCP conformance suite, and real clients against the quickstart. See `make test`.
+# All tests: the workspace's, the MCP conformance suite, a real browser, and real clients against the quickstart. See `make test`.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,7 +11,7 @@ tools/clients/install.sh
 examples/verify-identity/install.sh python
 examples/verify-identity/install.sh typescript
 
-# The tests of the binary and the two evaluations below start target/debug/cardea: build it before anything needs it.
+# The tests of the binary and the evaluations below start target/debug/cardea: build it before anything needs it.
 say "building"
 cargo_build dev --workspace --bins
 
@@ -20,4 +20,5 @@ cargo test --locked --workspace
 
 tools/eval-conformance.sh
 tools/eval-connect.sh
+tools/eval-authorization.sh
 tools/eval-quickstart.sh

@@ -12,6 +12,9 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const QUIET = ["quic", "background-networking", "component-update", "sync"].map((what) => `--disable-${what}`);
 const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...QUIET];
 
+/** Somebody whose password is long enough. */
+export const ACCOUNT = { name: "ada", password: "correct horse battery staple" };
+
 /** A page of a busy machine is there well within this. */
 const WITHIN_MS = 20_000;
 

@@ -85,13 +85,14 @@ export async function mcpServer() {
  * Starts a gateway for one tenant, whose people may call everything.
  *
  * `server` is its `authorization_server`, or null for none; `config` are further members of the configuration;
- * `upstream` is the URL of a running MCP server, without which one is started; `tls` makes it speak TLS, with a
- * certificate of its own in `caFile`.
+ * `upstream` is the URL of a running MCP server, without which one is started; `port` is its own, where others must know
+ * it beforehand; `tls` makes it speak TLS, with a certificate of its own in `caFile`.
  */
-export async function gateway({ server = {}, config = {}, upstream, tls = false, environment = {} } = {}) {
+export async function gateway({ server = {}, config = {}, upstream, port, tls = false, environment = {} } = {}) {
+  port ??= await freePort();
   const folder = mkdtempSync(join(tmpdir(), "cardea-authorization-"));
   const own = upstream ? undefined : await mcpServer();
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const adminPort = await freePort();
   const origin = `${tls ? "https" : "http"}://127.0.0.1:${port}`;
   const http = { url: upstream ?? own.url };
   const whole = {
@@ -134,6 +135,8 @@ export async function gateway({ server = {}, config = {}, upstream, tls = false,
     url: (name = "tools") => `${origin}/mcp/${name}`,
     log: child.log,
     records: () => records(join(folder, "state/audit")),
+    /** The records of something that is no call, such as `login`. */
+    events: (name) => records(join(folder, "state/audit")).filter((record) => record.event === name),
     /** Runs the binary with a subcommand that takes `--config`, and returns what it prints. */
     command: (...args) => execFileSync(CARDEA, [...args, "--config", file], { encoding: "utf8" }),
     stop,

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// The authorization server with other people's software: a real browser, the MCP conformance suite, an OpenID provider,
+// and clients. Prints a table, and last one line of JSON: {"checks": n, "passed": n, "failed": [...]}.
+//
+// eval.mjs [PART...]
+import { browser } from "./person.mjs";
+import { mcpServer } from "./stand.mjs";
+import { Table } from "./table.mjs";
+
+/** Each is a file whose default export takes the table and the world, and adds its checks. */
+const PARTS = ["conformance", "pages", "accessibility", "login-provider", "external-issuer", "command-line"];
+
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : PARTS;
+const unknown = wanted.find((part) => !PARTS.includes(part));
+if (unknown) throw new Error(`there is no part ${unknown}: it is one of ${PARTS.join(", ")}`);
+
+const table = new Table();
+const [started, server] = await Promise.all([browser(), mcpServer()]);
+/** What the parts share: one browser, with a profile for each person, and one MCP server behind their gateways. */
+const world = { browser: started, upstream: server.url };
+for (const part of wanted) {
+  const { default: checks } = await import(`./${part}.mjs`);
+  await checks(table, world);
+}
+await Promise.all([started.close(), server.stop()]);
+process.exitCode = table.end();

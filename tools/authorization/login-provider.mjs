@@ -1,0 +1,155 @@
+// People log in at `oidc-provider` and come back to the built-in authorization server; and what it refuses when
+// something between the two was changed.
+import assert from "node:assert/strict";
+import { authorization, callAdd, claimsOf, redeem } from "./client.mjs";
+import { ACCOUNT, callback } from "./person.mjs";
+import { openidProvider } from "./provider.mjs";
+import { freePort, gateway } from "./stand.mjs";
+
+const PART = "login provider";
+const BOB = { name: "bob", password: "bob's own long password" };
+const SECRET = "a-secret-of-the-tests-alone-0123456789";
+
+export default async function loginProvider(table, world) {
+  const port = await freePort();
+  const back = await callback();
+  const provider = await openidProvider(house(`http://127.0.0.1:${port}/login/callback`));
+  const login = {
+    name: "The Provider",
+    issuer: provider.issuer,
+    client_id: "cardea",
+    client_secret: { env: "LOGIN_SECRET" },
+    tenant_claim: "/org_id",
+    tenant_values: { org_123: "demo" },
+    groups_claim: "/groups",
+  };
+  const stand = await gateway({
+    port,
+    upstream: world.upstream,
+    environment: { LOGIN_SECRET: SECRET },
+    server: {
+      clients: [{ id: "app", redirect_uris: ["http://127.0.0.1/callback"] }],
+      login: [login],
+    },
+  });
+  try {
+    await checks(table, { world, stand, provider, back });
+  } finally {
+    await stand.stop();
+    await provider.stop();
+    await back.close();
+  }
+}
+
+/** The provider's accounts and its one client, the gateway. */
+function house(redirect) {
+  const client = {
+    client_id: "cardea",
+    client_secret: SECRET,
+    redirect_uris: [redirect],
+    token_endpoint_auth_method: "client_secret_basic",
+  };
+  return {
+    accounts: { [ACCOUNT.name]: ACCOUNT.password, [BOB.name]: BOB.password },
+    claims: (name) => ({ org_id: name === BOB.name ? "org_of_others" : "org_123", groups: ["ops", "dev"] }),
+    clients: [client],
+    trusted: ["cardea"],
+  };
+}
+
+async function checks(table, { world, stand, provider, back }) {
+  const check = (name, run) => table.check(PART, name, run);
+  const request = () =>
+    authorization(`${stand.origin}/authorize`, { client_id: "app", redirect_uri: back.url, resource: stand.url() });
+  const logins = () => stand.events("login").length;
+  const begin = (account = ACCOUNT) => world.browser.person(account);
+
+  await check("a person logs in there, consents here, and the client calls a tool", async () => {
+    const person = await begin();
+    const asked = request();
+    await person.follow(asked.url);
+    const answer = back.answers.shift();
+    assert.equal(answer?.iss, stand.origin, `${person.page.url()} ${await person.page.textContent("body")}`);
+    const { json } = await redeem(`${stand.origin}/token`, asked, answer);
+    const { sub, tenant, groups } = claimsOf(json.access_token);
+    assert.deepEqual([sub, tenant, groups.toSorted()], [ACCOUNT.name, "demo", ["dev", "ops"]]);
+    assert.equal((await callAdd(stand.url(), json.access_token)).sum, "5");
+    assert.deepEqual(person.complaints, []);
+    await person.close();
+  });
+
+  /** A login in which something is changed ends on a page of the gateway's, without a session and without a code. */
+  const refused = (name, tamper, account = ACCOUNT) =>
+    check(name, async () => {
+      const before = logins();
+      const person = await begin(account);
+      Object.assign(provider.tamper, tamper);
+      try {
+        await person.follow(request().url);
+      } finally {
+        delete provider.tamper.request;
+        delete provider.tamper.redirect;
+      }
+      assert.equal(new URL(person.page.url()).origin, stand.origin);
+      assert.equal(await person.page.getByRole("heading").first().textContent(), "This does not work");
+      const cookies = await person.context.cookies(stand.origin);
+      assert.ok(!cookies.some(({ name }) => name.endsWith("cardea-session")), "there is a session");
+      assert.equal(logins(), before);
+      assert.deepEqual(back.answers, []);
+      await person.close();
+    });
+
+  await refused("a changed state is refused", { redirect: onWayBack((query) => query.set("state", turned(query.get("state")))) });
+  await refused("no state is refused", { redirect: onWayBack((query) => query.delete("state")) });
+  await refused("an ID token with another nonce is refused", {
+    request: (url) => (url.startsWith("/auth?") ? url.replace(/nonce=[^&]+/, "nonce=of-somebody-else") : undefined),
+  });
+  await refused("the answer of another issuer is refused", { redirect: onWayBack((query) => query.set("iss", "https://evil.example")) });
+  await refused("an answer that does not say whose it is is refused", { redirect: onWayBack((query) => query.delete("iss")) });
+  await refused("an error of the provider's is told, and logs nobody in", {
+    redirect: onWayBack((query) => (query.delete("code"), query.set("error", "access_denied"))),
+  });
+  await refused("a code of nobody's is refused", { redirect: onWayBack((query) => query.set("code", "made-up")) });
+  await refused("a person of no known organisation is refused", {}, BOB);
+
+  await check("the answer to one browser is worth nothing in another", async () => {
+    const [victim, attacker] = [await begin(), await begin()];
+    let stolen;
+    provider.tamper.redirect = (url) => {
+      if (!url.includes("/login/callback?")) return undefined;
+      stolen = url;
+      return "about:blank";
+    };
+    await attacker.follow(request().url).finally(() => delete provider.tamper.redirect);
+    assert.ok(stolen);
+    const reply = await victim.page.goto(stolen);
+    assert.equal(reply.status(), 400);
+    const cookies = await victim.context.cookies(stand.origin);
+    assert.ok(!cookies.some(({ name }) => name.endsWith("cardea-session")));
+    await Promise.all([victim.close(), attacker.close()]);
+  });
+
+  await check("the records say at which provider", async () => {
+    for (const name of ["login", "login_failed"]) {
+      const events = stand.events(name);
+      assert.ok(events.length > 0, name);
+      for (const event of events) assert.ok(JSON.stringify(event).includes(provider.issuer), JSON.stringify(event));
+    }
+  });
+}
+
+/** Changes the query with which the provider sends somebody back to the gateway. */
+function onWayBack(change) {
+  return (location) => {
+    if (!location.includes("/login/callback?")) return undefined;
+    const url = new URL(location);
+    change(url.searchParams);
+    return url.href;
+  };
+}
+
+/** The same text with another letter in its middle. */
+function turned(text) {
+  const at = Math.floor(text.length / 2);
+  return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+}
