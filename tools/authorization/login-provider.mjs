@@ -11,29 +11,47 @@ const BOB = { name: "bob", password: "bob's own long password" };
 const SECRET = "a-secret-of-the-tests-alone-0123456789";
 
 export default async function loginProvider(table, world) {
-  const port = await freePort();
-  const back = await callback();
-  const provider = await openidProvider(house(`http://127.0.0.1:${port}/login/callback`));
-  const login = {
-    name: "The Provider",
-    issuer: provider.issuer,
-    client_id: "cardea",
-    client_secret: { env: "LOGIN_SECRET" },
-    tenant_claim: "/org_id",
-    tenant_values: { org_123: "demo" },
-    groups_claim: "/groups",
+  const bySecret = {
+    id: { token_endpoint_auth_method: "client_secret_basic", client_secret: SECRET },
+    credential: { client_secret: { env: "LOGIN_SECRET" } },
   };
+  await at(world, bySecret, (scene) => checks(table, scene));
+  const byKeys = {
+    id: { token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: "ES256" },
+    credential: { own_keys: true },
+  };
+  await at(world, byKeys, (scene) =>
+    table.check(PART, "the gateway shows who it is there by its own keys (private_key_jwt)", () => throughAndThrough(scene)),
+  );
+}
+
+/** A gateway whose people log in at a provider, by one way of showing there who the gateway is. */
+async function at(world, { id, credential }, run) {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const back = await callback();
+  const client = { client_id: "cardea", redirect_uris: [`${origin}/login/callback`], ...id };
+  if (credential.own_keys) client.jwks_uri = `${origin}/.well-known/jwks.json`;
+  const provider = await openidProvider({
+    accounts: { [ACCOUNT.name]: ACCOUNT.password, [BOB.name]: BOB.password },
+    claims: (name) => ({ org_id: name === BOB.name ? "org_of_others" : "org_123", groups: ["ops", "dev"] }),
+    clients: [client],
+    trusted: ["cardea"],
+  });
+  const claims = { tenant_claim: "/org_id", tenant_values: { org_123: "demo" }, groups_claim: "/groups" };
   const stand = await gateway({
     port,
     upstream: world.upstream,
     environment: { LOGIN_SECRET: SECRET },
     server: {
       clients: [{ id: "app", redirect_uris: ["http://127.0.0.1/callback"] }],
-      login: [login],
+      login: [{ name: "The Provider", issuer: provider.issuer, client_id: "cardea", ...claims, ...credential }],
     },
   });
+  const request = () =>
+    authorization(`${origin}/authorize`, { client_id: "app", redirect_uri: back.url, resource: stand.url() });
   try {
-    await checks(table, { world, stand, provider, back });
+    await run({ world, stand, provider, back, request });
   } finally {
     await stand.stop();
     await provider.stop();
@@ -41,42 +59,28 @@ export default async function loginProvider(table, world) {
   }
 }
 
-/** The provider's accounts and its one client, the gateway. */
-function house(redirect) {
-  const client = {
-    client_id: "cardea",
-    client_secret: SECRET,
-    redirect_uris: [redirect],
-    token_endpoint_auth_method: "client_secret_basic",
-  };
-  return {
-    accounts: { [ACCOUNT.name]: ACCOUNT.password, [BOB.name]: BOB.password },
-    claims: (name) => ({ org_id: name === BOB.name ? "org_of_others" : "org_123", groups: ["ops", "dev"] }),
-    clients: [client],
-    trusted: ["cardea"],
-  };
+/** From the client's request over a login at the provider to a tool call. */
+async function throughAndThrough({ world, stand, back, request }) {
+  const person = await world.browser.person(ACCOUNT);
+  const asked = request();
+  await person.follow(asked.url);
+  const answer = back.answers.shift();
+  assert.equal(answer?.iss, stand.origin, `${person.page.url()} ${await person.page.textContent("body")}`);
+  const { json } = await redeem(`${stand.origin}/token`, asked, answer);
+  const { sub, tenant, groups } = claimsOf(json.access_token);
+  assert.deepEqual([sub, tenant, groups.toSorted()], [ACCOUNT.name, "demo", ["dev", "ops"]]);
+  assert.equal((await callAdd(stand.url(), json.access_token)).sum, "5");
+  assert.deepEqual(person.complaints, []);
+  await person.close();
 }
 
-async function checks(table, { world, stand, provider, back }) {
+async function checks(table, scene) {
+  const { world, stand, provider, back, request } = scene;
   const check = (name, run) => table.check(PART, name, run);
-  const request = () =>
-    authorization(`${stand.origin}/authorize`, { client_id: "app", redirect_uri: back.url, resource: stand.url() });
   const logins = () => stand.events("login").length;
   const begin = (account = ACCOUNT) => world.browser.person(account);
 
-  await check("a person logs in there, consents here, and the client calls a tool", async () => {
-    const person = await begin();
-    const asked = request();
-    await person.follow(asked.url);
-    const answer = back.answers.shift();
-    assert.equal(answer?.iss, stand.origin, `${person.page.url()} ${await person.page.textContent("body")}`);
-    const { json } = await redeem(`${stand.origin}/token`, asked, answer);
-    const { sub, tenant, groups } = claimsOf(json.access_token);
-    assert.deepEqual([sub, tenant, groups.toSorted()], [ACCOUNT.name, "demo", ["dev", "ops"]]);
-    assert.equal((await callAdd(stand.url(), json.access_token)).sum, "5");
-    assert.deepEqual(person.complaints, []);
-    await person.close();
-  });
+  await check("a person logs in there, consents here, and the client calls a tool", () => throughAndThrough(scene));
 
   /** A login in which something is changed ends on a page of the gateway's, without a session and without a code. */
   const refused = (name, tamper, account = ACCOUNT) =>
