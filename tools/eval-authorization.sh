@@ -15,4 +15,5 @@ tools/conformance/install.sh
 tools/clients/install.sh
 npm_install "$ROOT/tools/authorization"
 cargo_build dev -p cardea
-node tools/authorization/eval.mjs "$@"
+# The provider wants Node 22, which the suite brings.
+tools/conformance/node_modules/node/bin/node tools/authorization/eval.mjs "$@"

@@ -38,7 +38,7 @@ async function checks(table, { stand, person }) {
   const connect = async (store) => {
     const command = JSON.stringify([binary, "connect", ...server(store)]);
     const call = ["--mode", "auto", "--call", "add", "--args", '{"a":2,"b":3}'];
-    const { out } = await finished("node", [here("../clients/ts2.mjs"), "--command", command, ...call], { env: environment() });
+    const { out } = await finished(process.execPath, [here("../clients/ts2.mjs"), "--command", command, ...call], { env: environment() });
     return JSON.parse(out);
   };
   const lastCall = () => stand.records().findLast(({ kind, method }) => kind === "outcome" && method === "tools/call");

@@ -48,6 +48,8 @@ export async function openidProvider({
     extraTokenClaims: (_, token) => (token.accountId ? claims(token.accountId) : undefined),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     loadExistingGrant: (context) => existingGrant(provider, context, trusted),
+    // Without its guard against loopback addresses, on which everything is here.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     ttl: { AccessToken: accessTtlS, Grant: 3600, IdToken: 300, Interaction: 600, Session: 3600, RefreshToken: 3600 },
     features: {
       devInteractions: { enabled: false },
@@ -66,6 +68,7 @@ export async function openidProvider({
       },
     },
   });
+  provider.on("server_error", (_, error) => console.error(error));
   const tamper = {};
   const server = createServer((request, response) => {
     request.url = tamper.request?.(request.url) ?? request.url;

@@ -136,7 +136,7 @@ export async function gateway({ server = {}, config = {}, upstream, port, tls = 
     log: child.log,
     records: () => records(join(folder, "state/audit")),
     /** The records of something that is no call, such as `login`. */
-    events: (name) => records(join(folder, "state/audit")).filter((record) => record.event === name),
+    events: (name) => records(join(folder, "state/audit")).filter((record) => record.event?.name === name),
     /** Runs the binary with a subcommand that takes `--config`, and returns what it prints. */
     command: (...args) => execFileSync(CARDEA, [...args, "--config", file], { encoding: "utf8" }),
     stop,
@@ -163,16 +163,18 @@ function certificate(folder) {
   return { certificate: cert, key };
 }
 
-/** Every record of every log below a folder, in the order of the files. */
+/** Every record of every log below a folder, the oldest first. */
 function records(folder) {
   const files = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".jsonl")).sort();
   const lines = files.flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n"));
   // The last line may be one that is being written.
-  return lines.flatMap((line) => {
+  const records = lines.flatMap((line) => {
     try {
       return [JSON.parse(line)];
     } catch {
       return [];
     }
   });
+  // Each log is in order already.
+  return records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }

@@ -19,6 +19,7 @@ mod authorize;
 mod binding;
 mod client;
 mod consent;
+mod cookie;
 mod device;
 mod error;
 mod http;
@@ -57,7 +58,7 @@ pub use client::{ConfiguredClient, DocumentError};
 pub use error::JournalDown;
 pub use journal::{Event, Journal, Who};
 pub use oidc::{LoginProvider, ProviderCredential};
-pub use person::{Person, SESSION_COOKIE};
+pub use person::Person;
 pub use revocations::Revocations;
 pub use routes::{ROUTES, Route};
 pub use settings::{ServerError, ServerSettings};
@@ -65,6 +66,7 @@ pub use state::State;
 
 use crate::Dpop;
 use client::{Configured, Documents};
+use cookie::{Cookie, Cookies};
 use resource::Resources;
 
 /// A request's body: forms and registrations are small.
@@ -77,6 +79,7 @@ pub struct AuthorizationServer {
     clients: Configured,
     documents: Option<Documents>,
     providers: Vec<oidc::Provider>,
+    cookies: Cookies,
     /// Checks the proofs of token requests.
     dpop: Arc<Dpop>,
     state: Arc<State>,
@@ -125,6 +128,7 @@ impl AuthorizationServer {
             clients: client::configured(&settings.clients).map_err(ServerError::Client)?,
             documents,
             providers,
+            cookies: Cookies::at(&settings.origin),
             dpop,
             settings,
             state,
@@ -167,7 +171,7 @@ impl AuthorizationServer {
     /// # Errors
     /// [`JournalDown`] when the store cannot be asked.
     pub async fn person(&self, headers: &::http::HeaderMap) -> Result<Option<Person>, JournalDown> {
-        let found = match http::cookie(headers, SESSION_COOKIE) {
+        let found = match self.cookies.find(headers, Cookie::Session) {
             Some(cookie) => person::find(cookie, self).await,
             None => Ok(None),
         };
@@ -190,6 +194,11 @@ impl Desk<'_> {
 
     fn now_s(&self) -> u64 {
         self.server.state.clock.unix_s()
+    }
+
+    /// The value of a cookie.
+    fn cookie(&self, of: Cookie) -> Option<&str> {
+        self.server.cookies.find(&self.ask.headers, of)
     }
 
     async fn client(&self, id: &str) -> Result<client::Client, error::Refusal> {

@@ -5,6 +5,7 @@ use super::{
     binding::Confirmation,
     client::Client,
     consent,
+    cookie::Cookie,
     error::Refusal,
     http::{Reply, see_other},
     metadata::SCOPES,
@@ -159,7 +160,7 @@ async fn proceed(
     way: Way<'_>,
 ) -> Result<Reply, Refusal> {
     let is_silent = desk.ask.params.find("prompt") == Some("none");
-    let person = match desk.ask.cookie(super::SESSION_COOKIE) {
+    let person = match desk.cookie(Cookie::Session) {
         Some(cookie) => person::find(cookie, desk.server).await?,
         None => None,
     };

@@ -9,6 +9,7 @@ use super::{
     approval::Approval,
     binding::Confirmation,
     client::{Client, Origin},
+    cookie::Cookie,
     device,
     error::Refusal,
     http::{Reply, page as page_reply},
@@ -72,7 +73,7 @@ pub(super) async fn submit(desk: &Desk<'_>) -> Result<Reply, Refusal> {
 }
 
 async fn logged_in(desk: &Desk<'_>, next: &Next) -> Result<Option<Person>, Refusal> {
-    let Some(cookie) = desk.ask.cookie(super::SESSION_COOKIE) else {
+    let Some(cookie) = desk.cookie(Cookie::Session) else {
         return Ok(None);
     };
     let person = person::find(cookie, desk.server).await?;

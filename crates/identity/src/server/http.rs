@@ -1,4 +1,4 @@
-//! What a request brings and what a reply takes along: parameters, cookies, headers.
+//! What a request brings and what a reply takes along: parameters, headers, pages.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -58,21 +58,6 @@ impl Params {
     }
 }
 
-/// The value of a cookie. Of two with one name neither is trusted.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut found = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(known, _)| *known == name);
-    match (found.next(), found.next()) {
-        (Some((_, value)), None) => Some(value),
-        _ => None,
-    }
-}
-
 impl Ask {
     /// Takes a request apart. A GET's parameters are its query; a POST's are its form, never its
     /// query, which logs and histories keep.
@@ -99,11 +84,6 @@ impl Ask {
             body,
             peer,
         })
-    }
-
-    /// The value of a cookie.
-    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
-        cookie(&self.headers, name)
     }
 
     /// Whether a page of another site made the browser send this (Fetch Metadata).
@@ -163,15 +143,6 @@ pub(super) fn empty(status: StatusCode) -> Reply {
     typed(status, "text/plain", String::new())
 }
 
-/// Adds a cookie of the `__Host-` kind: this host's alone, over TLS alone, unseen by scripts.
-pub(super) fn set_cookie(reply: &mut Reply, name: &str, value: &str, max_age_s: u64) {
-    let cookie =
-        format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={max_age_s}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        reply.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-}
-
 pub(super) fn set(reply: &mut Reply, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
@@ -213,20 +184,5 @@ mod tests {
         assert_eq!(params.find("b"), Some("2 &"));
         let many: String = (0..65).map(|n| format!("p{n}=1&")).collect();
         assert!(Params::parse(many.as_bytes()).is_err());
-    }
-
-    #[test]
-    fn a_cookie_that_is_there_twice_is_none() {
-        let ask = |line: &str| Ask {
-            method: Method::GET,
-            path: "/".into(),
-            headers: HeaderMap::from_iter([(header::COOKIE, line.parse().unwrap())]),
-            params: Params::default(),
-            body: Bytes::new(),
-            peer: IpAddr::from([127, 0, 0, 1]),
-        };
-        assert_eq!(ask("a=1; b=2").cookie("b"), Some("2"));
-        assert_eq!(ask("b=1; b=2").cookie("b"), None);
-        assert_eq!(ask("bb=1").cookie("b"), None);
     }
 }

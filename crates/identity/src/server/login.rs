@@ -6,8 +6,9 @@ use cardea_store::Account;
 
 use super::{
     Desk, Who,
+    cookie::Cookie,
     error::Refusal,
-    http::{Reply, page as page_reply, set_cookie},
+    http::{Reply, page as page_reply},
     next::Next,
     pages,
     person::{self, Person},
@@ -60,14 +61,14 @@ pub(super) async fn logout(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     if desk.ask.is_cross_site() {
         return Err(Refusal::invalid_request("another site cannot log you out"));
     }
-    if let Some(cookie) = desk.ask.cookie(super::SESSION_COOKIE) {
+    if let Some(cookie) = desk.cookie(Cookie::Session) {
         desk.state()
             .store
             .end_session(&secret::hash(cookie))
             .await?;
     }
     let mut reply = pages::message("Logged out", "You can close this page.");
-    set_cookie(&mut reply, super::SESSION_COOKIE, "", 0);
+    desk.server.cookies.set(&mut reply, Cookie::Session, "", 0);
     Ok(reply)
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Desk,
+    cookie::{Cookie, Cookies},
     error::Refusal,
-    http::{Reply, see_other, set_cookie},
+    http::{Reply, see_other},
     secret::{self, Purpose},
 };
 
@@ -47,9 +48,6 @@ pub(super) struct DeviceWish {
 
 /// Long enough for a login with a second factor elsewhere.
 pub(super) const NEXT_S: u64 = 600;
-
-/// Ties forms to the browser that was shown them, before anybody has logged in.
-const BROWSER_COOKIE: &str = "__Host-cardea-browser";
 
 impl Next {
     pub(super) fn id(&self) -> &str {
@@ -108,31 +106,34 @@ impl Desk<'_> {
 
     /// The browser's own secret; a new one when it has none yet.
     pub(super) fn browser(&self) -> Result<Browser, Refusal> {
-        match self.ask.cookie(BROWSER_COOKIE) {
+        let cookies = self.server.cookies;
+        match self.cookie(Cookie::Browser) {
             // What is too short was not set here.
             Some(known) if known.len() >= 43 => Ok(Browser {
                 secret: known.to_owned(),
                 is_new: false,
+                cookies,
             }),
             _ => Ok(Browser {
                 secret: secret::random()?,
                 is_new: true,
+                cookies,
             }),
         }
     }
 
     /// The tag of a form, good for this browser, its login and this purpose alone.
     pub(super) fn form_tag(&self, browser: &Browser, form: &str, about: &str) -> String {
-        let session = self.ask.cookie(super::SESSION_COOKIE).unwrap_or_default();
+        let session = self.cookie(Cookie::Session).unwrap_or_default();
         let parts = [browser.secret.as_str(), session, form, about];
         self.state().secrets.tag(&parts)
     }
 
     /// Refuses a form that was not shown to this browser.
     pub(super) fn check_form(&self, form: &str, about: &str) -> Result<(), Refusal> {
-        let session = self.ask.cookie(super::SESSION_COOKIE).unwrap_or_default();
+        let session = self.cookie(Cookie::Session).unwrap_or_default();
         let is_ours = !self.ask.is_cross_site()
-            && self.ask.cookie(BROWSER_COOKIE).is_some_and(|browser| {
+            && self.cookie(Cookie::Browser).is_some_and(|browser| {
                 let tag = self.ask.params.find("form").unwrap_or_default();
                 let parts = [browser, session, form, about];
                 self.state().secrets.is_tag(tag, &parts)
@@ -150,6 +151,7 @@ impl Desk<'_> {
 pub(super) struct Browser {
     pub(super) secret: String,
     is_new: bool,
+    cookies: Cookies,
 }
 
 /// Outlives any login that it protects.
@@ -159,7 +161,8 @@ impl Browser {
     /// Puts a new secret on the reply.
     pub(super) fn remember(&self, reply: &mut Reply) {
         if self.is_new {
-            set_cookie(reply, BROWSER_COOKIE, &self.secret, BROWSER_S);
+            let cookies = self.cookies;
+            cookies.set(reply, Cookie::Browser, &self.secret, BROWSER_S);
         }
     }
 }

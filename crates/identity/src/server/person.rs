@@ -4,15 +4,7 @@ use cardea_domain::{SubjectId, TenantId};
 use cardea_store::LoginSession;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AuthorizationServer,
-    error::Refusal,
-    http::{Reply, set_cookie},
-    secret,
-};
-
-/// The cookie of a login session.
-pub const SESSION_COOKIE: &str = "__Host-cardea-session";
+use super::{AuthorizationServer, cookie::Cookie, error::Refusal, http::Reply, secret};
 
 /// A working day; consent and approval pages ask for the password again after it.
 const SESSION_S: u64 = 12 * 3600;
@@ -96,6 +88,8 @@ pub(super) async fn begin(
         .store
         .begin_session(&secret::hash(&cookie), &session)
         .await?;
-    set_cookie(reply, SESSION_COOKIE, &cookie, SESSION_S);
+    server
+        .cookies
+        .set(reply, Cookie::Session, &cookie, SESSION_S);
     Ok(())
 }

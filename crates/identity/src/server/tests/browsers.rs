@@ -8,7 +8,7 @@ use super::{
     House, Jar,
     house::{PASSWORD, hidden, location, request, tenant},
 };
-use crate::server::SESSION_COOKIE;
+use crate::server::cookie::{Cookie, Cookies};
 
 #[tokio::test]
 async fn no_page_can_be_framed_kept_or_run_a_script() {
@@ -88,7 +88,8 @@ async fn a_form_that_another_browser_or_site_sends_does_nothing() {
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
     }
     // The attacker's browser with the victim's session alone.
-    attacker.take_from(&victim, SESSION_COOKIE);
+    let session = Cookies::HostOverTls.name(Cookie::Session);
+    attacker.take_from(&victim, session);
     let reply = attacker
         .post(&house, "/consent", &fields(hidden(&page, "form")))
         .await;
