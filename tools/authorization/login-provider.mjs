@@ -82,6 +82,20 @@ async function checks(table, scene) {
 
   await check("a person logs in there, consents here, and the client calls a tool", () => throughAndThrough(scene));
 
+  await check("whoever is somebody else has to log in at the provider too, which remembers the other", async () => {
+    const person = await begin();
+    await person.page.goto(request().url);
+    while ((await person.asks()) !== "consent") await person.step();
+    await person.switchAccount();
+    assert.equal(await person.asks(), "provider");
+    await person.step();
+    assert.equal(new URL(person.page.url()).origin, provider.issuer);
+    assert.equal(await person.asks(), "login");
+    await person.goOn();
+    assert.ok(back.answers.shift()?.code);
+    await person.close();
+  });
+
   /** A login in which something is changed ends on a page of the gateway's, without a session and without a code. */
   const refused = (name, tamper, account = ACCOUNT) =>
     check(name, async () => {

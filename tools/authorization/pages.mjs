@@ -179,8 +179,18 @@ async function refusals(table, scene) {
     await forgery(scene);
   });
 
+  await check("whoever is somebody else logs in anew, and decides on the same request", async () => {
+    const request = scene.request();
+    await person.page.goto(request.url);
+    assert.equal(await person.asks(), "consent");
+    await person.switchAccount();
+    assert.equal(await person.asks(), "login");
+    await person.goOn();
+    assert.equal(scene.answer()?.state, request.state);
+  });
+
   await check("logging out ends the session", async () => {
-    // There is no page with a button for it: the browser sends what a form of the gateway's would.
+    // Without a request to go on with, as a form of the gateway's would.
     await person.page.goto(scene.request().url);
     await person.page.evaluate(() => {
       const form = document.body.appendChild(document.createElement("form"));

@@ -67,14 +67,20 @@ export class Person {
   /** As `follow`, from the page that is there. */
   async goOn({ decision = "allow", code } = {}) {
     for (let pages = 0; pages < PAGES_MAX; pages += 1) {
-      const asks = await this.asks();
-      if (asks === "login") await this.logIn();
-      else if (asks === "consent") await this.decide(decision);
-      else if (asks === "code" && code) await this.type(code);
-      else if (asks === "provider") await this.#submit("a.act");
-      else return new URL(this.page.url());
+      if (!(await this.step({ decision, code }))) return new URL(this.page.url());
     }
     throw new Error(`there is no end to the pages: ${this.page.url()}`);
+  }
+
+  /** Does what one page asks for; false when it asks for nothing. */
+  async step({ decision = "allow", code } = {}) {
+    const asks = await this.asks();
+    if (asks === "login") await this.logIn();
+    else if (asks === "consent") await this.decide(decision);
+    else if (asks === "code" && code) await this.type(code);
+    else if (asks === "provider") await this.#submit("a.act");
+    else return false;
+    return true;
   }
 
   /** What the page wants: `login`, `consent`, `code` (of a device), `provider` (to be chosen), or undefined. */
@@ -99,6 +105,11 @@ export class Person {
   /** Presses one of the two buttons of the consent page. */
   async decide(decision) {
     await this.#submit(`button[name="decision"][value="${decision}"]`);
+  }
+
+  /** Says on the consent page that this is somebody else's login. */
+  async switchAccount() {
+    await this.#submit('form[action="/logout"] button');
   }
 
   /** Types the code that a device shows. */

@@ -100,6 +100,7 @@ pub(super) async fn submit(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let wish = DeviceWish {
         id: secret::random()?,
         user_code: typed,
+        login_since_s: 0,
         ends_s: now_s + NEXT_S,
     };
     let next = desk.seal(&Next::Device(wish))?;

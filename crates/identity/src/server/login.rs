@@ -67,7 +67,14 @@ pub(super) async fn logout(desk: &Desk<'_>) -> Result<Reply, Refusal> {
             .end_session(&secret::hash(cookie))
             .await?;
     }
-    let mut reply = pages::message("Logged out", "You can close this page.");
+    let mut reply = match desk.next() {
+        // Who wants to be somebody else logs in anew, also at a provider that remembers them.
+        Ok((next, _)) => {
+            let next = desk.seal(&next.after_login(desk.now_s()))?;
+            desk.onward("/login", &next)
+        }
+        Err(_) => pages::message("Logged out", "You can close this page."),
+    };
     desk.server.cookies.set(&mut reply, Cookie::Session, "", 0);
     Ok(reply)
 }

@@ -43,6 +43,9 @@ pub(super) struct DeviceWish {
     pub(super) id: String,
     /// The user code as it was typed, normalised.
     pub(super) user_code: String,
+    /// The person must have logged in at or after this.
+    #[serde(default)]
+    pub(super) login_since_s: u64,
     pub(super) ends_s: u64,
 }
 
@@ -68,8 +71,17 @@ impl Next {
     pub(super) fn login_since_s(&self) -> u64 {
         match self {
             Self::Authorize(wanted) => wanted.login_since_s,
-            Self::Device(_) => 0,
+            Self::Device(wish) => wish.login_since_s,
         }
+    }
+
+    /// The same for whoever logs in from now on.
+    pub(super) fn after_login(mut self, now_s: u64) -> Self {
+        match &mut self {
+            Self::Authorize(wanted) => wanted.login_since_s = now_s,
+            Self::Device(wish) => wish.login_since_s = now_s,
+        }
+        self
     }
 
     /// Where a submitted form may end, besides here.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ::http::StatusCode;
+use cardea_domain::SubjectId;
 
 use super::{
     House, Jar,
-    house::{PASSWORD, hidden, location, request, tenant},
+    house::{PASSWORD, claims, hidden, location, param, request, tenant},
 };
 use crate::server::cookie::{Cookie, Cookies};
 
@@ -131,6 +132,40 @@ async fn a_yes_holds_for_exactly_what_it_was_said_to() {
         let answer = location(&jar.get(&house, &silent(&changes)).await);
         assert!(answer.contains("consent_required"), "{changes:?} {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_person_who_is_somebody_else_logs_in_anew_and_decides_the_same_request() {
+    let house = House::open().await;
+    let bob = SubjectId::parse("bob").unwrap();
+    let link = house.accounts.add(&tenant("acme"), &bob, &[]).await;
+    house.set_up(&link.unwrap(), "bob").await;
+    let mut jar = Jar::default();
+    let login = location(&jar.get(&house, &request("app", &[])).await);
+    let consent = location(&house.log_in(&mut jar, &login, "ada", PASSWORD).await);
+    let page = jar.get(&house, &consent).await;
+    let before = jar.clone();
+    house.clock.advance(Duration::from_secs(1));
+
+    let fields = [("next", hidden(&page, "next"))];
+    let login = location(&jar.post(&house, "/logout", &fields).await);
+    assert!(login.contains("/login?next="), "{login}");
+    // The session is over, also for whoever kept the cookie.
+    let again = location(&before.clone().get(&house, &consent).await);
+    assert!(again.contains("/login?"), "{again}");
+    let consent = location(&house.log_in(&mut jar, &login, "bob", PASSWORD).await);
+    let page = jar.get(&house, &consent).await;
+    let text = std::str::from_utf8(page.body()).unwrap();
+    assert!(text.contains("<dd>bob</dd>"), "{text}");
+    let fields = [
+        ("form", hidden(&page, "form")),
+        ("next", hidden(&page, "next")),
+        ("decision", "allow".to_owned()),
+    ];
+    let answer = location(&jar.post(&house, "/consent", &fields).await);
+    let code = param(&answer, "code").unwrap();
+    let (_, tokens) = house.redeem(&code, &[]).await;
+    assert_eq!(claims(&tokens["access_token"])["sub"], "bob");
 }
 
 #[tokio::test]
