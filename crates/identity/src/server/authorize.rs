@@ -228,4 +228,17 @@ mod tests {
         );
         assert_eq!(scope(Some("offline_access")), "mcp offline_access");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_wish_gives_a_scope_that_is_not_there(asked in "((mcp|offline_access|admin|[ -~]{0,6})[ \t]?){0,6}") {
+            let granted = scope(Some(&asked));
+            let names: Vec<&str> = granted.split(' ').collect();
+            proptest::prop_assert!(names.contains(&"mcp"));
+            for name in &names {
+                proptest::prop_assert!(SCOPES.contains(name));
+                proptest::prop_assert!(*name == "mcp" || asked.split(' ').any(|wish| wish == *name));
+            }
+        }
+    }
 }

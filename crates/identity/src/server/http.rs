@@ -31,10 +31,14 @@ pub(super) struct Params(Vec<(String, String)>);
 const PARAMS_MAX: usize = 64;
 
 impl Params {
-    /// Reads `application/x-www-form-urlencoded`; a parameter without a value is none.
+    /// Reads `application/x-www-form-urlencoded`; a parameter without a value is none. What is not
+    /// UTF-8, or has control characters in it, is nothing that RFC 6749 appendix A knows.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
         let mut params: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(text).take(PARAMS_MAX + 1) {
+            if !is_text(&name) || !is_text(&value) {
+                return Err(Refusal::invalid_request("a parameter is not text in UTF-8"));
+            }
             if params.iter().any(|(known, _)| *known == name) {
                 return Err(Refusal::invalid_request("a parameter is there twice"));
             }
@@ -56,6 +60,13 @@ impl Params {
         self.find(name)
             .ok_or_else(|| Refusal::invalid_request(format!("`{name}` is missing")))
     }
+}
+
+/// Whether it is of `UNICODECHARNOCRLF` (RFC 6749 appendix A), the widest of its grammars, and no
+/// control character but a tab. The decoder writes U+FFFD where bytes are not UTF-8.
+fn is_text(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.all(|c| c == '\t' || !(c.is_control() || c == char::REPLACEMENT_CHARACTER))
 }
 
 impl Ask {
@@ -184,5 +195,47 @@ mod tests {
         assert_eq!(params.find("b"), Some("2 &"));
         let many: String = (0..65).map(|n| format!("p{n}=1&")).collect();
         assert!(Params::parse(many.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_parameter_is_text() {
+        for bad in [
+            "a=%ff",
+            "%ff=a",
+            "a=b%00",
+            "a=b%0d%0ac",
+            "a=%c2%85",
+            "a=%ed%a0%80",
+        ] {
+            assert!(Params::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(Params::parse("a=%C3%A9%F0%9F%A6%80%09".as_bytes()).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_parameters_or_none(bytes: Vec<u8>) {
+            let _ = Params::parse(&bytes);
+        }
+
+        /// What a correct client sends arrives, unless it says something twice.
+        #[test]
+        fn what_was_written_is_read(pairs in proptest::collection::vec(("[a-z%&= +é]{0,4}", "\\PC{0,12}"), 0..8)) {
+            let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_unstable();
+            let is_twice = names.windows(2).any(|two| two[0] == two[1]);
+            let is_text = pairs.iter().all(|(_, value)| is_text(value));
+            match Params::parse(text.as_bytes()) {
+                Ok(params) => {
+                    proptest::prop_assert!(!is_twice && is_text);
+                    for (name, value) in &pairs {
+                        let expected = Some(value.as_str()).filter(|value| !value.is_empty());
+                        proptest::prop_assert_eq!(params.find(name), expected);
+                    }
+                }
+                Err(_) => proptest::prop_assert!(is_twice || !is_text),
+            }
+        }
     }
 }

@@ -74,10 +74,12 @@ fn check(
     }
 }
 
-/// RFC 7636: 43 to 128 characters, whose SHA-256 is the challenge.
+/// RFC 7636 section 4.1: 43 to 128 unreserved characters, whose SHA-256 is the challenge.
 fn verifies(verifier: &str, challenge: Option<&str>) -> bool {
+    let is_unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
     (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(is_unreserved)
         && challenge.is_some_and(|c| secret::same(c, &URL_SAFE_NO_PAD.encode(hash)))
 }
 
@@ -147,5 +149,18 @@ mod tests {
             "short",
             Some("_x0sj3SrkLBtkVp5WGeYVGjOHKq7OCqjZLW6Qyuuk9I")
         ));
+    }
+
+    proptest::proptest! {
+        /// RFC 7636 section 4.1: `43*128unreserved`, whatever its hash is.
+        #[test]
+        fn a_verifier_is_what_the_grammar_says(verifier in "[A-Za-z0-9._~-]{30,140}|[ -é]{43,50}|\\PC{0,130}") {
+            let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+            let challenge = URL_SAFE_NO_PAD.encode(hash);
+            let is_unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+            let is_one = (43..=128).contains(&verifier.chars().count()) && verifier.chars().all(is_unreserved);
+            proptest::prop_assert_eq!(verifies(&verifier, Some(&challenge)), is_one);
+            proptest::prop_assert!(!verifies(&verifier, Some(&challenge.to_lowercase())) || challenge == challenge.to_lowercase());
+        }
     }
 }
