@@ -5,6 +5,7 @@
 
 mod access;
 mod authorization;
+mod client;
 mod files;
 mod issuer;
 mod network;

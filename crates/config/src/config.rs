@@ -7,7 +7,10 @@ mod host;
 mod tenant_tools;
 
 pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles};
-pub use authorization::{AuthorizationServer, Client, Login, LoginCredential};
+pub use authorization::{
+    AuthorizationServer, CertificateName, Client, ClientAuthentication, ClientKeys, Login,
+    LoginCredential,
+};
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
 pub use host::AllowedHost;

@@ -39,11 +39,11 @@ mod yaml;
 
 pub use claim::ClaimPointer;
 pub use config::{
-    AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, Client,
-    ClientCertificates, Config, Dpop, EmbeddedIssuer, Entitled, Entitlement, ExternalIssuer, Http,
-    Issuer, KeySource, Login, LoginCredential, Need, People, PolicyFiles, RequiredBinding,
-    ResultRules, Roles, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules,
-    Transport, Upstream, UpstreamIdentity,
+    AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, CertificateName, Client,
+    ClientAuthentication, ClientCertificates, ClientKeys, Config, Dpop, EmbeddedIssuer, Entitled,
+    Entitlement, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential, Need, People,
+    PolicyFiles, RequiredBinding, ResultRules, Roles, Stdio, Telemetry, Tenant, TenantSource,
+    TenantValue, Tls, ToolRules, Transport, Upstream, UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{

@@ -20,7 +20,7 @@ pub(crate) use access::{
 };
 pub(crate) use authorization::{
     ACCESS_TOKEN_MAX, ACCESS_TOKEN_MIN, GRANT_MAX, GRANT_MIN, RawAuthorizationServer, RawClient,
-    RawLogin,
+    RawClientCertificate, RawLogin,
 };
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};

@@ -58,7 +58,7 @@ pub(crate) async fn serve(
     let journal = LedgerJournal(gateway);
     let peer = server::Peer {
         address: client.address,
-        certificate: client.certificate.map(|c| c.thumbprint()),
+        certificate: client.certificate,
     };
     let answer = server
         .serve(Request::from_parts(head, body), peer, &journal)

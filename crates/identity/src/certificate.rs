@@ -16,6 +16,7 @@ use x509_parser::{
 /// A client's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
+    der: Vec<u8>,
     thumbprint: Thumbprint,
     starts_s: i64,
     ends_s: i64,
@@ -65,6 +66,7 @@ impl ClientCertificate {
         }
         let validity = certificate.validity();
         Ok(Self {
+            der: der.to_vec(),
             thumbprint: Thumbprint::new(hash),
             starts_s: validity.not_before.timestamp(),
             ends_s: validity.not_after.timestamp(),
@@ -98,6 +100,11 @@ impl ClientCertificate {
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
         self.thumbprint
+    }
+
+    /// The whole certificate.
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// Whether it is valid at this second. A connection may outlive its certificate.

@@ -51,21 +51,22 @@ use std::{net::IpAddr, sync::Arc};
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
-use cardea_domain::Thumbprint;
 
 pub use account::{AccountError, Accounts};
-pub use client::{ConfiguredClient, DocumentError};
+pub use client::{
+    CertificateName, ClientAuthentication, ConfiguredClient, DocumentError, PublishedKeys,
+};
 pub use error::JournalDown;
 pub use journal::{Event, Journal, Who};
 pub use oidc::{LoginProvider, ProviderCredential};
 pub use person::Person;
 pub use revocations::Revocations;
 pub use routes::{ROUTES, Route};
-pub use settings::{ServerError, ServerSettings};
+pub use settings::{Certificates, ServerError, ServerSettings};
 pub use state::State;
 
-use crate::Dpop;
-use client::{Configured, Documents};
+use crate::{ClientCertificate, Dpop};
+use client::{Configured, Documents, Guarded, KeySets};
 use cookie::{Cookie, Cookies};
 use resource::Resources;
 
@@ -78,6 +79,7 @@ pub struct AuthorizationServer {
     resources: Resources,
     clients: Configured,
     documents: Option<Documents>,
+    key_sets: KeySets,
     providers: Vec<oidc::Provider>,
     cookies: Cookies,
     /// Checks the proofs of token requests.
@@ -86,12 +88,12 @@ pub struct AuthorizationServer {
 }
 
 /// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// The address, behind proxies that are trusted to tell it.
     pub address: IpAddr,
-    /// The certificate that was shown.
-    pub certificate: Option<Thumbprint>,
+    /// The certificate that was shown. Whether it is valid at this time is looked at here.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// What a handler needs: the server, the request, and where to record.
@@ -99,7 +101,7 @@ struct Desk<'a> {
     server: &'a AuthorizationServer,
     ask: http::Ask,
     /// The certificate by which the client's connection was made.
-    certificate: Option<Thumbprint>,
+    certificate: Option<Arc<ClientCertificate>>,
     journal: &'a dyn Journal,
 }
 
@@ -114,10 +116,10 @@ impl AuthorizationServer {
         state: Arc<State>,
     ) -> Result<Self, ServerError> {
         settings.access_token_s = settings.access_token_s.min(settings::ACCESS_TOKEN_S_MAX);
-        let documents = match &settings.document_hosts {
-            Some(hosts) => Some(Documents::new(hosts)?),
-            None => None,
-        };
+        let fetch = Arc::new(Guarded::new(&settings.private_hosts)?);
+        let documents = settings
+            .documents
+            .then(|| Documents::new(Arc::clone(&fetch)));
         let providers = settings
             .login
             .iter()
@@ -127,6 +129,7 @@ impl AuthorizationServer {
             resources: Resources::new(&settings.origin),
             clients: client::configured(&settings.clients).map_err(ServerError::Client)?,
             documents,
+            key_sets: KeySets::new(fetch),
             providers,
             cookies: Cookies::at(&settings.origin),
             dpop,

@@ -14,6 +14,7 @@
 //! - [`certificates`]: authorities, and certificates of servers and clients.
 //! - [`tls_client`]: connections that stay open, with or without a certificate.
 //! - [`authority`]: an authorization server that asks nobody and remembers everything.
+//! - [`document_host`]: documents over TLS, whole, moved, endless or missing.
 //! - [`http_client`]: requests of any kind, right or wrong.
 //! - [`wait`]: looking again until something has happened.
 
@@ -21,6 +22,7 @@ pub mod authority;
 pub mod cardea;
 pub mod certificates;
 pub mod conformance_upstream;
+pub mod document_host;
 pub mod dpop;
 pub mod echo;
 pub mod hostile;

@@ -9,7 +9,8 @@ use cardea_domain::{Clock, TenantId};
 use cardea_identity::{
     AuthorizationServer, ClaimPaths, Dpop, Revocations, SigningKeys, TenantRule,
     server::{
-        Accounts, ConfiguredClient, LoginProvider, ProviderCredential, ServerSettings, State,
+        Accounts, CertificateName, Certificates, ClientAuthentication, ConfiguredClient,
+        LoginProvider, ProviderCredential, PublishedKeys, ServerSettings, State,
     },
 };
 
@@ -58,6 +59,7 @@ struct Basis {
     settings: config::AuthorizationServer,
     tenants: Vec<TenantId>,
     origin: String,
+    certificates: Certificates,
 }
 
 impl Kept {
@@ -80,6 +82,7 @@ pub(super) fn build(
         settings: wanted.clone(),
         tenants: config.tenants.keys().cloned().collect(),
         origin: config.public_origin(),
+        certificates: certificates(config),
     };
     let dpop = holders::dpop(
         config,
@@ -115,7 +118,7 @@ fn settings(config: &Config, wanted: &config::AuthorizationServer) -> ServerSett
                 id: client.id.clone(),
                 name: client.name.clone(),
                 redirect_uris: client.redirect_uris.clone(),
-                jwks: client.jwks.clone(),
+                authentication: authentication(&client.authentication),
                 tenants: client.tenants.clone(),
                 unattended: client.unattended.clone(),
                 introspects: client
@@ -125,7 +128,9 @@ fn settings(config: &Config, wanted: &config::AuthorizationServer) -> ServerSett
                     .collect(),
             })
             .collect(),
-        document_hosts: wanted.document_hosts.clone(),
+        documents: wanted.documents,
+        private_hosts: wanted.private_hosts.clone(),
+        certificates: certificates(config),
         registration: wanted.registration,
         local_accounts: wanted.local_accounts,
         login: wanted
@@ -133,6 +138,41 @@ fn settings(config: &Config, wanted: &config::AuthorizationServer) -> ServerSett
             .iter()
             .map(|login| provider(login, config))
             .collect(),
+    }
+}
+
+fn authentication(wanted: &config::ClientAuthentication) -> ClientAuthentication {
+    match wanted {
+        config::ClientAuthentication::None => ClientAuthentication::None,
+        config::ClientAuthentication::PrivateKeyJwt(keys) => {
+            ClientAuthentication::PrivateKeyJwt(published(keys))
+        }
+        config::ClientAuthentication::Tls { authorities, name } => ClientAuthentication::Tls {
+            authorities: authorities.clone(),
+            name: match name {
+                config::CertificateName::Dns(name) => CertificateName::Dns(name.clone()),
+                config::CertificateName::Uri(uri) => CertificateName::Uri(uri.clone()),
+            },
+        },
+        config::ClientAuthentication::SelfSignedTls(keys) => {
+            ClientAuthentication::SelfSignedTls(published(keys))
+        }
+    }
+}
+
+fn published(keys: &config::ClientKeys) -> PublishedKeys {
+    match keys {
+        config::ClientKeys::Document(text) => PublishedKeys::Document(text.clone()),
+        config::ClientKeys::At(url) => PublishedKeys::At(url.to_string()),
+    }
+}
+
+/// How certificates of clients can arrive: the proxies' word comes before the listener's.
+fn certificates(config: &Config) -> Certificates {
+    match (&config.tls, config.trusted_proxies.is_empty()) {
+        (_, false) => Certificates::Proxy,
+        (Some(tls), true) if tls.clients.is_some() => Certificates::Handshake,
+        _ => Certificates::Never,
     }
 }
 

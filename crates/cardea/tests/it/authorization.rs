@@ -3,6 +3,17 @@
 //! What the server says and refuses in each case is tried in the identity room, where the clock can
 //! be turned; here is the binary with its log, its records and its streams.
 
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `keys` | tokens that are bound to a proof or a certificate when they are issued |
+//! | `confidential` | clients that show who they are, by published keys and by certificates |
+//! | `documents` | clients that are known by a document, fetched from a live host |
+
+mod confidential;
+mod documents;
+mod keys;
+
 use std::collections::BTreeMap;
 
 use crate::support::*;
@@ -15,14 +26,18 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A gateway whose only issuer is its own server, with one client that is known beforehand.
 async fn stage() -> (Echo, Gateway) {
-    let echo = Echo::start().await.unwrap();
     let server = json!({"clients": [{"id": "app", "redirect_uris": [REDIRECT]}]});
+    stage_with(server, |setup| setup).await
+}
+
+async fn stage_with(server: Value, change: impl FnOnce(Setup) -> Setup) -> (Echo, Gateway) {
+    let echo = Echo::start().await.unwrap();
     let setup = setup()
         .http_upstream(UPSTREAM, &echo.url())
         .policy(PERMIT_ALL)
         .set("issuers", json!([]))
         .set("authorization_server", server);
-    (echo, setup.start().await.unwrap())
+    (echo, change(setup).start().await.unwrap())
 }
 
 #[tokio::test]
@@ -147,26 +162,26 @@ impl Browser {
     }
 
     async fn tokens(&mut self, gateway: &Gateway) -> Value {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([
-                ("response_type", "code"),
-                ("client_id", "app"),
-                ("redirect_uri", REDIRECT),
-                ("code_challenge", CHALLENGE),
-                ("code_challenge_method", "S256"),
-                ("resource", &gateway.url(UPSTREAM)),
-            ])
-            .finish();
-        let login = location(&self.get(gateway, &format!("/authorize?{query}")).await);
-        let page = self.get(gateway, &login).await;
-        let fields = [
-            ("form", hidden(&page, "form")),
-            ("next", hidden(&page, "next")),
-            ("subject", "ada".to_owned()),
-            ("password", PASSWORD.to_owned()),
-        ];
-        let consent = location(&self.post(gateway, "/login", &fields).await);
-        let page = self.get(gateway, &consent).await;
+        let code = self.code(gateway, "app").await;
+        let answer = redeem(&code, "app", &[]).send(gateway.address()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// A code for this client, after a yes; and after a login, where nobody is logged in.
+    async fn code(&mut self, gateway: &Gateway, client: &str) -> String {
+        let mut to = location(&self.get(gateway, &request(gateway, client)).await);
+        if to.contains("/login?") {
+            let page = self.get(gateway, &to).await;
+            let fields = [
+                ("form", hidden(&page, "form")),
+                ("next", hidden(&page, "next")),
+                ("subject", "ada".to_owned()),
+                ("password", PASSWORD.to_owned()),
+            ];
+            to = location(&self.post(gateway, "/login", &fields).await);
+        }
+        let page = self.get(gateway, &to).await;
         let fields = [
             ("form", hidden(&page, "form")),
             ("next", hidden(&page, "next")),
@@ -174,21 +189,8 @@ impl Browser {
         ];
         let back = location(&self.post(gateway, "/consent", &fields).await);
         let back = url::Url::parse(&back).unwrap();
-        let code = back
-            .query_pairs()
-            .find(|(name, _)| name == "code")
-            .unwrap()
-            .1;
-        let fields = [
-            ("grant_type", "authorization_code"),
-            ("client_id", "app"),
-            ("redirect_uri", REDIRECT),
-            ("code", &code),
-            ("code_verifier", VERIFIER),
-        ];
-        let answer = form("/token", &fields).send(gateway.address()).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
+        let code = back.query_pairs().find(|(name, _)| name == "code");
+        code.unwrap().1.into_owned()
     }
 
     async fn get(&mut self, gateway: &Gateway, to: &str) -> Answer {
@@ -222,6 +224,35 @@ impl Browser {
         }
         answer
     }
+}
+
+/// An authorization request of this client.
+fn request(gateway: &Gateway, client: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("response_type", "code"),
+            ("client_id", client),
+            ("redirect_uri", REDIRECT),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("scope", "mcp offline_access"),
+            ("resource", &gateway.url(UPSTREAM)),
+        ])
+        .finish();
+    format!("/authorize?{query}")
+}
+
+/// A token request with this code.
+fn redeem(code: &str, client: &str, more: &[(&str, &str)]) -> Ask {
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("client_id", client),
+        ("redirect_uri", REDIRECT),
+        ("code", code),
+        ("code_verifier", VERIFIER),
+    ];
+    fields.extend_from_slice(more);
+    form("/token", &fields)
 }
 
 fn form(path: &str, fields: &[(&str, &str)]) -> Ask {

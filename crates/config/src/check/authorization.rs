@@ -1,20 +1,22 @@
 //! The authorization server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use cardea_domain::{ActorId, SubjectId, UpstreamId};
 use url::Url;
 
 use super::{Checker, files::Wanted, issuer::TenantKeys, secret::Use, url::is_loopback};
 use crate::{
-    AuthorizationServer, Client, Login, LoginCredential,
-    diagnostic::{nearest, printable},
+    AuthorizationServer, Login, LoginCredential,
+    diagnostic::printable,
     quantity::Quantity,
     raw::{
         ACCESS_TOKEN_MAX, ACCESS_TOKEN_MIN, GRANT_MAX, GRANT_MIN, RawAuthorizationServer,
-        RawClient, RawConfig, RawLogin,
+        RawConfig, RawLogin,
     },
-    yaml::At,
+    yaml::{At, without_secrets},
 };
 
 impl Checker<'_> {
@@ -34,8 +36,8 @@ impl Checker<'_> {
             .enumerate()
             .filter_map(|(index, raw)| self.login(&at.key("login").index(index), raw))
             .collect();
-        let clients = self.known_clients(&at.key("clients"), &raw.clients, &upstreams);
-        let document_hosts = self.document_hosts(at, raw);
+        let clients = self.known_clients(&at.key("clients"), &raw.clients, &upstreams, config);
+        let private_hosts = self.private_hosts(at, raw);
         let local_accounts = raw.local_accounts.unwrap_or(raw.login.is_empty());
         if !local_accounts && raw.login.is_empty() {
             let at = at.key("local_accounts");
@@ -48,7 +50,8 @@ impl Checker<'_> {
             login,
             local_accounts,
             clients: clients?,
-            document_hosts: document_hosts?,
+            documents: raw.client_documents,
+            private_hosts: private_hosts?,
             registration: raw.registration,
         })
     }
@@ -90,7 +93,8 @@ impl Checker<'_> {
             is_safe && !has_user && url.query().is_none() && url.fragment().is_none()
         });
         if url.is_none() && self.has(at) {
-            let message = format!("`{}` is not a provider's `iss`", printable(text));
+            let shown = printable(&without_secrets(text));
+            let message = format!("`{shown}` is not a provider's `iss`");
             let diagnostic = self.document.error(at, message);
             let expected = "an `https` URL without user, query and fragment";
             self.report(at, diagnostic.expected(expected));
@@ -118,16 +122,19 @@ impl Checker<'_> {
         }
     }
 
-    fn document_hosts(
+    fn private_hosts(
         &mut self,
         at: &At,
         raw: &RawAuthorizationServer,
-    ) -> Option<Option<BTreeMap<String, Option<std::path::PathBuf>>>> {
+    ) -> Option<BTreeMap<String, Option<PathBuf>>> {
         let hosts_at = at.key("private_document_hosts");
-        if !raw.client_documents && !raw.private_document_hosts.is_empty() {
-            let diagnostic = self
-                .document
-                .error_at_key(&hosts_at, "clients are not known by documents here");
+        let is_fetching =
+            raw.client_documents || raw.clients.iter().any(|client| client.jwks_url.is_some());
+        if !is_fetching && !raw.private_document_hosts.is_empty() {
+            let diagnostic = self.document.error_at_key(
+                &hosts_at,
+                "nothing is fetched for clients: none is known by a document, none has a `jwks_url`",
+            );
             self.report(&hosts_at, diagnostic.expected("`client_documents: true`"));
         }
         let mut hosts = BTreeMap::new();
@@ -138,123 +145,7 @@ impl Checker<'_> {
             });
             hosts.insert(host.clone(), ca_file?);
         }
-        Some(raw.client_documents.then_some(hosts))
-    }
-
-    fn known_clients(
-        &mut self,
-        at: &At,
-        raws: &[RawClient],
-        upstreams: &BTreeSet<&str>,
-    ) -> Option<Vec<Client>> {
-        let mut clients = Vec::new();
-        let mut ids = BTreeSet::new();
-        for (index, raw) in raws.iter().enumerate() {
-            let at = at.index(index);
-            if !ids.insert(&raw.id) {
-                let at = at.key("id");
-                let diagnostic = self
-                    .document
-                    .error(&at, "there is a client with this id already");
-                self.report(&at, diagnostic.expected("one entry for each client"));
-            }
-            clients.extend(self.client(&at, raw, upstreams));
-        }
-        (clients.len() == raws.len()).then_some(clients)
-    }
-
-    fn client(&mut self, at: &At, raw: &RawClient, upstreams: &BTreeSet<&str>) -> Option<Client> {
-        let id_at = at.key("id");
-        let id = match ActorId::parse(&raw.id) {
-            Ok(id) => Some(id),
-            Err(error) => {
-                let diagnostic = self.document.error(&id_at, error.to_string());
-                self.report(&id_at, diagnostic);
-                None
-            }
-        };
-        let jwks = self.optional(raw.jwks_file.as_deref(), |checker, text| {
-            checker.text_of_file(&at.key("jwks_file"), text)
-        });
-        let tenants = raw
-            .tenants
-            .as_ref()
-            .map(|ids| self.tenants(&at.key("tenants"), ids));
-        for (index, uri) in raw.redirect_uris.iter().enumerate() {
-            self.redirect_uri(&at.key("redirect_uris").index(index), uri);
-        }
-        let introspects = raw.introspects.iter().enumerate();
-        let introspects = introspects
-            .filter_map(|(index, id)| {
-                self.introspected(&at.key("introspects").index(index), id, upstreams)
-            })
-            .collect();
-        let unattended = match &raw.subject {
-            None => None,
-            Some(subject) => {
-                let subject_at = at.key("subject");
-                let one = raw
-                    .jwks_file
-                    .is_some()
-                    .then_some(tenants.as_ref())
-                    .flatten();
-                let tenant = one
-                    .filter(|t| t.len() == 1)
-                    .and_then(|t| t.first().cloned());
-                if tenant.is_none() {
-                    let message = "a client that acts unattended shows who it is, for one tenant";
-                    let diagnostic = self.document.error(&subject_at, message);
-                    let expected = "`jwks_file`, and `tenants` with one tenant, beside it";
-                    self.report(&subject_at, diagnostic.expected(expected));
-                }
-                Some((tenant?, SubjectId::parse(subject).ok()?))
-            }
-        };
-        Some(Client {
-            id: id?,
-            name: raw.name.clone(),
-            redirect_uris: raw.redirect_uris.clone(),
-            jwks: jwks?,
-            tenants,
-            unattended,
-            introspects,
-        })
-    }
-
-    fn redirect_uri(&mut self, at: &At, text: &str) {
-        let url = Url::parse(text).ok().filter(|url| {
-            let is_plain =
-                !text.contains(['*', '#']) && url.username().is_empty() && url.password().is_none();
-            is_plain
-                && match url.scheme() {
-                    "https" => true,
-                    "http" => is_loopback(url),
-                    scheme => scheme.contains('.'),
-                }
-        });
-        if url.is_none() {
-            let message = format!("`{}` cannot be a redirect URI", printable(text));
-            let diagnostic = self.document.error(at, message);
-            let expected = "`https`, `http` on loopback, or an app's own scheme such as \
-                            `com.example.app:/callback`; without fragment and wildcards";
-            self.report(at, diagnostic.expected(expected));
-        }
-    }
-
-    fn introspected(
-        &mut self,
-        at: &At,
-        id: &str,
-        upstreams: &BTreeSet<&str>,
-    ) -> Option<UpstreamId> {
-        if upstreams.contains(id) {
-            return UpstreamId::parse(id).ok();
-        }
-        let message = format!("there is no upstream `{}`", printable(id));
-        let names = upstreams.iter().copied();
-        let diagnostic = self.document.error(at, message).suggest(nearest(id, names));
-        self.report(at, diagnostic);
-        None
+        Some(hosts)
     }
 }
 

@@ -25,9 +25,11 @@ pub struct AuthorizationServer {
     pub local_accounts: bool,
     /// Clients that are known beforehand.
     pub clients: Vec<Client>,
-    /// Hosts of client documents that may be on private addresses, with their authorities; `None`
-    /// when no client is known by a document.
-    pub document_hosts: Option<BTreeMap<String, Option<PathBuf>>>,
+    /// Whether clients may be known by a document.
+    pub documents: bool,
+    /// Hosts of client documents, and of clients' keys, that may be on private addresses, with their
+    /// authorities.
+    pub private_hosts: BTreeMap<String, Option<PathBuf>>,
     /// Whether clients may register themselves.
     pub registration: bool,
 }
@@ -41,14 +43,50 @@ pub struct Client {
     pub name: Option<String>,
     /// Where codes may go.
     pub redirect_uris: Vec<String>,
-    /// Its public keys as a JWKS document.
-    pub jwks: Option<String>,
+    /// How it shows who it is.
+    pub authentication: ClientAuthentication,
     /// The tenants whose people may use it; `None` for all.
     pub tenants: Option<BTreeSet<TenantId>>,
     /// For a client that acts unattended: whose tenant, and who answers for it.
     pub unattended: Option<(TenantId, SubjectId)>,
     /// Upstreams about whose tokens it may ask.
     pub introspects: BTreeSet<UpstreamId>,
+}
+
+/// How a client shows who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// Not at all.
+    None,
+    /// By assertions that one of its keys signed.
+    PrivateKeyJwt(ClientKeys),
+    /// By a certificate of one of these authorities (PEM) with this name in it.
+    Tls {
+        /// The authorities.
+        authorities: String,
+        /// The name.
+        name: CertificateName,
+    },
+    /// By a certificate that is in its keys.
+    SelfSignedTls(ClientKeys),
+}
+
+/// A client's public keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// As a JWKS document.
+    Document(String),
+    /// Where that is: `https`, a named host.
+    At(Url),
+}
+
+/// A name in a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateName {
+    /// A DNS name.
+    Dns(String),
+    /// A URI.
+    Uri(String),
 }
 
 /// A provider at which people log in.

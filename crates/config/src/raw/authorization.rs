@@ -55,7 +55,8 @@ pub(crate) struct RawAuthorizationServer {
     /// Metadata Document). The gateway then fetches what strangers name, from public addresses only.
     pub(crate) client_documents: bool,
 
-    /// Hosts of such documents that may be on private addresses, for clients of an intranet.
+    /// Hosts of such documents, and of the keys of clients, that may be on private addresses, for clients
+    /// of an intranet.
     #[schemars(extend("propertyNames" = {
         "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
         "x-expected": "the name of a host in lower case, without a port",
@@ -110,9 +111,24 @@ pub(crate) struct RawClient {
     pub(crate) redirect_uris: Vec<String>,
 
     /// A file with its public keys as a JWKS document. It then shows who it is by `private_key_jwt`;
-    /// without keys it is a public client.
+    /// without keys and without `certificate` it is a public client.
     #[schemars(length(min = 1))]
     pub(crate) jwks_file: Option<String>,
+
+    /// Where its public keys are, in place of `jwks_file`: an `https` address, public or of a host of
+    /// `private_document_hosts`. They are fetched when they are needed, and again when the client signs
+    /// with a new one.
+    #[schemars(length(min = 1))]
+    pub(crate) jwks_url: Option<String>,
+
+    /// Whether it shows who it is by a TLS certificate that its keys have as `x5c`, in place of
+    /// `private_key_jwt` (`self_signed_tls_client_auth`, RFC 8705). Such certificates come by a proxy of
+    /// `trusted_proxies`.
+    pub(crate) self_signed_certificate: bool,
+
+    /// The TLS certificates by which it shows who it is (`tls_client_auth`, RFC 8705). They come by
+    /// handshakes (`tls.client_certificates`) or by a proxy of `trusted_proxies`.
+    pub(crate) certificate: Option<RawClientCertificate>,
 
     /// The tenants whose people may use it.
     #[schemars(
@@ -121,14 +137,32 @@ pub(crate) struct RawClient {
     )]
     pub(crate) tenants: Option<Vec<String>>,
 
-    /// The person who answers for what it does unattended (`client_credentials`). It then needs
-    /// `jwks_file` and exactly one tenant.
+    /// The person who answers for what it does unattended (`client_credentials`). It then needs a way to
+    /// show who it is, and exactly one tenant.
     #[schemars(length(min = 1, max = 255))]
     pub(crate) subject: Option<String>,
 
     /// Upstreams about whose tokens it may ask (RFC 7662). About its own it always may.
     #[schemars(extend("uniqueItems" = true))]
     pub(crate) introspects: Vec<String>,
+}
+
+/// The TLS certificates of a client. Their chain is checked by the gateway, whoever made the handshake.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ClientCertificate", extend("required" = ["ca_file"]))]
+pub(crate) struct RawClientCertificate {
+    /// A PEM file with the authorities that sign its certificates themselves.
+    #[schemars(length(min = 1))]
+    pub(crate) ca_file: String,
+
+    /// The DNS name that the certificate must have. Either this or `uri`.
+    #[schemars(length(min = 1, max = 253))]
+    pub(crate) dns_name: Option<String>,
+
+    /// The URI that the certificate must have, such as `spiffe://example.org/agent`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub(crate) uri: Option<String>,
 }
 
 /// A provider at which people log in (OpenID Connect).

@@ -1,6 +1,6 @@
 //! The configuration room from outside: files in, configurations or reports out.
 //!
-//! `accepted`: what files mean. `mistakes`: what people are told about each kind of mistake, as
+//! `accepted`: what files mean. `authorization`: the mistakes of that server. `mistakes`: what people are told about each kind of mistake, as
 //! snapshots. `reports`: about many at once. `places`: that diagnostics point where they should. `secrets`: that nothing prints them.
 //! `reference`: that the checked-in documentation is that of the code. `fuzz`: that nothing panics.
 
@@ -14,6 +14,7 @@
 )]
 
 mod accepted;
+mod authorization;
 mod files;
 mod fuzz;
 mod mistakes;

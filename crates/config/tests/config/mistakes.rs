@@ -3,7 +3,7 @@
 use crate::files::{Folder, completed};
 
 /// One section per case: what it shows, the text, the report.
-fn reports(cases: &[(&str, &str)]) -> String {
+pub(crate) fn reports(cases: &[(&str, &str)]) -> String {
     let folder = Folder::new();
     let mut out = String::new();
     for (title, text) in cases {

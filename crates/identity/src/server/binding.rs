@@ -5,7 +5,7 @@ use cardea_domain::{KeyBinding, Thumbprint};
 use serde::{Deserialize, Serialize};
 
 use super::{Desk, error::Refusal, http::Reply};
-use crate::{ProofError, ProofFor};
+use crate::{ClientCertificate, ProofError, ProofFor};
 
 /// The `cnf` claim of a token (RFC 7800): the keys without which it is good for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,11 @@ impl Confirmation {
         })
     }
 
+    /// Whether a proof's key is named, and whether a certificate is.
+    pub(super) fn kinds(&self) -> (bool, bool) {
+        (self.jkt.is_some(), self.certificate.is_some())
+    }
+
     /// RFC 6749 section 5.1: `token_type`.
     pub(super) fn token_type(confirmation: Option<&Self>) -> &'static str {
         match confirmation {
@@ -62,7 +67,7 @@ impl Confirmation {
 pub(super) fn proven(desk: &Desk<'_>) -> Result<Proven, Refusal> {
     let mut binding = KeyBinding {
         dpop: None,
-        certificate: desk.certificate,
+        certificate: certificate(desk)?.map(ClientCertificate::thumbprint),
     };
     let mut proofs = desk.ask.headers.get_all(DPOP).iter();
     let proof = match (proofs.next(), proofs.next()) {
@@ -86,6 +91,19 @@ pub(super) fn proven(desk: &Desk<'_>) -> Result<Proven, Refusal> {
         confirmation: Confirmation::of(binding),
         nonce_is_due,
     })
+}
+
+/// The client's certificate. A connection may outlive it, and a proxy may pass on an old one: what
+/// would be bound to it would be good nowhere.
+pub(super) fn certificate<'a>(
+    desk: &'a Desk<'_>,
+) -> Result<Option<&'a ClientCertificate>, Refusal> {
+    match desk.certificate.as_deref() {
+        Some(shown) if !shown.is_valid_at(desk.now_s()) => Err(Refusal::invalid_client(
+            "the client certificate is not valid at this time; renew it",
+        )),
+        shown => Ok(shown),
+    }
 }
 
 /// Puts a nonce on an answer whose client needs one.

@@ -1,21 +1,30 @@
 //! The programs that ask: configured, known by their metadata document, or registered.
 
 pub(super) mod assertion;
+pub(super) mod authentication;
+mod certificate_rule;
 pub(super) mod document;
 mod guarded;
+mod key_sets;
 mod metadata;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use cardea_domain::{ActorId, SubjectId, TenantId};
 
 use super::{State, error::Refusal};
-use crate::keys::Key;
+use authentication::Authentication;
+pub use certificate_rule::CertificateName;
+use certificate_rule::CertificateRule;
 pub use document::DocumentError;
 pub(super) use document::Documents;
+pub(super) use guarded::Guarded;
+use guarded::Reach;
+pub(super) use key_sets::KeySets;
+use key_sets::{KeySet, Keys, KeysAt};
 pub(super) use metadata::Metadata;
 
 /// A client that an administrator wrote down.
@@ -27,14 +36,43 @@ pub struct ConfiguredClient {
     pub name: Option<String>,
     /// Where codes may go, exactly.
     pub redirect_uris: Vec<String>,
-    /// Its public keys as a JWKS document; without any it is a public client.
-    pub jwks: Option<String>,
+    /// How it shows who it is.
+    pub authentication: ClientAuthentication,
     /// The tenants whose people may use it; `None` for all.
     pub tenants: Option<BTreeSet<TenantId>>,
     /// For a client that acts unattended: whose tenant, and who answers for it.
     pub unattended: Option<(TenantId, SubjectId)>,
     /// Resources whose tokens it may ask about (RFC 7662).
     pub introspects: BTreeSet<String>,
+}
+
+/// How a configured client shows who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// Not at all: a public client.
+    None,
+    /// By `private_key_jwt`.
+    PrivateKeyJwt(PublishedKeys),
+    /// By `tls_client_auth`: a certificate that one of the authorities (PEM) signed itself, with
+    /// this name in it.
+    Tls {
+        /// The authorities.
+        authorities: String,
+        /// The name.
+        name: CertificateName,
+    },
+    /// By `self_signed_tls_client_auth`: a certificate that is in the keys, as `x5c`.
+    SelfSignedTls(PublishedKeys),
+}
+
+/// Where a client's public keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishedKeys {
+    /// Here: a JWKS document.
+    Document(String),
+    /// At this `https` address, on a public address or a host of
+    /// [`ServerSettings::private_hosts`](super::ServerSettings::private_hosts).
+    At(String),
 }
 
 /// A client as the server sees it.
@@ -44,7 +82,7 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     pub(super) origin: Origin,
     pub(super) redirect_uris: Vec<String>,
-    pub(super) keys: Option<ClientKeys>,
+    pub(super) authentication: Authentication,
     pub(super) grants: Grants,
     pub(super) tenants: Option<BTreeSet<TenantId>>,
     pub(super) unattended: Option<(TenantId, SubjectId)>,
@@ -61,9 +99,6 @@ pub(super) enum Origin {
     /// Nobody.
     Registered,
 }
-
-/// The keys by which a confidential client shows who it is.
-pub(super) type ClientKeys = Arc<HashMap<String, Arc<Key>>>;
 
 /// The ways of getting a token that a client has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,18 +137,14 @@ pub(super) type Configured = BTreeMap<String, Client>;
 pub(super) fn configured(clients: &[ConfiguredClient]) -> Result<Configured, String> {
     let mut known = BTreeMap::from([(COMMAND_LINE.to_owned(), command_line()?)]);
     for client in clients {
-        let keys = client
-            .jwks
-            .as_deref()
-            .map(|text| crate::keys::parse(text).map(Arc::new))
-            .transpose()
+        let authentication = authentication(&client.authentication)
             .map_err(|reason| format!("the keys of client `{}`: {reason}", client.id))?;
         let client = Client {
             id: client.id.clone(),
             name: client.name.clone(),
             origin: Origin::Configured,
             redirect_uris: client.redirect_uris.clone(),
-            keys,
+            authentication,
             grants: Grants::ALL,
             tenants: client.tenants.clone(),
             unattended: client.unattended.clone(),
@@ -122,6 +153,30 @@ pub(super) fn configured(clients: &[ConfiguredClient]) -> Result<Configured, Str
         known.insert(client.id.to_string(), client);
     }
     Ok(known)
+}
+
+fn authentication(configured: &ClientAuthentication) -> Result<Authentication, String> {
+    Ok(match configured {
+        ClientAuthentication::None => Authentication::None,
+        ClientAuthentication::PrivateKeyJwt(published) => {
+            Authentication::PrivateKeyJwt(keys(published)?)
+        }
+        ClientAuthentication::Tls { authorities, name } => {
+            Authentication::Tls(Arc::new(CertificateRule::new(authorities, name.clone())?))
+        }
+        ClientAuthentication::SelfSignedTls(published) => {
+            Authentication::SelfSignedTls(keys(published)?)
+        }
+    })
+}
+
+fn keys(published: &PublishedKeys) -> Result<Keys, String> {
+    match published {
+        PublishedKeys::Document(text) => Ok(Keys::Told(Arc::new(KeySet::parse(text)?))),
+        PublishedKeys::At(url) => KeysAt::parse(url, |_| Reach::Named)
+            .map(Keys::Published)
+            .ok_or_else(|| format!("`{url}` is not an `https` address of a named host")),
+    }
 }
 
 /// The client of `cardea login`, which is known without being configured.
@@ -136,7 +191,7 @@ fn command_line() -> Result<Client, String> {
         origin: Origin::Registered,
         // RFC 8252, section 7.3: at any port.
         redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
-        keys: None,
+        authentication: Authentication::None,
         grants: Grants::ALL,
         tenants: None,
         unattended: None,
@@ -147,7 +202,7 @@ fn command_line() -> Result<Client, String> {
 impl Client {
     /// Whether it has to show who it is at the token endpoint.
     pub(super) fn is_confidential(&self) -> bool {
-        self.keys.is_some()
+        !matches!(self.authentication, Authentication::None)
     }
 
     /// Whether a person of this tenant may use it.

@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 
 use super::{
     Desk,
-    client::assertion,
+    client::{
+        assertion,
+        authentication::{SELF_SIGNED_TLS_METHOD, TLS_METHOD},
+    },
     http::{Reply, json as json_reply, set},
+    settings::Certificates,
 };
 
 /// RFC 8414 section 3.
@@ -35,7 +39,8 @@ fn document(desk: &Desk<'_>) -> Value {
     let at = |path: &str| format!("{origin}{path}");
     let proof_algorithms = desk.server.dpop.algorithms();
     let proof_algorithms: Vec<&str> = proof_algorithms.split(' ').collect();
-    let methods = ["none", "private_key_jwt"];
+    let confidential = confidential_methods(settings.certificates);
+    let methods: Vec<&str> = ["none"].iter().chain(confidential).copied().collect();
     let mut document = json!({
         "issuer": origin,
         "authorization_endpoint": at("/authorize"),
@@ -54,12 +59,12 @@ fn document(desk: &Desk<'_>) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHM_NAMES,
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHM_NAMES,
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHM_NAMES,
         "dpop_signing_alg_values_supported": proof_algorithms,
-        "tls_client_certificate_bound_access_tokens": true,
+        "tls_client_certificate_bound_access_tokens": settings.certificates != Certificates::Never,
         "authorization_response_iss_parameter_supported": true,
-        "client_id_metadata_document_supported": settings.document_hosts.is_some(),
+        "client_id_metadata_document_supported": settings.documents,
         "protected_resources": [at("/mcp")],
     });
     if settings.registration
@@ -68,6 +73,15 @@ fn document(desk: &Desk<'_>) -> Value {
         document.insert("registration_endpoint".into(), json!(at("/register")));
     }
     document
+}
+
+/// The ways in which a client can show who it is. One whose certificate cannot arrive is not one.
+fn confidential_methods(certificates: Certificates) -> &'static [&'static str] {
+    match certificates {
+        Certificates::Never => &["private_key_jwt"],
+        Certificates::Handshake => &["private_key_jwt", TLS_METHOD],
+        Certificates::Proxy => &["private_key_jwt", TLS_METHOD, SELF_SIGNED_TLS_METHOD],
+    }
 }
 
 /// Members that a reader of the OpenID document insists on. No ID token is issued: people log in

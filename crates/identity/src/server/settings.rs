@@ -24,15 +24,30 @@ pub struct ServerSettings {
     pub grant_s: u64,
     /// The clients that are known beforehand.
     pub clients: Vec<ConfiguredClient>,
-    /// Whether clients may be known by their metadata document, and the hosts that may be on
-    /// private addresses, with the file of their authorities.
-    pub document_hosts: Option<BTreeMap<String, Option<PathBuf>>>,
+    /// Whether clients may be known by their metadata document.
+    pub documents: bool,
+    /// Hosts of such documents, and of clients' keys, that may be on private addresses, with the
+    /// file of their authorities.
+    pub private_hosts: BTreeMap<String, Option<PathBuf>>,
+    /// How certificates of clients can arrive.
+    pub certificates: Certificates,
     /// Whether clients may register themselves (RFC 7591).
     pub registration: bool,
     /// Whether people may log in with a password of the gateway's own.
     pub local_accounts: bool,
     /// Other providers at which people log in.
     pub login: Vec<LoginProvider>,
+}
+
+/// How certificates of clients can arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates {
+    /// Not at all.
+    Never,
+    /// By handshakes with the gateway, which refuses unknown authorities.
+    Handshake,
+    /// By a proxy that is trusted to pass them on, whoever signed them.
+    Proxy,
 }
 
 /// An access token cannot be taken back at servers that verify it by themselves, so it is short.

@@ -5,6 +5,8 @@ mod browsers;
 mod clients;
 mod grants;
 mod house;
+mod odd;
+mod proofs;
 mod refresh;
 mod table;
 

@@ -9,7 +9,7 @@ mod refresh;
 use super::{
     Desk,
     binding::{self, Confirmation},
-    client::{Client, assertion},
+    client::{Client, assertion, authentication},
     error::Refusal,
     http::Reply,
     metadata::DEVICE_GRANT,
@@ -73,7 +73,7 @@ pub(super) async fn authenticated(desk: &Desk<'_>, path: &str) -> Result<Client,
     let own = format!("{origin}{path}");
     let token_endpoint = format!("{origin}/token");
     let audiences = [origin.as_str(), token_endpoint.as_str(), own.as_str()];
-    assertion::check(&client, params, &audiences, desk.state()).await?;
+    authentication::check(desk, &client, &audiences).await?;
     Ok(client)
 }
 

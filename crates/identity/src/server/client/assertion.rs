@@ -5,10 +5,13 @@ use cardea_store::Once;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::Client;
+use super::{
+    Client,
+    key_sets::{Keys, Wanted},
+};
 use crate::{
     authenticator::signature_only,
-    server::{State, error::Refusal, http::Params, secret},
+    server::{Desk, State, error::Refusal, http::Params, secret},
 };
 
 /// The one kind of assertion.
@@ -52,22 +55,18 @@ pub(in crate::server) fn claimed_id(params: &Params) -> Result<String, Refusal> 
     }
 }
 
-/// Checks that the request comes from this client. A public client has only its name to give.
-pub(in crate::server) async fn check(
+/// Checks that the request brings an assertion by one of the client's keys, for the first time.
+pub(super) async fn check(
+    desk: &Desk<'_>,
     client: &Client,
-    params: &Params,
+    keys: &Keys,
     audiences: &[&str],
-    state: &State,
 ) -> Result<(), Refusal> {
-    let assertion = params.find("client_assertion");
-    let Some(keys) = &client.keys else {
-        return match assertion {
-            None => Ok(()),
-            Some(_) => Err(Refusal::invalid_client("the client has no keys here")),
-        };
-    };
+    let (params, state) = (&desk.ask.params, desk.state());
     let invalid = |what: &'static str| Refusal::invalid_client(what);
-    let assertion = assertion.ok_or_else(|| invalid("`client_assertion` is missing"))?;
+    let assertion = params
+        .find("client_assertion")
+        .ok_or_else(|| invalid("`client_assertion` is missing"))?;
     if params.find("client_assertion_type") != Some(TYPE) {
         return Err(invalid("`client_assertion_type` is not a JWT's"));
     }
@@ -76,13 +75,11 @@ pub(in crate::server) async fn check(
     }
     let header = jsonwebtoken::decode_header(assertion)
         .map_err(|_| invalid("the assertion is not a JWT"))?;
-    let key = match header.kid.as_deref() {
-        Some(kid) => keys.get(kid),
-        // With one key there is no question which.
-        None if keys.len() == 1 => keys.values().next(),
-        None => None,
-    };
-    let key = key
+    let wanted = Wanted::Key(header.kid.as_deref());
+    let set = desk.server.key_sets.find(keys, &wanted, desk.now_s());
+    let set = set.await?;
+    let key = set
+        .key(header.kid.as_deref())
         .filter(|key| ALGORITHMS.contains(&header.alg) && key.allows(header.alg))
         .ok_or_else(|| invalid("the assertion's key or algorithm is not the client's"))?;
     let claims =

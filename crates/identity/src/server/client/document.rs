@@ -1,6 +1,6 @@
 //! Clients whose id is the address of a document about them (OAuth Client ID Metadata Document).
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::Clock;
 use moka::sync::Cache;
@@ -8,12 +8,14 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use super::{Client, Metadata, Origin, guarded::Guarded};
-use crate::FetchError;
+use super::{
+    Client, Metadata, Origin,
+    guarded::{Errand, Guarded, Reach},
+};
 
 /// Finds such clients, and remembers them for a while.
 pub(in crate::server) struct Documents {
-    fetch: Guarded,
+    fetch: Arc<Guarded>,
     /// By the whole id. Failures are remembered too, so that nobody makes the gateway knock at
     /// a door again and again.
     remembered: Cache<String, Remembered>,
@@ -54,6 +56,8 @@ pub enum DocumentError {
 const REMEMBERED_MAX: u64 = 1000;
 /// Fetches for strangers that are under way at once.
 const FETCHING_MAX: usize = 8;
+/// A client's document is a few hundred bytes.
+const DOCUMENT_BYTES_MAX: usize = 5 * 1024;
 /// Bounds on what a document's server may say of keeping it.
 const KEEP_MIN_S: u64 = 30;
 const KEEP_MAX_S: u64 = 24 * 3600;
@@ -63,19 +67,12 @@ const KEEP_DEFAULT_S: u64 = 3600;
 const ID_BYTES_MAX: usize = 255;
 
 impl Documents {
-    /// Fetches from public addresses, and from `private_hosts` wherever they are, each with the
-    /// authorities of its own file.
-    ///
-    /// # Errors
-    /// [`FetchError::Ca`] when a file holds no usable certificate.
-    pub(in crate::server) fn new(
-        private_hosts: &BTreeMap<String, Option<PathBuf>>,
-    ) -> Result<Self, FetchError> {
-        Ok(Self {
-            fetch: Guarded::new(private_hosts)?,
+    pub(in crate::server) fn new(fetch: Arc<Guarded>) -> Self {
+        Self {
+            fetch,
             remembered: Cache::new(REMEMBERED_MAX),
             fetching: Semaphore::new(FETCHING_MAX),
-        })
+        }
     }
 
     /// The client of this id.
@@ -117,7 +114,13 @@ impl Documents {
         let Ok(_permit) = self.fetching.try_acquire() else {
             return Err(failed("too many are being fetched".into()));
         };
-        let (bytes, keep) = self.fetch.get(url, host).await.map_err(failed)?;
+        let errand = Errand {
+            url,
+            host,
+            reach: Reach::Named,
+            bytes_max: DOCUMENT_BYTES_MAX,
+        };
+        let (bytes, keep) = self.fetch.get(&errand).await.map_err(failed)?;
         let client = read(id, host, &bytes).map_err(|reason| DocumentError::Document {
             id: id.to_owned(),
             reason,

@@ -6,7 +6,10 @@ use cardea_domain::ActorId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Client, Grants, Origin};
+use super::{
+    Authentication, Client, Grants, KeySet, Keys, KeysAt, Origin, Reach,
+    authentication::{SELF_SIGNED_TLS_METHOD, TLS_METHOD},
+};
 use crate::server::redirect;
 
 /// The members that mean something here; others are left alone.
@@ -63,16 +66,25 @@ impl Metadata {
         if self.client_secret.is_some() {
             return Err("a document that everybody can read holds no secret".into());
         }
-        if self.jwks_uri.is_some() {
-            return Err("`jwks_uri` is not supported; put the keys into `jwks`".into());
-        }
-        let keys = match (self.auth_method(), &self.jwks) {
-            ("none", _) => None,
-            ("private_key_jwt", Some(jwks)) => {
-                Some(Arc::new(crate::keys::parse(&jwks.to_string())?))
+        let keys = match (self.auth_method(), &self.jwks_uri) {
+            // Keys that nothing is shown by.
+            ("none", None) => None,
+            _ => self.keys(&origin)?,
+        };
+        let authentication = match (self.auth_method(), keys) {
+            ("none", _) => Authentication::None,
+            ("private_key_jwt", Some(keys)) => Authentication::PrivateKeyJwt(keys),
+            (SELF_SIGNED_TLS_METHOD, Some(keys)) => Authentication::SelfSignedTls(keys),
+            ("private_key_jwt" | SELF_SIGNED_TLS_METHOD, None) => {
+                return Err("there are no keys: neither `jwks` nor `jwks_uri`".into());
             }
-            ("private_key_jwt", None) => return Err("`private_key_jwt` without `jwks`".into()),
-            _ => return Err("only `none` and `private_key_jwt` are supported".into()),
+            // Whose certificates count is for an administrator to say, not for the client.
+            (TLS_METHOD, _) => return Err("`tls_client_auth` is for configured clients".into()),
+            _ => {
+                return Err(
+                    "the client would show who it is in a way that is not known here".into(),
+                );
+            }
         };
         if self.redirect_uris.len() > REDIRECTS_MAX {
             return Err(format!("more than {REDIRECTS_MAX} redirect URIs"));
@@ -101,12 +113,40 @@ impl Metadata {
                 .filter(|n| !n.is_empty()),
             origin,
             redirect_uris: self.redirect_uris,
-            keys,
+            authentication,
             grants,
             tenants: None,
             unattended: None,
             introspects: Default::default(),
         })
+    }
+}
+
+impl Metadata {
+    fn keys(&self, origin: &Origin) -> Result<Option<Keys>, String> {
+        match (&self.jwks, &self.jwks_uri) {
+            (Some(_), Some(_)) => Err("there are both `jwks` and `jwks_uri`".into()),
+            (None, None) => Ok(None),
+            (Some(jwks), None) => {
+                let set = KeySet::parse(&jwks.to_string())?;
+                Ok(Some(Keys::Told(Arc::new(set))))
+            }
+            (None, Some(uri)) => KeysAt::parse(uri, |host| origin.reach(host))
+                .map(|at| Some(Keys::Published(at)))
+                .ok_or_else(|| "`jwks_uri` is not an `https` address of a named host".into()),
+        }
+    }
+}
+
+impl Origin {
+    /// How far the client may make the gateway reach: to an inner host only where its document
+    /// came from there.
+    fn reach(&self, host: &str) -> Reach {
+        match self {
+            Self::Configured => Reach::Named,
+            Self::Document { host: own } if own == host => Reach::Named,
+            Self::Document { .. } | Self::Registered => Reach::Public,
+        }
     }
 }
 
@@ -156,10 +196,35 @@ mod tests {
             json!({"redirect_uris": back, "token_endpoint_auth_method": "private_key_jwt",
                 "jwks": {"keys": [{"kty": "oct", "k": "AAAA", "kid": "1"}]}}),
             json!({"redirect_uris": back, "jwks_uri": "http://169.254.169.254/"}),
+            json!({"redirect_uris": back, "jwks_uri": "https://10.0.0.1/keys"}),
+            json!({"redirect_uris": back, "token_endpoint_auth_method": "private_key_jwt",
+                "jwks_uri": "https://a.example/keys", "jwks": {"keys": []}}),
+            json!({"redirect_uris": back, "token_endpoint_auth_method": "tls_client_auth",
+                "tls_client_auth_san_dns": "a.example"}),
+            json!({"redirect_uris": back, "token_endpoint_auth_method": SELF_SIGNED_TLS_METHOD}),
             json!({"redirect_uris": back, "response_types": ["token"]}),
             json!({"redirect_uris": "https://a.example/cb"}),
         ] {
             assert!(client(document.clone()).is_err(), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_document_leads_to_an_inner_host_only_where_it_came_from_there() {
+        let host = "apps.corp.example".to_owned();
+        let document = Origin::Document { host };
+        for (origin, host, reach) in [
+            (&document, "apps.corp.example", Reach::Named),
+            (&document, "vault.corp.example", Reach::Public),
+            (&Origin::Registered, "apps.corp.example", Reach::Public),
+            (&Origin::Configured, "apps.corp.example", Reach::Named),
+        ] {
+            assert_eq!(origin.reach(host), reach, "{origin:?} {host}");
+        }
+        for method in ["private_key_jwt", SELF_SIGNED_TLS_METHOD] {
+            let client = client(json!({"redirect_uris": ["https://a.example/cb"],
+                "token_endpoint_auth_method": method, "jwks_uri": "https://a.example/keys"}));
+            assert!(client.unwrap().is_confidential());
         }
     }
 

@@ -8,9 +8,9 @@ use super::{
     house::{ORIGIN, claims},
 };
 
-const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-fn assertion(house: &House, changes: &[(&str, Value)]) -> String {
+pub(super) fn assertion(house: &House, changes: &[(&str, Value)]) -> String {
     let now_s = house.clock.unix_s();
     let mut claims = json!({
         "iss": "robot", "sub": "robot", "aud": ORIGIN,

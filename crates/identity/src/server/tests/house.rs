@@ -17,8 +17,8 @@ use url::form_urlencoded;
 use crate::{
     Algorithm, Dpop, DpopSettings, Revocations, SigningKeys,
     server::{
-        Accounts, AuthorizationServer, ConfiguredClient, Event, Journal, JournalDown, Peer,
-        ServerSettings, State,
+        Accounts, AuthorizationServer, Certificates, ClientAuthentication, ConfiguredClient, Event,
+        Journal, JournalDown, Peer, PublishedKeys, ServerSettings, State,
     },
 };
 
@@ -71,18 +71,30 @@ impl Journal for Notes {
 impl House {
     /// Tenants `acme` and `globex`; Ada of `acme`; a public client `app` and one with keys, `robot`.
     pub(super) async fn open() -> Self {
-        let house = Self::with(|_| {}).await;
-        let (acme, ada) = (tenant("acme"), SubjectId::parse("ada").unwrap());
-        let link = house
-            .accounts
-            .add(&acme, &ada, &["dev".into()])
-            .await
-            .unwrap();
-        house.set_up(&link, "ada").await;
-        house
+        Self::open_with_proofs(|_| {}).await
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut ServerSettings)) -> Self {
+        Self::with_proofs(change, |_| {}).await
+    }
+
+    /// As [`House::open`], with other rules for proofs.
+    pub(super) async fn open_with_proofs(proofs: impl FnOnce(&mut DpopSettings)) -> Self {
+        let house = Self::with_proofs(|_| {}, proofs).await;
+        house.add_ada().await;
+        house
+    }
+
+    pub(super) async fn add_ada(&self) {
+        let (acme, ada) = (tenant("acme"), SubjectId::parse("ada").unwrap());
+        let link = self.accounts.add(&acme, &ada, &["dev".into()]).await;
+        self.set_up(&link.unwrap(), "ada").await;
+    }
+
+    async fn with_proofs(
+        change: impl FnOnce(&mut ServerSettings),
+        change_proofs: impl FnOnce(&mut DpopSettings),
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::manual(1_795_000_000_000);
         let keys = Arc::new(SigningKeys::open(folder.path(), clock.clone()).unwrap());
@@ -98,14 +110,16 @@ impl House {
             id: ActorId::parse(id).unwrap(),
             name: Some("The App".into()),
             redirect_uris: vec![REDIRECT.into(), "https://app.example.com/cb".into()],
-            jwks: None,
+            authentication: ClientAuthentication::None,
             tenants: Some(BTreeSet::from([tenant("acme")])),
             unattended: None,
             introspects: BTreeSet::new(),
         };
         let robot = ConfiguredClient {
             // The gateway's own keys serve as the robot's: what counts is that it has some.
-            jwks: Some(keys.jwks().to_string()),
+            authentication: ClientAuthentication::PrivateKeyJwt(PublishedKeys::Document(
+                keys.jwks().to_string(),
+            )),
             unattended: Some((tenant("acme"), SubjectId::parse("ada").unwrap())),
             introspects: BTreeSet::from([format!("{ORIGIN}/mcp/files")]),
             redirect_uris: Vec::new(),
@@ -117,17 +131,20 @@ impl House {
             access_token_s: 600,
             grant_s: 30 * 86_400,
             clients: vec![app("app"), app("other"), robot],
-            document_hosts: Some(BTreeMap::new()),
+            documents: true,
+            private_hosts: BTreeMap::new(),
+            certificates: Certificates::Never,
             registration: false,
             local_accounts: true,
             login: Vec::new(),
         };
         change(&mut settings);
-        let proofs = DpopSettings {
+        let mut proofs = DpopSettings {
             require_nonce: false,
             iat_window: Duration::from_secs(60),
             algorithms: vec![Algorithm::ES256],
         };
+        change_proofs(&mut proofs);
         let dpop = Arc::new(Dpop::new(proofs, &[7; 32], "token", clock.clone()));
         Self {
             server: AuthorizationServer::new(settings, dpop, Arc::clone(&state)).unwrap(),

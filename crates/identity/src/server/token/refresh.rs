@@ -32,7 +32,9 @@ pub(super) async fn exchange(
         ));
     }
     // Bound at the first token, bound for ever; what was free may become bound.
-    if approval.confirmation.is_some() && approval.confirmation != confirmation {
+    if let Some(bound) = &approval.confirmation
+        && !is_held(bound, client, confirmation.as_ref())
+    {
         return Err(Refusal::invalid_grant(
             "the refresh token is bound to another key",
         ));
@@ -69,6 +71,17 @@ pub(super) async fn exchange(
         refresh_until_s: Some(family.expires_s),
     };
     desk.issue(issue).await
+}
+
+/// Whether a request shows the keys that a refresh token is bound to. A confidential client has
+/// shown who it is, and may exchange its keys and certificates meanwhile, but not do without (RFC 8705
+/// section 4, RFC 9449 section 5).
+fn is_held(bound: &Confirmation, client: &Client, shown: Option<&Confirmation>) -> bool {
+    match shown {
+        None => false,
+        Some(shown) if client.is_confidential() => shown.kinds() == bound.kinds(),
+        Some(shown) => shown == bound,
+    }
 }
 
 /// Two have the token, and one of them is a thief: both lose it.
