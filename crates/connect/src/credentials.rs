@@ -2,6 +2,8 @@
 //! end, replaced when the server says so.
 
 mod held;
+mod obtain;
+mod stored;
 
 use std::sync::Arc;
 
@@ -11,16 +13,13 @@ pub(crate) use self::held::Token;
 use crate::{
     ConnectError, Settings,
     challenge::Wanted,
-    client::{Client, Proof, Secret},
-    discovery,
     dpop::Prover,
     form::Form,
     http::Http,
-    login::{self, Done, Outcome, Site},
-    registration,
-    store::{ClientRecord, Entry, Origin, Record},
-    token::{Endpoint, Scheme, Tokens},
-    unattended::{self, Grant},
+    login::{self, Outcome, Site},
+    store::Entry,
+    token::Endpoint,
+    unattended::Grant,
 };
 
 /// Whoever launched this program, towards one server.
@@ -215,226 +214,6 @@ impl Credentials {
         let site = Site::find(&self.http, &self.settings.server, wanted, issuer).await?;
         self.acquire(&mut state, &site, Some(scope), before.as_ref())
             .await
-    }
-
-    /// Takes up what an earlier login left.
-    async fn begin(&self, state: &mut State) -> Result<(), ConnectError> {
-        let Some(record) = self.stored()? else {
-            return Ok(());
-        };
-        state.asked = union(&state.asked, &record.scopes.join(" "));
-        if record.refresh_token.is_some() {
-            // Every launch is a run of its own, so it begins with a token of its own.
-            return match self.refresh(state).await {
-                Ok(_) => Ok(()),
-                Err(ConnectError::LoginNeeded { .. })
-                    if !matches!(self.settings.grant, Grant::Stored) =>
-                {
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-        }
-        if let Some(access) = &record.access_token {
-            let prover = match record.bound {
-                true => self.stored_prover(&record)?,
-                false => None,
-            };
-            state.held = Some(Arc::new(Token {
-                access: access.expose().to_owned(),
-                expires_at_s: record.expires_at_s,
-                prover,
-                renewable: false,
-            }));
-        }
-        Ok(())
-    }
-
-    /// The login in the store, for grants that use one.
-    fn stored(&self) -> Result<Option<Record>, ConnectError> {
-        match self.settings.grant.is_attended() {
-            true => self.entry.read(),
-            false => Ok(None),
-        }
-    }
-
-    /// Uses up the stored refresh token for a new access token; false when there is none.
-    ///
-    /// The lock is held from reading the old refresh token to writing the new one, so that no
-    /// two processes use one up.
-    async fn refresh(&self, state: &mut State) -> Result<bool, ConnectError> {
-        let locked = self.entry.lock().await?;
-        let Some(mut record) = locked.read()? else {
-            return Ok(false);
-        };
-        let Some(refresh) = record.refresh_token.clone() else {
-            return Ok(false);
-        };
-        let prover = self.stored_prover(&record)?;
-        let url = crate::address::named(&record.token_endpoint, &self.settings.server)?;
-        let client = self.stored_client(&record);
-        let endpoint = Endpoint {
-            http: &self.http,
-            url: &url,
-            issuer: &record.issuer,
-            client: &client,
-            prover: prover.as_deref(),
-            clock: &self.settings.clock,
-        };
-        let form = Form::new("refresh_token")
-            .with("refresh_token", refresh.expose())
-            .with("resource", &record.resource)
-            // Known to Cardea's authorization server; others ignore it (RFC 6749, section 3.2).
-            .with("cardea_run", state.run.as_deref().unwrap_or("new"));
-        let tokens = match endpoint.tokens(&form).await {
-            Ok(tokens) => tokens,
-            Err(ConnectError::Refused { error, .. }) if error == "invalid_grant" => {
-                record.refresh_token = None;
-                locked.write(&record)?;
-                state.held = None;
-                return Err(ConnectError::LoginNeeded {
-                    command: self.command(None),
-                });
-            }
-            Err(error) => return Err(error),
-        };
-        if let Some(rotated) = &tokens.refresh {
-            record.refresh_token = Some(Secret::new(rotated));
-        }
-        locked.write(&record)?;
-        drop(locked);
-        self.hold(state, tokens, prover, true);
-        Ok(true)
-    }
-
-    async fn acquire(
-        &self,
-        state: &mut State,
-        site: &Site,
-        scope: Option<&str>,
-        before: Option<&Record>,
-    ) -> Result<(), ConnectError> {
-        match &self.settings.grant {
-            Grant::Stored => Err(ConnectError::LoginNeeded {
-                command: self.command(None),
-            }),
-            Grant::Browser | Grant::Device => {
-                self.log_in(state, site, scope, before).await.map(drop)
-            }
-            grant => {
-                let scopes = discovery::scopes(scope, &site.resource, &site.server, &state.asked);
-                let asked = (!scopes.is_empty()).then(|| scopes.join(" "));
-                let prover = self.process_key(state, site)?;
-                let client = self.own_client(site)?;
-                let url = site.server.token_endpoint()?;
-                let endpoint = Endpoint {
-                    http: &self.http,
-                    url: &url,
-                    issuer: &site.server.issuer,
-                    client: &client,
-                    prover: prover.as_deref(),
-                    clock: &self.settings.clock,
-                };
-                let resource = &site.resource.resource;
-                let tokens = unattended::tokens(grant, endpoint, asked, resource).await?;
-                state.asked = scopes;
-                self.hold(state, tokens, prover, false);
-                Ok(())
-            }
-        }
-    }
-
-    async fn log_in(
-        &self,
-        state: &mut State,
-        site: &Site,
-        scope: Option<&str>,
-        before: Option<&Record>,
-    ) -> Result<Record, ConnectError> {
-        let scopes = discovery::scopes(scope, &site.resource, &site.server, &state.asked);
-        let Done { record, tokens } =
-            login::login(&self.http, &self.settings, site, scopes, before).await?;
-        self.entry.lock().await?.write(&record)?;
-        state.asked.clone_from(&record.scopes);
-        state.begun = true;
-        let prover = self.stored_prover(&record)?;
-        let renewable = record.refresh_token.is_some();
-        self.hold(state, tokens, prover, renewable);
-        Ok(record)
-    }
-
-    fn hold(
-        &self,
-        state: &mut State,
-        tokens: Tokens,
-        prover: Option<Arc<Prover>>,
-        renewable: bool,
-    ) {
-        state.run = held::run(&tokens.access);
-        let bound = tokens.scheme == Scheme::Dpop;
-        state.held = Some(Arc::new(Token {
-            access: tokens.access,
-            expires_at_s: tokens.expires_at_s,
-            prover: prover.filter(|_| bound),
-            renewable,
-        }));
-    }
-
-    /// The client of an unattended grant.
-    fn own_client(&self, site: &Site) -> Result<Client, ConnectError> {
-        let told = registration::told(&self.settings);
-        let told = told.ok_or_else(|| ConnectError::Unregistered {
-            issuer: crate::error::foreign(&site.server.issuer),
-            reason: "pass its id by `--client-id`".into(),
-        })?;
-        Ok(told.client(&site.server, &self.settings))
-    }
-
-    /// The client of a stored login, without asking its server again.
-    fn stored_client(&self, record: &Record) -> Client {
-        let ClientRecord {
-            id,
-            origin,
-            secret,
-            auth_method,
-            ..
-        } = &record.client;
-        let proof = match (
-            &self.settings.client_key,
-            origin,
-            secret,
-            auth_method.as_deref(),
-        ) {
-            (Some(key), Origin::Told, _, _) => Proof::Key(Arc::clone(key)),
-            (_, _, Some(secret), Some("client_secret_post")) => Proof::Post(secret.clone()),
-            (_, _, None, _) | (_, _, _, Some("none")) => Proof::None,
-            (_, _, Some(secret), _) => Proof::Basic(secret.clone()),
-        };
-        Client {
-            id: id.clone(),
-            proof,
-        }
-    }
-
-    fn stored_prover(&self, record: &Record) -> Result<Option<Arc<Prover>>, ConnectError> {
-        let key = record.key.as_ref();
-        key.map(|key| login::prover(key, &self.settings).map(Arc::new))
-            .transpose()
-    }
-
-    fn process_key(
-        &self,
-        state: &mut State,
-        site: &Site,
-    ) -> Result<Option<Arc<Prover>>, ConnectError> {
-        if !site.server.binds_tokens() {
-            return Ok(None);
-        }
-        if state.key.is_none() {
-            let key = login::new_key()?;
-            state.key = Some(Arc::new(login::prover(&key, &self.settings)?));
-        }
-        Ok(state.key.clone())
     }
 
     /// What a person runs to log in.

@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cardea_domain::{Principal, UpstreamId};
 use cardea_mcp::json;
 
-use crate::{SealError, way::Session};
+use crate::{SealError, owner::owner, way::Session};
 
 /// Makes and recognises the ids under which clients see the requests of servers.
 pub struct Asked(hmac::Key);
@@ -46,7 +46,7 @@ impl Asked {
         let mut bytes = [0; 32];
         Salt::new(HKDF_SHA256, b"cardea")
             .extract(secret)
-            .expand(&[b"ids of servers' requests v1"], hmac::HMAC_SHA256)
+            .expand(&[b"ids of servers' requests v2"], hmac::HMAC_SHA256)
             .and_then(|okm| okm.fill(&mut bytes))
             .map_err(|_| SealError)?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
@@ -108,30 +108,13 @@ impl Asked {
         question: &str,
     ) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
+        context.update(&owner(principal, upstream));
         let session = match session {
             Session::None => "",
             Session::Named(id) => id,
         };
-        // No identifier and no session id holds a control character, so NUL keeps them apart.
-        for part in [
-            principal.tenant.as_str(),
-            principal.subject.as_str(),
-            principal.actor.as_str(),
-            upstream.as_str(),
-            session,
-        ] {
-            context.update(part.as_bytes());
-            context.update(&[0]);
-        }
-        for (kind, key) in [
-            (b"d", principal.binding.dpop),
-            (b"c", principal.binding.certificate),
-        ] {
-            if let Some(key) = key {
-                context.update(kind);
-                context.update(key.as_bytes());
-            }
-        }
+        // No session's id holds a control character.
+        context.update(session.as_bytes());
         context.update(&[0]);
         context.update(question.as_bytes());
         context.sign()
@@ -140,24 +123,8 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use cardea_domain::{ActorId, KeyBinding, RunId, RunSource, SubjectId, TenantId};
-
     use super::*;
-
-    fn principal(tenant: &str, subject: &str, actor: &str) -> Principal {
-        Principal {
-            tenant: TenantId::parse(tenant).unwrap(),
-            subject: SubjectId::parse(subject).unwrap(),
-            actor: ActorId::parse(actor).unwrap(),
-            run: RunId::parse("r").unwrap(),
-            run_source: RunSource::Token,
-            binding: KeyBinding::default(),
-            groups: Arc::from([]),
-            task: None,
-        }
-    }
+    use crate::owner::tests::principal;
 
     #[test]
     fn an_answer_is_taken_from_whom_was_asked_and_for_what_was_asked_only() {

@@ -1,34 +1,30 @@
 //! A stream on its way to the client: each message checked, recorded where it must be, released.
 
+mod message;
+mod position;
+
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, Principal, Target};
+use cardea_domain::{Code, Denial, Target};
 use cardea_guard::tenant::Guard;
 use cardea_mcp::{
-    Era, Kind, Limits as JsonLimits, Message, header,
-    json::{self, Level},
-    method::{self, Method, TargetSource},
-    reply,
+    Era,
+    method::{Method, TargetSource},
     sse::Event,
 };
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
+use self::position::resumed;
 use crate::{
-    Tenant,
-    answer::{ANSWER_DEPTH_MAX, Filtered, Lens, awaited, is_first_page},
-    confine::{self, Beside},
+    answer::{Filtered, Lens, awaited, is_first_page},
     facts::Outcome,
     refusal,
-    seal::Purpose,
-    tenant::Place,
-    upstream::{Source, Upstream, closed, malformed},
+    streams::Slot,
+    upstream::{Source, Upstream, closed},
     way::{Ask, Authorised, Recorded, Released},
     world::{Gateway, World},
 };
@@ -64,21 +60,6 @@ struct Awaited {
     guard: Option<Guard>,
 }
 
-/// What a sealed position says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Position {
-    /// The upstream's own event id.
-    event: String,
-    /// The raw id of the request that the stream answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
-    /// The tool whose call it is: its results are checked on whatever stream they come.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool: Option<String>,
-}
-
 /// How a stream came to its end.
 enum End {
     /// With the awaited answer.
@@ -95,8 +76,6 @@ enum End {
 const IN_FLIGHT_MAX: usize = 16;
 /// Proxies commonly close a silent connection after 30 to 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Requests of the server on one stream whose cancellation is passed on under the client's id.
-const ASKED_MAX: usize = 256;
 /// How long the last message of a stream waits for its client.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -247,178 +226,6 @@ impl Relay {
         }
     }
 
-    /// Handles one event; gives the end when it was the last.
-    async fn event(&mut self, mut event: Event) -> Option<End> {
-        if let Some(id) = event.id.take().filter(|id| !id.is_empty()) {
-            self.resumable = self.era() == Era::Legacy;
-            event.id = self.seal(id);
-        }
-        let data = match event.data.clone() {
-            Some(data) if !data.is_empty() => data,
-            // A position without a message (2025-11-25, SSE polling).
-            _ => return self.release_within(&event).await,
-        };
-        let json = JsonLimits {
-            depth_max: ANSWER_DEPTH_MAX,
-        };
-        let message = match Message::parse(data, &json) {
-            Ok(message) => message,
-            Err(error) => return Some(End::Failed(malformed(error))),
-        };
-        self.events += 1;
-        match message.kind() {
-            Kind::Notification => self.notification(event, &message).await,
-            Kind::Request => self.server_request(event, &message).await,
-            Kind::Result | Kind::Error => self.final_answer(event, &message).await,
-        }
-    }
-
-    async fn notification(&mut self, mut event: Event, message: &Message) -> Option<End> {
-        if let Err(denial) = self.lens().check_input_requests(message) {
-            return Some(End::Failed(denial));
-        }
-        if !self.lens().shows_update(message) {
-            return None;
-        }
-        if self.call.is_confined() {
-            let guard = self.awaited.as_ref().and_then(|a| a.guard.as_ref());
-            match confine::notification(message, guard) {
-                Beside::AsIs => {}
-                Beside::Without(text) => event.data = Some(text),
-                Beside::HeldBack => {
-                    self.held_back += 1;
-                    // Its position is still one to resume from.
-                    event.id.as_ref()?;
-                    event.data = Some(Bytes::new());
-                    return self.release_within(&event).await;
-                }
-            }
-        }
-        if message.method() == "notifications/cancelled"
-            && let Some(span) = message.span(Level::Body, "requestId")
-            && let Some((_, marked)) =
-                (self.asked.iter()).find(|(theirs, _)| message.body("requestId") == Some(theirs))
-        {
-            event.data = Some(json::splice(message.text(), &[(span, marked.as_bytes())]).into());
-        }
-        self.release_within(&event).await
-    }
-
-    async fn release_within(&mut self, event: &Event) -> Option<End> {
-        let text = event.encode();
-        if let Err(denial) = self.call.spend(text.len()) {
-            return Some(End::Failed(denial));
-        }
-        self.bytes += text.len();
-        let released = Released::within(self.call.call(), text);
-        self.client
-            .send(released)
-            .await
-            .is_err()
-            .then_some(End::Gone)
-    }
-
-    async fn final_answer(&mut self, event: Event, message: &Message) -> Option<End> {
-        let Some(awaited) = self.awaited.take() else {
-            return Some(End::Failed(malformed("an answer that nobody waits for")));
-        };
-        let lens = Lens {
-            guard: awaited.guard.as_ref(),
-            ..self.lens()
-        };
-        let answer = lens.answer(awaited.method, &awaited.id, message).await;
-        match answer {
-            Ok(filtered) => {
-                let event = Event {
-                    data: Some(filtered.text),
-                    ..event
-                };
-                let text = event.encode();
-                if let Err(denial) = self.call.spend(text.len()) {
-                    self.awaited = Some(awaited);
-                    return Some(End::Failed(denial));
-                }
-                Some(End::Answered(Filtered {
-                    text,
-                    outcome: filtered.outcome,
-                }))
-            }
-            Err(denial) => {
-                self.awaited = Some(awaited);
-                Some(End::Failed(denial))
-            }
-        }
-    }
-
-    /// Sampling, elicitation and roots, as the legacy era asks for them.
-    async fn server_request(&mut self, mut event: Event, message: &Message) -> Option<End> {
-        if self.era() == Era::Modern {
-            return Some(End::Failed(malformed(
-                "a request on a stream of the modern era",
-            )));
-        }
-        let method = message.method().to_owned();
-        let heard = match self.call.is_confined() && method != "ping" {
-            true => confine::no_questions(),
-            false => self.lens().server_may(&method),
-        };
-        let recorded =
-            self.call
-                .call()
-                .record_server_request(&method, &heard, message.text().len());
-        let receipt = match recorded.await {
-            Ok(receipt) => receipt,
-            Err(denial) => return Some(End::Failed(denial)),
-        };
-        let Err(denial) = heard.allowed else {
-            event.data = match self.marked(message) {
-                Some(text) => Some(text),
-                None => return Some(End::Failed(malformed("a request's id is too long"))),
-            };
-            let text = event.encode();
-            self.bytes += text.len();
-            let released = Released::recorded(&receipt, text);
-            return self
-                .client
-                .send(released)
-                .await
-                .is_err()
-                .then_some(End::Gone);
-        };
-        let id = message.id().map(|id| id.raw().to_owned());
-        let refusal = reply::error(
-            id.as_deref(),
-            Era::Legacy,
-            reply::code::REFUSED,
-            &denial.message,
-            None,
-        );
-        // A server that does not take the refusal must not hold the stream of a client that left.
-        tokio::select! {
-            sent = self.upstream.answer_back(&self.call, refusal.into()) => {
-                sent.err().map(End::Failed)
-            }
-            () = self.client.closed() => Some(End::Gone),
-        }
-    }
-
-    /// The request under the id by which its answer will be known.
-    fn marked(&mut self, message: &Message) -> Option<Bytes> {
-        let (id, span) = message.id().zip(message.id_span())?;
-        let marked = self.gateway.asked.mark(
-            self.call.principal(),
-            self.call.known().id(),
-            self.call.session(),
-            message.method(),
-            id.raw(),
-        )?;
-        let text = json::splice(message.text(), &[(span, marked.as_bytes())]);
-        if self.asked.len() < ASKED_MAX {
-            self.asked.push((id.raw().to_owned(), marked));
-        }
-        Some(text.into())
-    }
-
     fn lens(&self) -> Lens<'_> {
         Lens {
             world: &self.world,
@@ -432,26 +239,6 @@ impl Relay {
 
     fn era(&self) -> Era {
         self.call.dialect().era
-    }
-
-    fn seal(&self, event: String) -> Option<String> {
-        let position = Position {
-            event,
-            id: self.awaited.as_ref().map(|a| a.id.clone()),
-            method: self
-                .awaited
-                .as_ref()
-                .and_then(|a| a.method)
-                .map(|m| m.name.to_owned()),
-            tool: self.awaited.as_ref().and_then(|a| a.tool.clone()),
-        };
-        let text = serde_json::to_string(&position).ok()?;
-        self.gateway.sealer.seal(
-            Purpose::Position,
-            self.call.principal(),
-            self.call.known().id(),
-            &text,
-        )
     }
 
     async fn finish(self, end: End) {
@@ -516,27 +303,6 @@ fn called_tool(call: &Authorised) -> Option<String> {
     }
 }
 
-/// What a resumed stream answers. Where the tenant's rules for it cannot be told, nothing is
-/// awaited, and an answer is refused.
-fn resumed(world: &World, call: &Authorised, position: Position) -> Option<Awaited> {
-    let method = position
-        .method
-        .and_then(|name| method::lookup(&name, Era::Legacy));
-    let is_tool_call = method.is_some_and(|m| m.name == "tools/call");
-    let guard = match world.rules(call.known()) {
-        Some(rules) if is_tool_call => rules
-            .of(&call.principal().tenant, position.tool.as_deref()?)
-            .ok()?,
-        _ => None,
-    };
-    Some(Awaited {
-        id: position.id?,
-        method,
-        tool: position.tool,
-        guard,
-    })
-}
-
 /// The token of a stream was revoked.
 fn taken_back() -> Denial {
     Denial::new(
@@ -554,112 +320,4 @@ async fn send_last(client: &mpsc::Sender<Released>, released: Released) {
 fn unrecordable(denial: &Denial, era: Era, id: Option<&str>) -> Released {
     let text = refusal::text(denial, era, id, "");
     Released::unrecordable(Event::message(Bytes::from(text)).encode())
-}
-
-impl Gateway {
-    /// The position from which the client of this call wants to resume.
-    fn open_position(&self, call: &Authorised) -> Option<Position> {
-        let sealed = call.headers().get(header::LAST_EVENT_ID)?.to_str().ok()?;
-        let text = self.sealer.open(
-            Purpose::Position,
-            call.principal(),
-            call.known().id(),
-            sealed,
-        )?;
-        serde_json::from_str(&text).ok()
-    }
-
-    /// The upstream's own event id to resume from.
-    pub(crate) fn position(&self, call: &Authorised) -> Option<String> {
-        self.open_position(call).map(|position| position.event)
-    }
-}
-
-/// Counts the open streams of each principal.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Streams(Arc<Mutex<HashMap<StreamOwner, usize>>>);
-
-type StreamOwner = (
-    cardea_domain::TenantId,
-    cardea_domain::SubjectId,
-    cardea_domain::ActorId,
-);
-
-/// One counted stream; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    streams: Streams,
-    owner: StreamOwner,
-    _place: Option<Place>,
-}
-
-impl Streams {
-    /// Whether the principal, and its tenant, could have one more stream now.
-    ///
-    /// # Errors
-    /// [`Code::Overloaded`] when there are as many as there may be.
-    pub(crate) fn check(&self, principal: &Principal, tenant: &Tenant) -> Result<(), Denial> {
-        let max = tenant.limits.streams_per_principal_max;
-        let open = self.0.lock().get(&owner(principal)).copied();
-        if open.unwrap_or(0) >= max {
-            return Err(full(max));
-        }
-        tenant.check_streams()
-    }
-
-    /// A place for one more stream.
-    ///
-    /// # Errors
-    /// [`Code::Overloaded`] when there are as many as there may be.
-    pub(crate) fn reserve(&self, principal: &Principal, tenant: &Tenant) -> Result<Slot, Denial> {
-        let max = tenant.limits.streams_per_principal_max;
-        let owner = owner(principal);
-        let place = tenant.reserve_stream()?;
-        let mut open = self.0.lock();
-        let count = open.get(&owner).copied().unwrap_or(0);
-        if count >= max {
-            return Err(full(max));
-        }
-        open.insert(owner.clone(), count + 1);
-        Ok(Slot {
-            streams: self.clone(),
-            owner,
-            _place: Some(place),
-        })
-    }
-
-    fn take(&self, principal: &Principal, tenant: Option<&Tenant>) -> Slot {
-        let owner = owner(principal);
-        *self.0.lock().entry(owner.clone()).or_default() += 1;
-        Slot {
-            streams: self.clone(),
-            owner,
-            _place: tenant.map(Tenant::count_stream),
-        }
-    }
-}
-
-fn full(max: usize) -> Denial {
-    Denial::new(Code::Overloaded, format!("{max} streams are open already"))
-        .help("close a stream first")
-}
-
-fn owner(principal: &Principal) -> StreamOwner {
-    (
-        principal.tenant.clone(),
-        principal.subject.clone(),
-        principal.actor.clone(),
-    )
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut open = self.streams.0.lock();
-        if let Some(count) = open.get_mut(&self.owner) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.owner);
-            }
-        }
-    }
 }

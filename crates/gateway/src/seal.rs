@@ -22,6 +22,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cardea_domain::{Principal, UpstreamId};
 use thiserror::Error;
 
+use crate::owner::owner;
+
 /// Seals and opens texts.
 pub struct Sealer(RandomizedNonceKey);
 
@@ -48,7 +50,7 @@ impl KeyType for Aes256 {
 }
 
 /// The first byte of everything that is sealed as described above.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Longer texts are refused before anything is decrypted.
 const SEALED_CHARS_MAX: usize = 8 * 1024;
@@ -65,7 +67,7 @@ impl Sealer {
         let mut bytes = [0; 32];
         let pseudo_random = Salt::new(HKDF_SHA256, b"cardea").extract(secret);
         pseudo_random
-            .expand(&[b"session and position sealing v2"], Aes256)
+            .expand(&[b"session and position sealing v3"], Aes256)
             .and_then(|okm| okm.fill(&mut bytes))
             .map_err(|_| SealError)?;
         RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes)
@@ -112,56 +114,22 @@ impl Sealer {
     }
 }
 
-/// Not the run: a session lives on when its token is renewed. But the key, where the token is bound
-/// to one: to whoever comes with another key, or with none, the session is somebody else's.
+/// What a text is sealed for, and for whom.
 fn binding(purpose: Purpose, principal: &Principal, upstream: &UpstreamId) -> Vec<u8> {
-    let purpose = match purpose {
-        Purpose::Session => "session 2",
-        Purpose::Position => "position",
-        Purpose::Access => "access",
+    let purpose: &[u8] = match purpose {
+        Purpose::Session => b"session 2\0",
+        Purpose::Position => b"position\0",
+        Purpose::Access => b"access\0",
     };
-    // No identifier holds a control character, so NUL keeps them apart.
-    let mut bytes = [
-        purpose,
-        principal.tenant.as_str(),
-        principal.subject.as_str(),
-        principal.actor.as_str(),
-        upstream.as_str(),
-    ]
-    .join("\0")
-    .into_bytes();
-    for (kind, key) in [
-        (b"\0d", principal.binding.dpop),
-        (b"\0c", principal.binding.certificate),
-    ] {
-        if let Some(key) = key {
-            bytes.extend_from_slice(kind);
-            bytes.extend_from_slice(key.as_bytes());
-        }
-    }
-    bytes
+    [purpose, &owner(principal, upstream)].concat()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use cardea_domain::{ActorId, KeyBinding, RunId, RunSource, SubjectId, TenantId, Thumbprint};
+    use cardea_domain::{KeyBinding, Thumbprint};
 
     use super::*;
-
-    fn principal(tenant: &str, subject: &str, actor: &str) -> Principal {
-        Principal {
-            tenant: TenantId::parse(tenant).unwrap(),
-            subject: SubjectId::parse(subject).unwrap(),
-            actor: ActorId::parse(actor).unwrap(),
-            run: RunId::parse("r").unwrap(),
-            run_source: RunSource::Token,
-            binding: KeyBinding::NONE,
-            groups: Arc::from([]),
-            task: None,
-        }
-    }
+    use crate::owner::tests::principal;
 
     #[test]
     fn a_sealed_text_opens_for_its_principal_upstream_and_purpose_only() {

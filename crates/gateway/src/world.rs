@@ -23,7 +23,7 @@ use crate::{
     UpstreamIdentity,
     access::{TenantAccess, Tickets},
     facts::{Facts, NotPermitted},
-    relay::Streams,
+    streams::Streams,
 };
 
 /// Bounds on what a peer can make the gateway hold or wait for.

@@ -23,7 +23,7 @@ use crate::{
     Tenant,
     facts::{Facts, micros},
     protocol::{Dialect, unknown_method},
-    relay::Slot,
+    streams::Slot,
     world::{Gateway, World},
 };
 
