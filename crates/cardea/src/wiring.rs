@@ -4,11 +4,11 @@ mod access;
 mod authorization;
 pub(crate) mod holders;
 mod partitions;
+mod state_dir;
 mod trust;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
     sync::Arc,
 };
 
@@ -58,11 +58,14 @@ pub(crate) struct Lasting {
     /// What the authorization server remembers; `None` when it was off at the start.
     pub(crate) authorization: Option<Arc<State>>,
     accesses: access::Accesses,
+    /// The secret from which the keys for what clients hold are derived.
+    pub(crate) sealing: Vec<u8>,
     pub(crate) clock: Clock,
 }
 
 impl Lasting {
     pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        state_dir::check(&config.state_dir)?;
         let keys = signing_keys(config, clock)?;
         let revocations = Arc::<Revocations>::default();
         let authorization = match &config.authorization_server {
@@ -74,6 +77,7 @@ impl Lasting {
             revocations,
             authorization,
             accesses: access::Accesses::default(),
+            sealing: state_dir::sealing_secret(&config.state_dir)?,
             clock: clock.clone(),
         };
         lasting.welcome(config).await?;
@@ -118,7 +122,7 @@ pub(crate) fn build(
         .collect();
     let clock = &lasting.clock;
     let trust = trust::build(config, lasting, before.map(|k| &k.trust))?;
-    let dpop = holders::dpop(config, "resource", clock, before.map(|kept| &kept.dpop))?;
+    let dpop = holders::dpop(config, "resource", lasting, before.map(|kept| &kept.dpop))?;
     let authorization = authorization::build(
         config,
         lasting,
@@ -229,11 +233,6 @@ pub(crate) fn edge(config: &Config, keys: Option<&Arc<SigningKeys>>) -> Edge {
             .cloned(),
     )
     .with_bindings(holders::bindings(config))
-}
-
-/// The secret in the state folder, from which the keys for what clients hold are derived.
-pub(crate) fn sealing_secret(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
-    holders::sealing_secret(state_dir)
 }
 
 /// The gateway's own keys; the process opens them once, and they outlive every world.

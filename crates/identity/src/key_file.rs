@@ -60,16 +60,16 @@ pub fn read_or_make(
     }
 }
 
-/// The content of a file that is closed to other users: a key that anybody could read, or put
-/// there, is no secret. What its group may do is left to whoever runs the gateway.
+/// The content of a file that is its owner's alone: a key that anybody else could read, or put
+/// there, is no secret.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
     let mode = file.metadata()?.mode();
-    if mode & 0o007 != 0 {
+    if mode & 0o077 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "other users may use it (mode {:o}): make a new key, or `chmod o=` if it is still secret",
+                "others than its owner may use it (mode {:o}): make a new key, or `chmod go=` if it is still secret",
                 mode & 0o777
             ),
         ));
@@ -101,7 +101,14 @@ mod tests {
         let make = || read_or_make(&path, || Ok(vec![7; 32]));
         assert_eq!(make().unwrap(), [7; 32]);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        for (mode, is_good) in [(0o640, true), (0o604, false), (0o602, false), (0o600, true)] {
+        for (mode, is_good) in [
+            (0o640, false),
+            (0o620, false),
+            (0o604, false),
+            (0o602, false),
+            (0o600, true),
+            (0o400, true),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(make().is_ok(), is_good, "{mode:o}");
         }

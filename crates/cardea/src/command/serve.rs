@@ -40,12 +40,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let ledger = partitions.own(&config)?;
     let built = wiring::build(&config, &lasting, &mut partitions, None)?;
     let spans = telemetry::spans(&config.telemetry)?;
-    let secret = wiring::sealing_secret(&config.state_dir)?;
     let gateway = Gateway::new(Parts {
         world: built.world,
         ledger,
-        sealer: Sealer::new(&secret)?,
-        asked: Asked::new(&secret)?,
+        sealer: Sealer::new(&lasting.sealing)?,
+        asked: Asked::new(&lasting.sealing)?,
         metrics: Metrics::default(),
         clock: clock.clone(),
         spans: spans

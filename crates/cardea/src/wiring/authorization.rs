@@ -84,12 +84,7 @@ pub(super) fn build(
         origin: config.public_origin(),
         certificates: certificates(config),
     };
-    let dpop = holders::dpop(
-        config,
-        "token",
-        &lasting.clock,
-        before.map(|kept| &kept.dpop),
-    )?;
+    let dpop = holders::dpop(config, "token", lasting, before.map(|kept| &kept.dpop))?;
     let same = before.filter(|kept| kept.basis == basis && Arc::ptr_eq(&kept.dpop, &dpop));
     if let Some(kept) = same {
         return Ok(Some(kept.clone()));

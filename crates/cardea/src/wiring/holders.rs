@@ -1,20 +1,22 @@
 //! Whose tokens count as their holder's, and the TLS by which holders may show themselves.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use cardea_config as config;
 use cardea_config::Config;
 use cardea_domain::Clock;
 use cardea_gateway::{Bindings, ClientAuthorities, Tls, TlsFiles, TrustedProxies};
-use cardea_identity::{Algorithm, Dpop, DpopSettings, Holders, RequiredBinding, key_file};
+use cardea_identity::{Algorithm, Dpop, DpopSettings, Holders, RequiredBinding};
+
+use super::Lasting;
 
 /// The check of proofs at one endpoint: the one from before, with all that it remembers, unless its settings
 /// changed.
 pub(super) fn dpop(
     config: &Config,
     purpose: &str,
-    clock: &Clock,
+    lasting: &Lasting,
     before: Option<&Arc<Dpop>>,
 ) -> anyhow::Result<Arc<Dpop>> {
     let settings = DpopSettings {
@@ -25,8 +27,7 @@ pub(super) fn dpop(
     if let Some(before) = before.filter(|dpop| *dpop.settings() == settings) {
         return Ok(Arc::clone(before));
     }
-    let secret = sealing_secret(&config.state_dir)?;
-    let dpop = Dpop::new(settings, &secret, purpose, clock.clone());
+    let dpop = Dpop::new(settings, &lasting.sealing, purpose, lasting.clock.clone());
     Ok(Arc::new(dpop))
 }
 
@@ -76,18 +77,6 @@ pub(crate) fn tls(config: &Config, clock: &Clock) -> anyhow::Result<Option<Arc<T
 
 pub(super) fn proxies(config: &Config) -> TrustedProxies {
     TrustedProxies::new(config.trusted_proxies.clone())
-}
-
-/// The secret in the state folder under which session ids and nonces are sealed; made where there
-/// is none.
-pub(super) fn sealing_secret(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
-    let path = state_dir.join("keys").join("sealing.key");
-    let secret = key_file::read_or_make(&path, || {
-        let mut secret = vec![0; 32];
-        aws_lc_rs::rand::fill(&mut secret).map_err(std::io::Error::other)?;
-        Ok(secret)
-    })?;
-    Ok(secret)
 }
 
 fn algorithms(configured: &[config::Algorithm]) -> anyhow::Result<Vec<Algorithm>> {
