@@ -301,5 +301,6 @@ fn limits(limits: &config::Limits) -> Limits {
         sessions_stdio_max: limits.sessions_stdio_max,
         sessions_stdio_per_principal_max: limits.sessions_stdio_per_principal_max,
         session_idle_timeout: limits.session_idle_timeout,
+        refusals_recorded_per_address_max: limits.refusals_recorded_per_address_max,
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     admin,
     body::ReplyBody,
     peer::Peer,
+    strangers::Told,
     world::{Gateway, World},
 };
 
@@ -93,10 +94,31 @@ impl Journal for LedgerJournal<'_> {
         let world = self.0.world();
         let tenant = who.and_then(|who| world.tenants.get(who.tenant));
         let ledger = tenant.map_or(&self.0.ledger, |tenant| &tenant.ledger);
+        if is_counted(self.0, &world, event) {
+            return Box::pin(async { Ok(()) });
+        }
         let pending = ledger.append(&entry);
         Box::pin(async move {
             let pending = pending.map_err(|_| JournalDown)?;
             pending.durable().await.map(drop).map_err(|_| JournalDown)
         })
     }
+}
+
+/// Events that anybody can cause without knowing anything.
+const OF_STRANGERS: [&str; 2] = ["token_refused", "login_failed"];
+
+/// Whether the event of a stranger was counted, since their address has had its records of this
+/// second.
+fn is_counted(gateway: &Gateway, world: &World, event: &Event<'_>) -> bool {
+    let Some(peer) = event.peer.filter(|_| OF_STRANGERS.contains(&event.name)) else {
+        return false;
+    };
+    let told = gateway.strangers.tell(
+        peer,
+        event.name,
+        gateway.clock.unix_s(),
+        world.limits.refusals_recorded_per_address_max,
+    );
+    gateway.ledger.health().is_ok() && matches!(told, Told::Counted(_))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cardea_audit::{Receipt, Unavailable};
 use cardea_domain::{Code, Denial};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use crate::{
     facts::Facts,
     peer::Peer,
     refusal,
+    strangers::{Counted, Told},
     way::{Authorised, Identified, Received, Recorded, Refused, Resolved, Validated},
     world::{Gateway, World},
 };
@@ -169,13 +171,9 @@ async fn refuse(
     gateway.metrics.refused(&facts, denial.code.as_str());
     let era = facts.era();
     let id = facts.id.as_deref().filter(|_| facts.is_request);
-    let receipt = match gateway.ledger_of(&facts).append(&facts.refusal(&denial)) {
-        Ok(pending) => pending.durable().await,
-        Err(unavailable) => Err(unavailable),
-    };
     gateway.trace_refusal(&facts, &denial);
-    let receipt = match receipt {
-        Ok(receipt) => receipt,
+    let proof = match proof(gateway, world, &facts, &denial).await {
+        Ok(proof) => proof,
         Err(unavailable) => return Recorded::unrecordable(&unavailable.into(), era, id),
     };
     let mut status = refusal::wire(denial.code, era).status;
@@ -188,7 +186,10 @@ async fn refuse(
         None => refusal::text(&denial, era, id, &facts.call),
     };
     let text = Bytes::from(text);
-    let mut recorded = Recorded::whole(&receipt, status, text);
+    let mut recorded = match proof {
+        Proof::Recorded(receipt) => Recorded::whole(&receipt, status, text),
+        Proof::Counted(counted) => Recorded::counted(&counted, status, text),
+    };
     match status {
         StatusCode::UNAUTHORIZED => {
             challenge(&mut recorded, world, &denial, upstream, offer.scheme);
@@ -209,6 +210,36 @@ async fn refuse(
         recorded.header(header::CONNECTION, HeaderValue::from_static("close"));
     }
     recorded
+}
+
+/// Why a refusal may leave.
+enum Proof {
+    Recorded(Receipt),
+    Counted(Counted),
+}
+
+/// Records a refusal, or counts it where its address has had its records of this second and showed
+/// no good token.
+async fn proof(
+    gateway: &Gateway,
+    world: &World,
+    facts: &Facts,
+    denial: &Denial,
+) -> Result<Proof, Unavailable> {
+    let ledger = gateway.ledger_of(facts);
+    if facts.tenant.is_none() && ledger.health().is_ok() {
+        let told = gateway.strangers.tell(
+            facts.peer,
+            denial.code.as_str(),
+            gateway.clock.unix_s(),
+            world.limits.refusals_recorded_per_address_max,
+        );
+        if let Told::Counted(counted) = told {
+            return Ok(Proof::Counted(counted));
+        }
+    }
+    let pending = ledger.append(&facts.refusal(denial))?;
+    Ok(Proof::Recorded(pending.durable().await?))
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ mod refusal;
 mod relay;
 mod seal;
 mod stall;
+mod strangers;
 mod streams;
 mod tenant;
 mod tls;

@@ -23,6 +23,7 @@ use crate::{
     UpstreamIdentity,
     access::{TenantAccess, Tickets},
     facts::{Facts, NotPermitted},
+    strangers::Strangers,
     streams::Streams,
 };
 
@@ -57,6 +58,9 @@ pub struct Limits {
     pub sessions_stdio_per_principal_max: usize,
     /// A child process that nobody uses.
     pub session_idle_timeout: Duration,
+    /// Refusals of one address for one reason in a second that are recorded one by one, of requests
+    /// without a good token.
+    pub refusals_recorded_per_address_max: usize,
 }
 
 impl Default for Limits {
@@ -76,6 +80,7 @@ impl Default for Limits {
             sessions_stdio_max: 64,
             sessions_stdio_per_principal_max: 8,
             session_idle_timeout: Duration::from_secs(1800),
+            refusals_recorded_per_address_max: 10,
         }
     }
 }
@@ -182,6 +187,7 @@ pub struct Gateway {
     pub(crate) draining: CancellationToken,
     pub(crate) streams: Streams,
     pub(crate) tickets: Tickets,
+    pub(crate) strangers: Strangers,
     ready: AtomicBool,
 }
 
@@ -200,6 +206,7 @@ impl Gateway {
             draining: CancellationToken::new(),
             streams: Streams::default(),
             tickets: Tickets::default(),
+            strangers: Strangers::default(),
             ready: AtomicBool::new(false),
         })
     }

@@ -211,6 +211,12 @@ impl Setup {
         ] {
             self.config.entry(member).or_insert(value.into());
         }
+        // Most tests look for the record of each refusal, and make many in a second.
+        let limits = self.config.entry("limits").or_insert_with(|| json!({}));
+        if let Value::Object(limits) = limits {
+            let refusals = "refusals_recorded_per_address_max";
+            limits.entry(refusals).or_insert_with(|| json!(100_000));
+        }
         let policies = folder.join("policies");
         fs::create_dir(&policies)?;
         for (index, policy) in self.policies.iter().enumerate() {

@@ -74,11 +74,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reloader.reload(&mut watch).await,
             () = watch.changed() => reloader.reload(&mut watch).await,
-            _ = tending.tick() => lasting.tend(&gateway).await,
+            _ = tending.tick() => {
+                lasting.tend(&gateway).await;
+                gateway.tell_of_strangers().await;
+            }
         }
     }
     tracing::info!(within_ms = drain_timeout.as_millis(), "draining");
     tokio::task::spawn_blocking(move || serving.drain(drain_timeout)).await?;
+    gateway.tell_of_strangers().await;
     reloader.end();
     if let Some(spans) = spans {
         // Its export runs on this runtime, so the runtime must not wait for it on its own thread.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `health` | `/healthz`, `/readyz`, and what is not there |
 //! | `metrics` | the counters, and that nobody can make up labels |
+//! | `strangers` | a flood of refusals costs a few records |
 //! | `drain` | SIGTERM: calls in flight finish, nothing new begins |
 //! | `logs` | one JSON object per line |
 //! | `traces` | trace contexts are continued, spans are exported |
@@ -12,6 +13,7 @@ mod drain;
 mod health;
 mod logs;
 mod metrics;
+mod strangers;
 mod traces;
 
 use crate::support::*;

@@ -132,6 +132,12 @@ limits! {
     /// From the order to stop to the end of the calls in flight. Below the 30 seconds after which
     /// Kubernetes kills.
     drain_timeout: Timespan => Duration = secs(20), ms(0) => mins(60);
+
+    /// Refusals of one address for one reason in a second that are recorded one by one, where nobody was
+    /// proven to have made the request: otherwise anybody could fill the disk. All addresses together have ten
+    /// times as many. The rest is counted, and recorded as one event, `refusals_counted`. Behind a proxy
+    /// that is not one of `trusted_proxies` all clients are one address.
+    refusals_recorded_per_address_max: Count => usize = count(10), count(1) => count(100_000);
 }
 
 /// Limits of one upstream; what is not given is as in `limits`.

@@ -8,9 +8,9 @@ use http::{HeaderValue, Response, StatusCode, header};
 use tokio::sync::mpsc;
 
 use super::OpenCall;
-use crate::{body::ReplyBody, refusal};
+use crate::{body::ReplyBody, refusal, strangers::Counted};
 
-/// A reply whose record is on disk. The reply writer takes nothing else.
+/// A reply whose record is on disk, or a counted refusal of somebody without a good token. The reply writer takes nothing else.
 #[derive(Debug)]
 pub(crate) struct Recorded(Response<ReplyBody>);
 
@@ -21,6 +21,11 @@ pub(crate) struct Released(Bytes);
 impl Recorded {
     /// A whole answer, by the receipt of its record.
     pub(crate) fn whole(_proof: &Receipt, status: StatusCode, text: Bytes) -> Self {
+        Self(whole(status, text))
+    }
+
+    /// The refusal of a stranger, who has had enough records for this second.
+    pub(crate) fn counted(_proof: &Counted, status: StatusCode, text: Bytes) -> Self {
         Self(whole(status, text))
     }
 
