@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Applies each leak of tools/mutants to a copy of the tree, one by one, and runs the tests of tenants against it: each
 # must be caught. See `make eval-mutants`. Arguments name some of them; none means all.
-# Standard output is a table and then one JSON line, {"mutants": n, "caught": n}.
+# The differential test comes first and by itself; the others only where it finds nothing.
+# Standard output is a table and then one JSON line, {"mutants": n, "caught": n, "differential": n}.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -47,7 +48,7 @@ restore() {
 # The tests are built once, without a leak; they start the binary that CARDEA_BIN names.
 tests=
 build_tests() {
-  tests=$(cd "$tree" && cargo test --locked --quiet -p cardea --test it --no-run --message-format=json |
+  tests=$(cd "$tree" && cargo test --locked --quiet --workspace --test it --no-run --message-format=json |
     python3 -c 'import json, sys
 for line in sys.stdin:
     found = json.loads(line)
@@ -57,11 +58,11 @@ for line in sys.stdin:
 }
 
 run_tests() {
-  (cd "$tree/crates/cardea" && CARDEA_BIN=$CARGO_TARGET_DIR/debug/cardea "$tests" tenants::) >"$1" 2>&1
+  (cd "$tree/crates/cardea" && CARDEA_BIN=$CARGO_TARGET_DIR/debug/cardea "$tests" "$2") >"$1" 2>&1
 }
 
 builds() {
-  (cd "$tree" && cargo build --locked --quiet -p cardea --bin cardea) >"$1" 2>&1
+  (cd "$tree" && cargo build --locked --quiet --workspace --bin cardea) >"$1" 2>&1
 }
 
 # The first test that failed, for the table.
@@ -78,10 +79,11 @@ copy
 say "the tree as it is must pass"
 build_tests
 builds "$work/none.log" || die "the tree does not build: see $work/none.log"
-run_tests "$work/none.log" || die "the tests of tenants fail without any leak: see $work/none.log"
+run_tests "$work/none.log" tenants:: || die "the tests of tenants fail without any leak: see $work/none.log"
 
 mutants=0
 caught=0
+differential=0
 printf '%-28s %-9s %s\n' leak result 'caught by'
 for name in "${names[@]}"; do
   patch=$ROOT/tools/mutants/$name.patch
@@ -90,7 +92,11 @@ for name in "${names[@]}"; do
   git -C "$tree" apply "$patch"
   # A leak that does not compile is not caught: nothing was shown.
   builds "$work/$name.log" || die "$name does not compile: see $work/$name.log"
-  if run_tests "$work/$name.log"; then
+  if ! run_tests "$work/$name.log" tenants::differential::; then
+    caught=$((caught + 1))
+    differential=$((differential + 1))
+    printf '%-28s %-9s %s\n' "$name" caught "$(caught_by "$work/$name.log")"
+  elif run_tests "$work/$name.log" tenants::; then
     printf '%-28s %-9s %s\n' "$name" MISSED "see $work/$name.log"
   else
     caught=$((caught + 1))
@@ -98,5 +104,5 @@ for name in "${names[@]}"; do
   fi
   restore "$patch"
 done
-printf '{"mutants": %d, "caught": %d}\n' "$mutants" "$caught"
+printf '{"mutants": %d, "caught": %d, "differential": %d}\n' "$mutants" "$caught" "$differential"
 [ "$mutants" -eq "$caught" ]

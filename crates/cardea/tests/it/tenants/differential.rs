@@ -59,7 +59,11 @@ async fn run(seed: u64, steps: usize, company: Company) -> Trace {
     let mut answers = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         let together = match &mut neighbour {
-            Some(neighbour) => neighbour.meanwhile(&house, &steps, at).await,
+            Some(neighbour) => {
+                let together = neighbour.meanwhile(&house, &steps, at).await;
+                acme.learn(&neighbour.globex);
+                together
+            }
             None => None,
         };
         let answer = match step {

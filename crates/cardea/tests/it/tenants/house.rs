@@ -178,9 +178,10 @@ async fn server(name: &str, owner: Option<&str>, hold: &Gate) -> Echo {
         });
     }
     let label = name.to_owned();
-    echo.on("GET", move |_| {
+    echo.on("GET", move |seen| {
+        let after = seen.header("last-event-id");
         let told = |n: u8| {
-            let about = json!({"level": "info", "data": format!("{label} {n}")});
+            let about = json!({"level": "info", "data": format!("{label} {n} after {after:?}")});
             json!({"jsonrpc": "2.0", "method": "notifications/message", "params": about})
         };
         let event = |n: u8| format!("id: e{n}\ndata: {}\n\n", told(n));

@@ -63,7 +63,10 @@ pub(super) enum Step {
 pub(super) enum Wrong {
     Token,
     NoToken,
+    /// A session of the other tenant's, or none that anybody has.
     Session,
+    /// A stream from a position of the other tenant's, or none that anybody has.
+    Position,
     Body,
     /// An upstream that nobody has.
     Nowhere,
@@ -128,6 +131,15 @@ pub(super) fn plan(dice: &mut Dice, steps: usize) -> Vec<Step> {
         });
         plan.push(Step::Mirrored { upstream });
     }
+    // What the other tenant was given is worth what is made up.
+    for upstream in ["tickets", "files"] {
+        plan.push(Step::Open { upstream });
+        plan.push(Step::Stream {
+            upstream,
+            resumes: false,
+        });
+    }
+    plan.extend([Wrong::Session, Wrong::Position, Wrong::Foreign].map(Step::Wrong));
     plan
 }
 
@@ -163,6 +175,7 @@ fn step(dice: &mut Dice) -> Step {
             Wrong::Token,
             Wrong::NoToken,
             Wrong::Session,
+            Wrong::Position,
             Wrong::Body,
             Wrong::Nowhere,
             Wrong::Foreign,
@@ -181,6 +194,8 @@ pub(super) struct Client {
     name: &'static str,
     sessions: HashMap<&'static str, String>,
     positions: HashMap<&'static str, String>,
+    /// A session and a position of the other tenant's at `tickets`.
+    foreign: [Option<String>; 2],
 }
 
 impl Client {
@@ -191,7 +206,14 @@ impl Client {
             name,
             sessions: HashMap::new(),
             positions: HashMap::new(),
+            foreign: [None, None],
         }
+    }
+
+    /// Gets to know what the other tenant's client was given.
+    pub(super) fn learn(&mut self, other: &Self) {
+        self.foreign =
+            [&other.sessions, &other.positions].map(|given| given.get("tickets").cloned());
     }
 
     /// Takes a step; gives what came back, without what is random by design.
@@ -385,7 +407,12 @@ impl Client {
             Wrong::Session => {
                 let list = Ask::message("/mcp/tickets", &legacy(3, "tools/list", json!({})));
                 let list = list.set("mcp-protocol-version", LEGACY);
-                self.own(list.set("mcp-session-id", "not-a-session"))
+                let session = self.foreign[0].as_deref().unwrap_or("not-a-session");
+                self.own(list.set("mcp-session-id", session))
+            }
+            Wrong::Position => {
+                let position = self.foreign[1].as_deref().unwrap_or("not-a-position");
+                self.stream("tickets").set("last-event-id", position)
             }
             Wrong::Body => self.own(tickets.body("{")),
             Wrong::Nowhere => self.own(Ask::modern("/mcp/nowhere", &call)),
