@@ -46,6 +46,7 @@ mod state;
 mod tests;
 mod throttle;
 mod token;
+mod visit;
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -40,6 +40,9 @@ pub(super) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let Some(person) = logged_in(desk, &next).await? else {
         return Ok(desk.onward("/login", &sealed));
     };
+    if let Next::Page(wish) = &next {
+        return Ok(desk.back(wish));
+    }
     let matter = matter(desk, next, sealed, person).await?;
     if let Next::Authorize(wanted) = &matter.next
         && !wanted.ask_consent
@@ -93,6 +96,7 @@ async fn matter(
             wanted.scope.clone(),
         ),
         Next::Device(wish) => device::asked(desk, wish).await?,
+        Next::Page(_) => return Err(nothing_to_decide()),
     };
     let client = desk.client(&client).await?;
     if !client.serves(&person.tenant) {
@@ -118,7 +122,7 @@ fn show(desk: &Desk<'_>, matter: &Matter) -> Result<Reply, Refusal> {
             Some(redirect::shown(&wanted.redirect_uri)),
             redirect::leads_to_loopback(&wanted.redirect_uri),
         ),
-        Next::Device(_) => (None, false),
+        Next::Device(_) | Next::Page(_) => (None, false),
     };
     let client = &matter.client;
     let shown = pages::Consent {
@@ -138,7 +142,7 @@ fn show(desk: &Desk<'_>, matter: &Matter) -> Result<Reply, Refusal> {
         permissions: permissions(desk, matter),
         may_remember: match &matter.next {
             Next::Authorize(wanted) => may_remember(client, wanted),
-            Next::Device(_) => false,
+            Next::Device(_) | Next::Page(_) => false,
         },
         tag: &desk.form_tag(&browser, "consent", matter.next.id()),
         next: &matter.sealed,
@@ -224,6 +228,7 @@ async fn allow(desk: &Desk<'_>, matter: Matter) -> Result<Reply, Refusal> {
             let text = "The device goes on by itself. You can close this page.";
             Ok(pages::message("Allowed", text))
         }
+        Next::Page(_) => Err(nothing_to_decide()),
     }
 }
 
@@ -244,7 +249,13 @@ async fn deny(desk: &Desk<'_>, matter: &Matter) -> Result<Reply, Refusal> {
             device::decide(desk, wish, None).await?;
             Ok(pages::message("Denied", "The device gets no access."))
         }
+        Next::Page(_) => Err(nothing_to_decide()),
     }
+}
+
+/// A page asks for a login, never for a consent.
+fn nothing_to_decide() -> Refusal {
+    Refusal::invalid_request("there is nothing to decide here")
 }
 
 /// Issues the code and sends the browser back to the client.

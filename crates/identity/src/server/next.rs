@@ -17,6 +17,8 @@ pub(super) enum Next {
     Authorize(Box<Wanted>),
     /// A device whose code was typed.
     Device(DeviceWish),
+    /// A page of another room.
+    Page(PageWish),
 }
 
 /// An authorization request (RFC 6749 section 4.1.1), checked.
@@ -49,6 +51,17 @@ pub(super) struct DeviceWish {
     pub(super) ends_s: u64,
 }
 
+/// A page of another room, for which somebody must have logged in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PageWish {
+    pub(super) id: String,
+    /// A path of this origin, with its query.
+    pub(super) page: String,
+    /// The person must have logged in at or after this.
+    pub(super) login_since_s: u64,
+    pub(super) ends_s: u64,
+}
+
 /// Long enough for a login with a second factor elsewhere.
 pub(super) const NEXT_S: u64 = 600;
 
@@ -57,6 +70,7 @@ impl Next {
         match self {
             Self::Authorize(wanted) => &wanted.id,
             Self::Device(wish) => &wish.id,
+            Self::Page(wish) => &wish.id,
         }
     }
 
@@ -64,6 +78,7 @@ impl Next {
         match self {
             Self::Authorize(wanted) => wanted.ends_s,
             Self::Device(wish) => wish.ends_s,
+            Self::Page(wish) => wish.ends_s,
         }
     }
 
@@ -72,6 +87,7 @@ impl Next {
         match self {
             Self::Authorize(wanted) => wanted.login_since_s,
             Self::Device(wish) => wish.login_since_s,
+            Self::Page(wish) => wish.login_since_s,
         }
     }
 
@@ -80,6 +96,7 @@ impl Next {
         match &mut self {
             Self::Authorize(wanted) => wanted.login_since_s = now_s,
             Self::Device(wish) => wish.login_since_s = now_s,
+            Self::Page(wish) => wish.login_since_s = now_s,
         }
         self
     }
@@ -88,7 +105,7 @@ impl Next {
     pub(super) fn form_target(&self) -> Option<String> {
         match self {
             Self::Authorize(wanted) => super::redirect::source(&wanted.redirect_uri),
-            Self::Device(_) => None,
+            Self::Device(_) | Self::Page(_) => None,
         }
     }
 }

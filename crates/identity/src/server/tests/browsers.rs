@@ -289,3 +289,49 @@ async fn a_device_shows_a_code_that_a_person_types() {
         "expired_token"
     );
 }
+
+#[tokio::test]
+async fn a_page_of_another_room_gets_its_person_back_with_a_login_as_young_as_it_asks() {
+    let house = House::open().await;
+    let mut jar = Jar::default();
+    let to = house.server.login_address("/console?a=1", 0).unwrap();
+    let onward = location(&house.log_in(&mut jar, &to, "ada", PASSWORD).await);
+    let back = location(&jar.get(&house, &onward).await);
+    assert_eq!(back, "https://gw.example.com/console?a=1");
+
+    house.clock.advance(Duration::from_secs(60));
+    let to = house
+        .server
+        .login_address("//evil.example", house.clock.unix_s());
+    let to = to.unwrap();
+    let asked = location(&jar.get(&house, &to.replace("/login?", "/consent?")).await);
+    assert!(asked.contains("/login?"), "{asked}");
+    let onward = location(&house.log_in(&mut jar, &asked, "ada", PASSWORD).await);
+    let back = location(&jar.get(&house, &onward).await);
+    assert_eq!(back, "https://gw.example.com/");
+    // Nobody consents to a page.
+    let fields = [("next", onward.split_once("next=").unwrap().1.to_owned())];
+    let reply = jar.post(&house, "/consent", &fields).await;
+    assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_form_of_another_room_is_good_for_its_login_and_purpose_alone() {
+    let house = House::open().await;
+    let log_in = async || {
+        let mut jar = Jar::default();
+        let to = house.server.login_address("/", 0).unwrap();
+        house.log_in(&mut jar, &to, "ada", PASSWORD).await;
+        let line = jar.line().parse().unwrap();
+        ::http::HeaderMap::from_iter([(::http::header::COOKIE, line)])
+    };
+    let (one, other) = (log_in().await, log_in().await);
+    let server = &house.server;
+    let token = server.form_token(&one, "approve 7").unwrap();
+    assert!(server.is_form_token(&one, "approve 7", &token));
+    assert!(!server.is_form_token(&one, "approve 8", &token));
+    assert!(!server.is_form_token(&other, "approve 7", &token));
+    let nobody = ::http::HeaderMap::new();
+    assert!(!server.is_form_token(&nobody, "approve 7", &token));
+    assert_eq!(server.form_token(&nobody, "approve 7"), None);
+}

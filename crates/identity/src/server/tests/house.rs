@@ -294,7 +294,7 @@ impl Jar {
             .extend(other.0.get(name).map(|v| (name.to_owned(), v.clone())));
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let pairs: Vec<_> = self.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
         pairs.join("; ")
     }
