@@ -1,0 +1,310 @@
+//! What people do: the same for pages, which come back to a page, and for programs, which get the
+//! thing as it is afterwards. Each goes to the access room, which has the last word.
+
+use std::{sync::Arc, time::Duration};
+
+use cardea_access::{
+    AccessRequest, Approver, Asker, Author, ChangeError, Decision, Grant, Holder, Kind, Narrowing,
+    NewLock, NewRequest, Reason, RequestState, Scope, Verdict,
+};
+use cardea_domain::{
+    Action, ActorId, GrantId, LockId, PromptName, ResourceUri, RunId, SubjectId, Target, ToolName,
+    UpstreamId,
+};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::{
+    api,
+    desk::Desk,
+    refusal::{Refusal, down},
+    reply::{self, Reply},
+    time,
+};
+
+/// A year; entitlements bound it further.
+pub(crate) const MINUTES_MAX: u64 = 366 * 24 * 60;
+/// What entitlements bound further.
+pub(crate) const CALLS_MAX: u64 = 1_000_000;
+pub(crate) const LOCK_KINDS: &[&str] = &["tenant", "subject", "actor", "upstream", "tool", "run"];
+
+const MINUTE_S: u64 = 60;
+
+pub(crate) async fn approve(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let request = desk.request().await?;
+    let calls = desk
+        .ask
+        .number("calls")
+        .filter(|calls| Some(*calls) != request.terms.calls_max);
+    // The number that a page offers is the whole of what was asked for, seconds included.
+    let minutes = desk
+        .ask
+        .number("minutes")
+        .filter(|minutes| *minutes != time::minutes(request.terms.duration));
+    let narrowing = Narrowing {
+        duration: minutes.map(|minutes| Duration::from_secs(minutes * MINUTE_S)),
+        calls_max: calls,
+        bytes_max: None,
+        constraint: constraint(desk)?,
+    };
+    decide(desk, request, Verdict::Approve, narrowing).await
+}
+
+fn constraint(desk: &Desk<'_>) -> Result<Option<Value>, Refusal> {
+    let parse = |text: &str| {
+        serde_json::from_str(text).map_err(|error| {
+            let what = format!("this is not JSON: {error}");
+            Refusal::field("constraint", what, "send a JSON Schema as text")
+        })
+    };
+    desk.ask.field("constraint").map(parse).transpose()
+}
+
+pub(crate) async fn refuse(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let request = desk.request().await?;
+    decide(desk, request, Verdict::Refuse, Narrowing::default()).await
+}
+
+async fn decide(
+    desk: &Desk<'_>,
+    request: AccessRequest,
+    verdict: Verdict,
+    narrowing: Narrowing,
+) -> Result<Reply, Refusal> {
+    desk.check_login()?;
+    let person = &desk.caller.person;
+    let approver = Approver {
+        subject: &person.subject,
+        groups: &person.groups,
+        is_person: true,
+    };
+    let decision = Decision {
+        verdict,
+        reason: desk.ask.field("reason").map(str::to_owned),
+        narrowing,
+    };
+    let decided = desk
+        .access
+        .decide(&desk.entitlements, &request.id, approver, &decision)
+        .await?;
+    let done = match decided.state {
+        RequestState::Refused => "refused",
+        RequestState::Pending => "counted",
+        _ => "approved",
+    };
+    request_reply(desk, &decided, StatusCode::OK, done)
+}
+
+pub(crate) async fn cancel(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let request = desk.request().await?;
+    if request.subject != desk.caller.person.subject {
+        return Err(Refusal::role("ask the person in whose name it was asked"));
+    }
+    let holder = Holder::Person(&desk.caller.person.subject);
+    over(desk.access.cancel(&request.id, holder).await)?;
+    request_reply(desk, &desk.request().await?, StatusCode::OK, "cancelled")
+}
+
+/// Asks beforehand, for an agent that acts for the person.
+pub(crate) async fn ask(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let person = &desk.caller.person;
+    let groups: Vec<Arc<str>> = person
+        .groups
+        .iter()
+        .map(|group| group.as_str().into())
+        .collect();
+    let actor = need(desk, "actor", ActorId::parse)?;
+    let upstream = need(desk, "upstream", UpstreamId::parse)?;
+    let (action, target) = wish(desk)?;
+    let known = desk.rooms.subject(desk.tenant(), &upstream, &target);
+    let kind = desk.ask.field("grant").map(|kind| match kind {
+        "time" => Kind::Time,
+        "calls" => Kind::Calls,
+        _ => Kind::Once,
+    });
+    let reason = desk.ask.field("reason").map(|text| Reason {
+        text: text.to_owned(),
+        author: Author::Person,
+    });
+    let new = NewRequest {
+        asker: Asker::person(&person.subject, &groups, &actor),
+        action,
+        upstream: &upstream,
+        target: &target,
+        kind,
+        arguments: None,
+        constraint: None,
+        duration: desk
+            .ask
+            .number("minutes")
+            .map(|minutes| Duration::from_secs(minutes * MINUTE_S)),
+        calls_max: desk.ask.number("calls"),
+        tool_digest: known.digest,
+        policies: desk.rooms.policies(desk.tenant()),
+        reason,
+        ticket: desk.ask.field("ticket"),
+        model: None,
+        client: None,
+        extends: None,
+    };
+    let request = desk.access.ask(&desk.entitlements, &new).await?;
+    request_reply(desk, &request, StatusCode::CREATED, "asked")
+}
+
+fn wish(desk: &Desk<'_>) -> Result<(Action, Target), Refusal> {
+    Ok(match desk.ask.field("kind").unwrap_or("tool") {
+        "resource" => (
+            Action::ReadResource,
+            Target::Resource(need(desk, "name", ResourceUri::parse)?),
+        ),
+        "prompt" => (
+            Action::GetPrompt,
+            Target::Prompt(need(desk, "name", PromptName::parse)?),
+        ),
+        _ => (
+            Action::CallTool,
+            Target::Tool(need(desk, "name", ToolName::parse)?),
+        ),
+    })
+}
+
+/// Ends a grant: one of theirs, one that they may decide about, or any for an administrator.
+pub(crate) async fn revoke(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let grant = desk.grant().await?;
+    if !desk
+        .caller
+        .may_revoke(&grant, desk.entitlements.entitlement(&grant.entitlement))
+    {
+        return Err(Refusal::role(
+            "ask an administrator, or somebody who decides about it",
+        ));
+    }
+    let reason = desk.ask.field("reason").unwrap_or_default();
+    let by = &desk.caller.person.subject;
+    over(desk.access.revoke_grant(&grant.id, by, reason).await)?;
+    grant_reply(desk, &desk.grant().await?, "revoked")
+}
+
+/// Gives a grant back that is in the person's name.
+pub(crate) async fn release(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let grant = desk.grant().await?;
+    if grant.subject != desk.caller.person.subject {
+        return Err(Refusal::role("revoke it instead, if you may"));
+    }
+    let holder = Holder::Person(&desk.caller.person.subject);
+    over(desk.access.release(&grant.id, holder).await)?;
+    grant_reply(desk, &desk.grant().await?, "released")
+}
+
+/// What was seen a moment ago and is unknown now has ended meanwhile.
+fn over(changed: Result<(), ChangeError>) -> Result<(), Refusal> {
+    match changed {
+        Err(ChangeError::Unknown(_)) => Err(Refusal::ended()),
+        changed => Ok(changed?),
+    }
+}
+
+pub(crate) async fn lock(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let scope = scope(desk)?;
+    let minutes = desk.ask.number("minutes");
+    let expires_ms = minutes.map(|minutes| desk.now_ms() + minutes * MINUTE_S * 1000);
+    let new = NewLock {
+        scope,
+        reason: desk.ask.field("reason").unwrap_or_default(),
+        by: &desk.caller.person.subject,
+        expires_ms,
+    };
+    let lock = desk.access.lock(new).await?;
+    match desk.is_api() {
+        true => Ok(reply::json(StatusCode::CREATED, &api::lock_json(&lock))),
+        false => Ok(reply::see_other("/console/locks?done=locked")),
+    }
+}
+
+fn scope(desk: &Desk<'_>) -> Result<Scope, Refusal> {
+    Ok(match desk.ask.field("kind").unwrap_or_default() {
+        "tenant" => Scope::Tenant,
+        "subject" => Scope::Subject(need(desk, "name", SubjectId::parse)?),
+        "actor" => Scope::Actor(need(desk, "name", ActorId::parse)?),
+        "upstream" => Scope::Upstream(need(desk, "name", UpstreamId::parse)?),
+        "tool" => {
+            let named = desk.ask.field("name").unwrap_or_default().split_once('/');
+            let parsed = named.and_then(|(upstream, tool)| {
+                Some((
+                    UpstreamId::parse(upstream).ok()?,
+                    ToolName::parse(tool).ok()?,
+                ))
+            });
+            let (upstream, tool) = parsed.ok_or_else(|| {
+                Refusal::field(
+                    "name",
+                    "this names no tool of a server",
+                    "write it as `server/tool`",
+                )
+            })?;
+            Scope::Tool(upstream, tool)
+        }
+        _ => Scope::Run(need(desk, "name", RunId::parse)?),
+    })
+}
+
+pub(crate) async fn unlock(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let id = LockId::parse(&desk.id).map_err(|_| Refusal::not_found())?;
+    desk.access.unlock(&id, &desk.caller.person.subject).await?;
+    match desk.is_api() {
+        true => Ok(reply::typed(
+            StatusCode::NO_CONTENT,
+            "application/json",
+            bytes::Bytes::new(),
+        )),
+        false => Ok(reply::see_other("/console/locks?done=lifted")),
+    }
+}
+
+/// A field that names something.
+fn need<T>(
+    desk: &Desk<'_>,
+    field: &'static str,
+    parse: impl Fn(&str) -> Result<T, cardea_domain::InvalidId>,
+) -> Result<T, Refusal> {
+    let text = desk.ask.field(field).unwrap_or_default();
+    parse(text).map_err(|error| {
+        Refusal::field(
+            field,
+            format!("this is not a valid {}", error.kind),
+            error.rule,
+        )
+    })
+}
+
+fn request_reply(
+    desk: &Desk<'_>,
+    request: &AccessRequest,
+    status: StatusCode,
+    done: &'static str,
+) -> Result<Reply, Refusal> {
+    Ok(match desk.is_api() {
+        true => reply::json(status, &api::request_json(request)),
+        false => reply::see_other(&format!("/console/requests/{}?done={done}", request.id)),
+    })
+}
+
+fn grant_reply(desk: &Desk<'_>, grant: &Grant, done: &'static str) -> Result<Reply, Refusal> {
+    Ok(match desk.is_api() {
+        true => reply::json(StatusCode::OK, &api::grant_json(grant, desk.now_ms())),
+        false => reply::see_other(&format!("/console/grants?done={done}")),
+    })
+}
+
+impl Desk<'_> {
+    /// The grant that the path names, where it is this person's to see.
+    async fn grant(&self) -> Result<Grant, Refusal> {
+        let id = GrantId::parse(&self.id).map_err(|_| Refusal::not_found())?;
+        let found = self.access.grant_view(&id).await.map_err(down)?;
+        let may_see = |grant: &Grant| {
+            let entitlement = self.entitlements.entitlement(&grant.entitlement);
+            self.caller.may_see_grant(grant, entitlement)
+        };
+        found.filter(may_see).ok_or_else(Refusal::not_found)
+    }
+}

@@ -1,0 +1,136 @@
+//! Who has sent a request, and what of it is theirs to see and to decide.
+
+use cardea_access::{AccessRequest, DecidedBy, Entitlement, Grant, RequestState, Stage};
+use cardea_identity::server::Person;
+
+use crate::{refusal::Refusal, roles::Roles, routes::Who};
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) person: Person,
+    pub(crate) is_administrator: bool,
+    pub(crate) is_auditor: bool,
+}
+
+/// Whether somebody may decide a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// They may, as far as can be seen beforehand; the access room has the last word.
+    May,
+    /// They are named, and yet may not, for this reason.
+    MayNot(&'static str),
+    /// No stage names them.
+    Stranger,
+}
+
+impl Caller {
+    pub(crate) fn new(person: Person, roles: Option<&Roles>) -> Self {
+        Self {
+            is_administrator: roles.is_some_and(|roles| roles.administrators.include(&person)),
+            is_auditor: roles.is_some_and(|roles| roles.auditors.include(&person)),
+            person,
+        }
+    }
+
+    /// Whether everything of the tenant is theirs to see.
+    pub(crate) fn is_overseer(&self) -> bool {
+        self.is_administrator || self.is_auditor
+    }
+
+    /// Refuses who has not the role that a route needs.
+    pub(crate) fn check(&self, who: Who) -> Result<(), Refusal> {
+        match who {
+            Who::Anyone | Who::Person => Ok(()),
+            Who::Overseer if self.is_overseer() => Ok(()),
+            Who::Administrator if self.is_administrator => Ok(()),
+            Who::Overseer => Err(Refusal::role(
+                "ask an administrator or auditor of your tenant",
+            )),
+            Who::Administrator => Err(Refusal::role("ask an administrator of your tenant")),
+        }
+    }
+
+    /// Whether one of an entitlement's stages names them.
+    pub(crate) fn is_named(&self, entitlement: &Entitlement) -> bool {
+        entitlement.stages.iter().any(|stage| self.is_in(stage))
+    }
+
+    fn is_in(&self, stage: &Stage) -> bool {
+        stage.users.contains(&self.person.subject)
+            || stage
+                .groups
+                .iter()
+                .any(|group| self.person.groups.contains(group))
+    }
+
+    /// Whether a request is theirs to see: in their name, theirs to decide or decided by them, or
+    /// they see everything.
+    pub(crate) fn may_see(
+        &self,
+        request: &AccessRequest,
+        entitlement: Option<&Entitlement>,
+    ) -> bool {
+        let me = DecidedBy::Person(self.person.subject.clone());
+        self.is_overseer()
+            || request.subject == self.person.subject
+            || entitlement.is_some_and(|entitlement| self.is_named(entitlement))
+            || request.approvals.iter().any(|approval| approval.by == me)
+    }
+
+    /// Whether a grant is theirs to see: in their name, approved by them, theirs to decide about, or
+    /// they see everything.
+    pub(crate) fn may_see_grant(&self, grant: &Grant, entitlement: Option<&Entitlement>) -> bool {
+        self.is_overseer()
+            || grant.subject == self.person.subject
+            || self.decides_about(grant, entitlement)
+    }
+
+    /// Whether they may end a grant that is not theirs to give back: an administrator may, and so
+    /// may whoever could refuse it.
+    pub(crate) fn may_revoke(&self, grant: &Grant, entitlement: Option<&Entitlement>) -> bool {
+        self.is_administrator || self.decides_about(grant, entitlement)
+    }
+
+    fn decides_about(&self, grant: &Grant, entitlement: Option<&Entitlement>) -> bool {
+        let me = DecidedBy::Person(self.person.subject.clone());
+        grant.approved_by.contains(&me)
+            || entitlement.is_some_and(|entitlement| self.is_named(entitlement))
+    }
+
+    /// Whether they may decide a request now. Said beforehand, for a page: it decides nothing.
+    pub(crate) fn standing(
+        &self,
+        request: &AccessRequest,
+        entitlement: Option<&Entitlement>,
+    ) -> Standing {
+        let Some(entitlement) = entitlement.filter(|entitlement| self.is_named(entitlement)) else {
+            return Standing::Stranger;
+        };
+        let me = DecidedBy::Person(self.person.subject.clone());
+        if request.state != RequestState::Pending {
+            return Standing::MayNot("This was decided or has ended.");
+        }
+        if request.approvals.iter().any(|approval| approval.by == me) {
+            return Standing::MayNot("You have decided; others have to decide too.");
+        }
+        if entitlement.second_person && self.stands_behind(request) {
+            return Standing::MayNot(
+                "A second person has to decide: this is asked for in your name, or by an agent of yours.",
+            );
+        }
+        Standing::May
+    }
+
+    /// Whether they are, or own, who asks.
+    fn stands_behind(&self, request: &AccessRequest) -> bool {
+        let subject = &self.person.subject;
+        request.subject == *subject
+            || request.owners.contains(subject)
+            || request.actor.as_str() == subject.as_str()
+            || request
+                .chain
+                .iter()
+                .any(|actor| actor.as_str() == subject.as_str())
+    }
+}

@@ -1,0 +1,388 @@
+//! One request, to look at and to decide: everything that will happen, on one page.
+
+use askama::Template;
+use cardea_access::{
+    AccessRequest, Approval, Author, DecidedBy, Entitlement, Filter, Kind, Narrowing, Need, Page,
+    Stage, Verdict,
+};
+use http::StatusCode;
+
+use super::Frame;
+use crate::{
+    caller::Standing,
+    desk::Desk,
+    diff::{Line, Side, diff},
+    lists,
+    pretty::pretty,
+    refusal::{Refusal, down},
+    reply::{self, Reply},
+    rooms::Ruling,
+    text::{Breaks, visible},
+    time::{self, Moment},
+};
+
+/// Arguments up to here are shown whole; whoever cannot see everything does not approve here.
+pub(crate) const ARGUMENTS_CHARS_MAX: usize = 256 * 1024;
+/// A description is told by its beginning.
+const DESCRIPTION_CHARS_MAX: usize = 4000;
+const NAME_CHARS_MAX: usize = 300;
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct RequestPage<'a> {
+    frame: Frame<'a>,
+    request: lists::RequestRow,
+    ends_how: &'static str,
+    token: String,
+    reason_chars_max: usize,
+    lines: Vec<LineRow>,
+    no_arguments: &'static str,
+    compared_with: Option<String>,
+    is_diff: bool,
+    description: Option<String>,
+    reasons: Vec<Said>,
+    may_decide: bool,
+    login_again: Option<String>,
+    calls_field: Option<CallsField>,
+    why_not: Option<&'static str>,
+    may_cancel: bool,
+    own_text: &'static str,
+    facts: Vec<Fact>,
+    grant: Option<String>,
+    stages: Vec<StageRow>,
+    decisions: Vec<DecisionRow>,
+}
+
+/// A line of the arguments, in an element of this name.
+struct LineRow {
+    tag: &'static str,
+    text: String,
+}
+
+struct Said {
+    by: &'static str,
+    text: String,
+}
+
+struct CallsField {
+    max: Option<u64>,
+}
+
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+struct StageRow {
+    need: String,
+    of: String,
+    is_done: bool,
+}
+
+struct DecisionRow {
+    state: &'static str,
+    by: String,
+    at: Moment,
+    narrowed: Option<String>,
+    reason: Option<String>,
+}
+
+pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
+    let request = desk.request().await?;
+    let entitlement = desk.entitlement(&request);
+    let before = last_approved(desk, &request).await?;
+    let subject = desk
+        .rooms
+        .subject(desk.tenant(), &request.upstream, &request.target);
+    let standing = desk.caller.standing(&request, entitlement);
+    let is_whole = shown_len(request.arguments.as_deref()) <= ARGUMENTS_CHARS_MAX;
+    let standing = match standing {
+        Standing::May if !is_whole => Standing::MayNot(
+            "The arguments are too long to be shown whole, so they cannot be approved here. Refuse them through the API, or let the request end.",
+        ),
+        other => other,
+    };
+    let is_own = request.subject == desk.caller.person.subject;
+    let is_pending = request.state == cardea_access::RequestState::Pending;
+    let login_again = match desk.check_login() {
+        Ok(()) => None,
+        Err(_) => Some(format!("/console/login?next={}", desk.ask.path)),
+    };
+    let title = title(&request);
+    let page = RequestPage {
+        frame: Frame::new(desk, "/console/requests", title),
+        ends_how: if is_pending {
+            "and ends unanswered in"
+        } else {
+            ""
+        },
+        token: desk.form_token(),
+        reason_chars_max: cardea_access::REASON_CHARS_MAX,
+        lines: lines(&request, before.as_ref()),
+        no_arguments: no_arguments(&request),
+        is_diff: before.is_some(),
+        compared_with: before.map(|before| before.id.to_string()),
+        description: subject
+            .description
+            .map(|text| visible(&text, DESCRIPTION_CHARS_MAX, Breaks::Kept)),
+        reasons: reasons(&request),
+        may_decide: standing == Standing::May,
+        login_again,
+        calls_field: calls_field(&request),
+        why_not: match standing {
+            Standing::MayNot(why) if is_pending => Some(why),
+            _ => None,
+        },
+        may_cancel: is_own && is_pending,
+        own_text: "It waits for those who decide. You can leave this page; the agent may try again.",
+        facts: facts(desk, &request, entitlement),
+        grant: request.state.grant().map(ToString::to_string),
+        stages: stages(&request, entitlement),
+        decisions: request.approvals.iter().map(decision).collect(),
+        request: lists::request_row(&request),
+    };
+    Ok(reply::page(StatusCode::OK, &page))
+}
+
+fn short(text: &str) -> String {
+    visible(text, NAME_CHARS_MAX, Breaks::Shown)
+}
+
+fn title(request: &AccessRequest) -> String {
+    let how = match request.terms.kind {
+        Kind::Time => "for a time",
+        Kind::Calls => "for some calls",
+        Kind::Once => "once, as below",
+    };
+    let name = request.target.name().unwrap_or_default();
+    let (name, upstream) = (short(name), &request.upstream);
+    format!(
+        "“{name}” on {upstream}, {how}: for {} by {}",
+        short(request.subject.as_str()),
+        short(request.actor.as_str())
+    )
+}
+
+/// The newest request for the same thing, by the same agent and person, that was approved.
+async fn last_approved(
+    desk: &Desk<'_>,
+    request: &AccessRequest,
+) -> Result<Option<AccessRequest>, Refusal> {
+    let filter = Filter {
+        state: Some("approved".to_owned()),
+        subject: Some(request.subject.clone()),
+        actor: Some(request.actor.clone()),
+        upstream: Some(request.upstream.clone()),
+        target: Some(request.target.clone()),
+    };
+    let newest = Page {
+        after: Some(request.id.to_string()),
+        rows_max: 1,
+    };
+    Ok(desk
+        .access
+        .requests(&filter, &newest)
+        .await
+        .map_err(down)?
+        .into_iter()
+        .next())
+}
+
+fn shown_len(arguments: Option<&str>) -> usize {
+    arguments.map_or(0, |text| pretty(text).chars().count())
+}
+
+fn no_arguments(request: &AccessRequest) -> &'static str {
+    match (request.terms.kind, &request.arguments) {
+        (Kind::Once, _) => "The call has no arguments.",
+        (_, None) => {
+            "It is not for one call: the agent chooses the arguments of each, within what is said under “Facts”."
+        }
+        (_, Some(_)) => "None.",
+    }
+}
+
+/// The arguments line by line; with an earlier request, what differs is marked.
+fn lines(request: &AccessRequest, before: Option<&AccessRequest>) -> Vec<LineRow> {
+    let layout = |request: &AccessRequest| {
+        let text = request.arguments.as_deref().map(pretty)?;
+        Some(visible(&text, ARGUMENTS_CHARS_MAX, Breaks::Kept))
+    };
+    let Some(now) = layout(request) else {
+        return Vec::new();
+    };
+    // Without an earlier one nothing is marked.
+    let before = before.and_then(layout).unwrap_or_else(|| now.clone());
+    let row = |line: &Line<'_>| LineRow {
+        tag: match line.side {
+            Side::Both => "span",
+            Side::Old => "del",
+            Side::New => "ins",
+        },
+        text: line.text.to_owned(),
+    };
+    diff(&before, &now).iter().map(row).collect()
+}
+
+fn reasons(request: &AccessRequest) -> Vec<Said> {
+    let said = request.reason.iter().map(|reason| Said {
+        by: match reason.author {
+            Author::Model => "Written by a model; nobody has checked it",
+            Author::Person => "Written by the person",
+        },
+        text: visible(&reason.text, cardea_access::REASON_CHARS_MAX, Breaks::Kept),
+    });
+    said.collect()
+}
+
+fn calls_field(request: &AccessRequest) -> Option<CallsField> {
+    match request.terms.kind {
+        Kind::Once => None,
+        Kind::Time | Kind::Calls => Some(CallsField {
+            max: request.terms.calls_max,
+        }),
+    }
+}
+
+fn facts(desk: &Desk<'_>, request: &AccessRequest, entitlement: Option<&Entitlement>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut fact =
+        |name, value: Option<String>| facts.extend(value.map(|value| Fact { name, value }));
+    fact("Person", Some(short(request.subject.as_str())));
+    fact("Agent", Some(short(request.actor.as_str())));
+    let chain: Vec<_> = request
+        .chain
+        .iter()
+        .map(|actor| short(actor.as_str()))
+        .collect();
+    fact("Through", (!chain.is_empty()).then(|| chain.join(", ")));
+    fact("Model, as asserted", request.model.as_deref().map(short));
+    fact("Client, as asserted", request.client.as_deref().map(short));
+    fact(
+        "Run",
+        Some(
+            request
+                .run
+                .as_ref()
+                .map_or_else(|| "any of this agent".to_owned(), |run| short(run.as_str())),
+        ),
+    );
+    fact("Server", Some(request.upstream.to_string()));
+    fact(request.target.kind(), request.target.name().map(short));
+    fact("Terms", Some(lists::terms(&request.terms)));
+    fact(
+        "Bytes of answers, at most",
+        request.terms.bytes_max.map(|bytes| bytes.to_string()),
+    );
+    let schema = entitlement
+        .and_then(|e| e.constraint.as_ref())
+        .map(ToString::to_string);
+    fact(
+        "Arguments must satisfy",
+        schema
+            .as_deref()
+            .map(|text| visible(text, 2000, Breaks::Shown)),
+    );
+    let schema = request.constraint.as_ref().map(ToString::to_string);
+    fact(
+        "And, as the asker says",
+        schema
+            .as_deref()
+            .map(|text| visible(text, 2000, Breaks::Shown)),
+    );
+    fact("Entitlement", Some(entitlement_text(request, entitlement)));
+    fact("Ticket", request.ticket.as_deref().map(short));
+    fact(
+        "Policies",
+        Some(ruling(&desk.rooms.ruling(desk.tenant(), request))),
+    );
+    fact("Extends", request.extends.as_ref().map(ToString::to_string));
+    fact("Asked", Some(Moment::at(request.created_ms).text));
+    facts
+}
+
+fn entitlement_text(request: &AccessRequest, entitlement: Option<&Entitlement>) -> String {
+    let id = request.entitlement.to_string();
+    match entitlement {
+        None => format!("{id}, which is not configured any more: it can only be refused"),
+        Some(entitlement) => match &entitlement.description {
+            Some(text) => format!("{id}: {}", short(text)),
+            None => id,
+        },
+    }
+}
+
+fn ruling(ruling: &Ruling) -> String {
+    let named = |ids: &[String]| {
+        ids.iter()
+            .map(|id| short(id))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match ruling {
+        Ruling::Permits(ids) => format!("permit it by themselves: {}", named(ids)),
+        Ruling::Silent => "say nothing to it: the grant decides".to_owned(),
+        Ruling::Forbids(ids) => format!(
+            "forbid it, and a grant does not change that: {}",
+            named(ids)
+        ),
+        Ruling::Unknown(why) => format!("cannot say beforehand: {}", short(why)),
+    }
+}
+
+fn stages(request: &AccessRequest, entitlement: Option<&Entitlement>) -> Vec<StageRow> {
+    let Some(entitlement) = entitlement else {
+        return Vec::new();
+    };
+    let is_over = request.state.grant().is_some();
+    let row = |stage: &Stage| StageRow {
+        need: match stage.need {
+            Need::Any => "Any one of".to_owned(),
+            Need::All => "All of".to_owned(),
+            Need::N(n) => format!("{n} of"),
+        },
+        of: {
+            let users = stage.users.iter().map(|user| short(user.as_str()));
+            let groups = stage
+                .groups
+                .iter()
+                .map(|group| format!("group {}", short(group)));
+            users.chain(groups).collect::<Vec<_>>().join(", ")
+        },
+        is_done: is_over,
+    };
+    entitlement.stages.iter().map(row).collect()
+}
+
+fn decision(approval: &Approval) -> DecisionRow {
+    DecisionRow {
+        state: match approval.verdict {
+            Verdict::Approve => "approved",
+            Verdict::Refuse => "refused",
+        },
+        by: match &approval.by {
+            DecidedBy::Person(subject) => short(subject.as_str()),
+            DecidedBy::Rule(name) => format!("the rule {}", short(name)),
+        },
+        at: Moment::at(approval.decided_ms),
+        narrowed: narrowed(&approval.narrowing),
+        reason: approval
+            .reason
+            .as_deref()
+            .map(|text| visible(text, cardea_access::REASON_CHARS_MAX, Breaks::Kept)),
+    }
+}
+
+fn narrowed(narrowing: &Narrowing) -> Option<String> {
+    let parts = [
+        narrowing.duration.map(time::duration),
+        narrowing.calls_max.map(|calls| format!("{calls} calls")),
+        narrowing.bytes_max.map(|bytes| format!("{bytes} bytes")),
+        narrowing
+            .constraint
+            .as_ref()
+            .map(|_| "tighter arguments".to_owned()),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("narrowed to {}", parts.join(", ")))
+}

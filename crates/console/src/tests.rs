@@ -1,0 +1,8 @@
+//! The console with the real rooms behind it: real logins, a real store, a clock in the hand.
+
+mod answers;
+mod deciding;
+mod house;
+mod listing;
+mod table;
+mod watching;
