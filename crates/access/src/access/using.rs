@@ -85,20 +85,8 @@ impl Access {
         upstream: &UpstreamId,
         target: &Target,
     ) -> bool {
-        let mut place = Place {
-            subject: principal.subject.clone(),
-            actor: principal.actor.clone(),
-            run: Some(principal.run.clone()),
-            action,
-            upstream: upstream.clone(),
-            target: target.clone(),
-        };
-        let index = self.index.read();
-        if index.held(&place) > 0 {
-            return true;
-        }
-        place.run = None;
-        index.held(&place) > 0
+        self.held_until(principal, action, upstream, target)
+            .is_some()
     }
 
     fn admit_at(
