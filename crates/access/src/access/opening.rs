@@ -6,7 +6,7 @@ use std::{
 };
 
 use cardea_domain::{Clock, TenantId};
-use cardea_store::{Filter, GrantRow, LockRow, Page, Store, StoreError};
+use cardea_store::{GrantRow, LockRow, Store, StoreError};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
@@ -71,20 +71,15 @@ async fn load_grants(
 ) -> Result<Index, StoreError> {
     let mut index = Index::default();
     let mut constraints = Constraints::default();
-    let active = Filter {
-        state: Some("active".to_owned()),
-        ..Filter::default()
-    };
-    let mut page = Page {
-        after: None,
-        rows_max: ROWS_AT_ONCE,
-    };
+    let mut after = String::new();
     loop {
-        let rows = store.access_grants(tenant, &active, &page).await?;
+        let rows = store
+            .active_access_grants(tenant, &after, ROWS_AT_ONCE)
+            .await?;
         let Some(last) = rows.last() else {
             return Ok(index);
         };
-        page.after = Some(last.grant.as_str().to_owned());
+        after = last.grant.to_string();
         for row in rows {
             let is_unknown = row.bytes_max.is_some() && row.open_calls > 0;
             let live = Arc::new(resumed(row, &mut constraints, now_ms)?);
@@ -166,21 +161,16 @@ impl Constraints {
 }
 
 async fn load_pending(store: &Store, tenant: &TenantId) -> Result<Pending, StoreError> {
-    let waiting = Filter {
-        state: Some("pending".to_owned()),
-        ..Filter::default()
-    };
-    let mut page = Page {
-        after: None,
-        rows_max: ROWS_AT_ONCE,
-    };
     let mut pending = Pending::default();
+    let mut after = String::new();
     loop {
-        let rows = store.access_requests(tenant, &waiting, &page).await?;
+        let rows = store
+            .pending_access_requests(tenant, &after, ROWS_AT_ONCE)
+            .await?;
         let Some(last) = rows.last() else {
             return Ok(pending);
         };
-        page.after = Some(last.request.as_str().to_owned());
+        after = last.request.to_string();
         for row in rows {
             let approvals = store.access_approvals(tenant, &row.request).await?;
             pending.insert(Arc::new(codec::request(row, approvals)?));

@@ -62,6 +62,32 @@ fn a_grant_is_good_from_its_first_to_before_its_last_millisecond() {
     assert_eq!(counted.close(), Some(EndReason::Exhausted));
 }
 
+#[test]
+fn a_grant_is_not_used_up_while_the_store_is_asked_about_a_call() {
+    let grant = live(Budget {
+        calls_max: Some(2),
+        bytes_max: None,
+        rate: None,
+    });
+    for _ in 0..2 {
+        grant.reserve(1000).unwrap();
+        grant.count();
+    }
+    grant.open().unwrap();
+    assert_eq!(grant.close(), None, "the other may begin yet");
+    grant.doubt();
+    assert_eq!(
+        grant.settle_doubt(1, 1),
+        Doubt::Stays,
+        "others came between"
+    );
+    assert_eq!(grant.settle_doubt(2, 1), Doubt::Settled);
+    grant.reserve(1000).unwrap();
+    grant.count();
+    grant.doubt();
+    assert_eq!(grant.settle_doubt(2, 2), Doubt::Spent);
+}
+
 proptest! {
     /// Whatever comes when: no stretch of that length has more.
     #[test]

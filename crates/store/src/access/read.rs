@@ -38,6 +38,9 @@ const REQUEST: &str = "request, state, subject, actor, upstream, target, record,
 const GRANT: &str = "grant_id, request, subject, actor, run, upstream, target, record, calls_max,
     calls_used, bytes_max, bytes_used, open_calls, starts_ms, expires_ms, ended_ms, end_reason";
 
+/// Sorts after every name, of which none has more than letters, digits and `-`.
+const AFTER_ALL: &str = "~";
+
 /// The conditions that both lists have.
 const FILTER: &str = "tenant = $1
     AND (CAST($2 AS TEXT) IS NULL OR subject = $2)
@@ -78,7 +81,7 @@ impl Store {
         let sql = format!(
             "SELECT {REQUEST} FROM access_request WHERE {FILTER}
              AND (CAST($6 AS TEXT) IS NULL OR state = $6)
-             AND (CAST($7 AS TEXT) IS NULL OR request < $7) ORDER BY request DESC LIMIT $8"
+             AND request < $7 ORDER BY request DESC LIMIT $8"
         );
         let raw: Vec<RawRequest> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(of.as_str())
@@ -87,7 +90,7 @@ impl Store {
             .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
             .bind(filter.target.as_deref())
             .bind(filter.state.as_deref())
-            .bind(page.after.as_deref())
+            .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
             .bind(i64::from(page.rows_max))
             .fetch_all(&self.pool)
             .await?;
@@ -146,7 +149,7 @@ impl Store {
             "SELECT {GRANT} FROM access_grant WHERE {FILTER}
              AND (CAST($6 AS TEXT) IS NULL
                   OR CASE WHEN ended_ms IS NULL THEN 'active' ELSE 'ended' END = $6)
-             AND (CAST($7 AS TEXT) IS NULL OR grant_id < $7) ORDER BY grant_id DESC LIMIT $8"
+             AND grant_id < $7 ORDER BY grant_id DESC LIMIT $8"
         );
         let raw: Vec<RawGrant> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(of.as_str())
@@ -155,8 +158,56 @@ impl Store {
             .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
             .bind(filter.target.as_deref())
             .bind(filter.state.as_deref())
-            .bind(page.after.as_deref())
+            .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
             .bind(i64::from(page.rows_max))
+            .fetch_all(&self.pool)
+            .await?;
+        raw.into_iter().map(GrantRow::try_from).collect()
+    }
+
+    /// Some of a tenant's pending requests: those that follow the one of this name, in order of
+    /// names; from the first on for an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pending_access_requests(
+        &self,
+        of: &TenantId,
+        after: &str,
+        rows_max: u32,
+    ) -> Result<Vec<RequestRow>, StoreError> {
+        let sql = format!(
+            "SELECT {REQUEST} FROM access_request
+             WHERE tenant = $1 AND state = 'pending' AND request > $2 ORDER BY request LIMIT $3"
+        );
+        let raw: Vec<RawRequest> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(after)
+            .bind(i64::from(rows_max))
+            .fetch_all(&self.pool)
+            .await?;
+        raw.into_iter().map(RequestRow::try_from).collect()
+    }
+
+    /// Some of a tenant's grants that have not ended: those that follow the one of this name, in
+    /// order of names; from the first on for an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn active_access_grants(
+        &self,
+        of: &TenantId,
+        after: &str,
+        rows_max: u32,
+    ) -> Result<Vec<GrantRow>, StoreError> {
+        let sql = format!(
+            "SELECT {GRANT} FROM access_grant
+             WHERE tenant = $1 AND ended_ms IS NULL AND grant_id > $2 ORDER BY grant_id LIMIT $3"
+        );
+        let raw: Vec<RawGrant> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(of.as_str())
+            .bind(after)
+            .bind(i64::from(rows_max))
             .fetch_all(&self.pool)
             .await?;
         raw.into_iter().map(GrantRow::try_from).collect()

@@ -1,6 +1,6 @@
 //! From asking to having, and what is in the way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{ActorId, RequestId};
 
@@ -324,9 +324,11 @@ async fn who_waits_for_a_decision_hears_of_it_and_so_do_listeners() {
     let house = House::new().await;
     let mut changes = house.access.subscribe();
     let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
-    let settled = house.access.settled(&request.id);
-    let (settled, after) = tokio::join!(settled, house.approve(&request.id));
-    assert_eq!(settled.unwrap(), Some(after.unwrap().state));
+    let (access, id) = (Arc::clone(&house.access), request.id.clone());
+    let waiting = tokio::spawn(async move { access.settled(&id).await.unwrap() });
+    tokio::task::yield_now().await;
+    let after = house.approve(&request.id).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Some(after.state));
     let mut heard = Vec::new();
     while let Ok(change) = changes.try_recv() {
         heard.push(match change {
