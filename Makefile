@@ -39,6 +39,10 @@ eval-authorization: ## The authorization server in a real browser, with other pe
 eval-quickstart: ## Real MCP clients against the quickstart
 	@tools/eval-quickstart.sh
 
+.PHONY: eval-console
+eval-console: ## The console's pages in a real browser
+	@tools/eval-console.sh
+
 .PHONY: eval-kill
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh

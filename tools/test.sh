@@ -21,4 +21,5 @@ cargo test --locked --workspace
 tools/eval-conformance.sh
 tools/eval-connect.sh
 tools/eval-authorization.sh
+tools/eval-console.sh 0 3
 tools/eval-quickstart.sh
