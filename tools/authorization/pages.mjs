@@ -1,7 +1,7 @@
 // A person in a browser, from the link in the log to a tool call, and what a browser must not let happen on the way.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { authorization, callAdd, claimsOf, redeem } from "./client.mjs";
+import { authorization, callAdd, claimsOf, dpopKey, redeem } from "./client.mjs";
 import { ACCOUNT, callback } from "./person.mjs";
 import { gateway } from "./stand.mjs";
 
@@ -175,6 +175,25 @@ async function refusals(table, scene) {
     const second = await scene.redeem(request, answer);
     assert.deepEqual([second.status, second.json.error], [400, "invalid_grant"]);
     assert.equal((await scene.call(first.json.access_token)).status, 401);
+  });
+
+  await check("a token bound to a key needs a fresh proof by that key for this very call", async () => {
+    const key = dpopKey();
+    const request = scene.request();
+    await person.follow(request.url);
+    const endpoint = `${stand.origin}/token`;
+    const { json } = await redeem(endpoint, request, scene.answer(), { headers: { dpop: key.proof("POST", endpoint) } });
+    assert.equal(json.token_type, "DPoP", JSON.stringify(json));
+    assert.equal(claimsOf(json.access_token).cnf.jkt, key.thumbprint);
+    const call = (dpop) =>
+      callAdd(stand.url(), undefined, { headers: { authorization: `DPoP ${json.access_token}`, ...(dpop && { dpop }) } });
+    const proof = key.proof("POST", stand.url(), json.access_token);
+    assert.equal((await call(proof)).sum, "5");
+    assert.equal((await call(proof)).status, 401, "the same proof again");
+    assert.equal((await call(dpopKey().proof("POST", stand.url(), json.access_token))).status, 401, "another key");
+    assert.equal((await call(key.proof("POST", stand.url("other"), json.access_token))).status, 401, "another address");
+    assert.equal((await call()).status, 401, "no proof");
+    assert.equal((await scene.call(json.access_token)).status, 401, "as a bearer token");
   });
 
   await check("a page of another site cannot send the consent form, even with the person's own fields", async () => {
