@@ -52,9 +52,15 @@ impl Metadata {
         self.token_endpoint_auth_method.as_deref().unwrap_or("none")
     }
 
-    /// Fills in what was left open, as RFC 7591 section 3.2.1 has the server answer.
+    /// Fills in what was left open and replaces what does not exist here, as RFC 7591 section
+    /// 3.2.1 has the server answer. A secret that anybody gets who registers would show nothing,
+    /// so a client that asks for one is a public one; it reads so in the answer.
     pub(in crate::server) fn normalise(&mut self) {
-        self.token_endpoint_auth_method = Some(self.auth_method().to_owned());
+        let method = match self.auth_method() {
+            "client_secret_basic" | "client_secret_post" => "none",
+            other => other,
+        };
+        self.token_endpoint_auth_method = Some(method.to_owned());
         let code = || vec!["authorization_code".to_owned()];
         self.grant_types.get_or_insert_with(code);
         self.response_types

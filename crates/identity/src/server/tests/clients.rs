@@ -148,6 +148,31 @@ async fn registration_is_off_unless_it_is_on() {
     );
 }
 
+/// The TypeScript SDK's examples ask for a secret, and so do clients that were made from them.
+#[tokio::test]
+async fn who_asks_for_a_secret_is_registered_as_a_public_client() {
+    let house = House::with(|settings| settings.registration = true).await;
+    let register = async |method: &str| {
+        let metadata =
+            json!({"redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": method});
+        let request = ::http::Request::post("/register").header("content-type", "application/json");
+        let body = bytes::Bytes::from(metadata.to_string());
+        let reply = house.send(request.body(body).unwrap()).await;
+        let document: Value = serde_json::from_slice(reply.body()).unwrap();
+        (reply.status(), document)
+    };
+    for method in ["client_secret_post", "client_secret_basic"] {
+        let (status, document) = register(method).await;
+        assert_eq!(status, StatusCode::CREATED, "{document}");
+        assert_eq!(document["token_endpoint_auth_method"], "none");
+        assert!(document.get("client_secret").is_none(), "{document}");
+    }
+    for method in ["client_secret_jwt", "tls_client_auth", "private_key_jwt"] {
+        let (status, document) = register(method).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{document}");
+    }
+}
+
 /// RFC 8628 needs no redirect, so it shows by itself that the client is known.
 #[tokio::test]
 async fn cardeas_own_command_line_is_known_without_being_configured() {
