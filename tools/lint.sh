@@ -10,9 +10,12 @@ need_python
 
 say "cargo fmt"
 cargo fmt --all --check
+cargo fmt --manifest-path tools/clients/rmcp/Cargo.toml --check
 
 say "cargo clippy"
 cargo clippy --locked --workspace --all-targets -- -D warnings
+cargo clippy --locked --manifest-path tools/clients/rmcp/Cargo.toml --target-dir "$(dirname "$(target_dir dev)")/oauth-rmcp" \
+  --all-targets -- -D warnings
 
 say "dependency rules (deny.toml)"
 # Releases before 0.18 do not know all keys of deny.toml.

@@ -76,7 +76,8 @@ def refusal_of(error: BaseException) -> dict[str, Any]:
     details = getattr(error, "error", None)
     if details is not None and hasattr(details, "code"):
         return {"code": details.code, "message": details.message, "data": details.data, "as": "error"}
-    return {"code": None, "message": f"{type(error).__name__}: {error}", "as": "exception"}
+    code = getattr(error, "code", None)
+    return {"code": code, "message": f"{type(error).__name__}: {error}", "as": "exception"}
 
 
 def run(options: argparse.Namespace, drive: Callable[[dict[str, Any], HttpRefusals], Awaitable[None]]) -> None:
