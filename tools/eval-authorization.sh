@@ -15,5 +15,6 @@ tools/conformance/install.sh
 tools/clients/install.sh
 npm_install "$ROOT/tools/authorization"
 cargo_build dev -p cardea
+cargo build --locked --manifest-path tools/clients/rmcp/Cargo.toml --target-dir "$(dirname "$(target_dir dev)")/oauth-rmcp"
 # The provider wants Node 22, which the suite brings.
 tools/conformance/node_modules/node/bin/node tools/authorization/eval.mjs "$@"

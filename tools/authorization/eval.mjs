@@ -8,7 +8,7 @@ import { mcpServer } from "./stand.mjs";
 import { Table } from "./table.mjs";
 
 /** Each is a file whose default export takes the table and the world, and adds its checks. */
-const PARTS = ["conformance", "pages", "accessibility", "login-provider", "external-issuer", "command-line"];
+const PARTS = ["conformance", "pages", "accessibility", "login-provider", "external-issuer", "command-line", "clients"];
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : PARTS;
 const unknown = wanted.find((part) => !PARTS.includes(part));

@@ -43,6 +43,8 @@ export async function openidProvider({
     // ID tokens say who somebody is by themselves; nobody here asks the userinfo endpoint.
     conformIdTokenClaims: false,
     claims: { openid: ["sub", ...named] },
+    // A client that registers itself says which scopes it will ask for; those of the resource count only if they are here.
+    scopes: ["openid", "offline_access", ...scope.split(" ")],
     findAccount: (_, name) =>
       Object.hasOwn(accounts, name) ? { accountId: name, claims: () => ({ sub: name, ...claims(name) }) } : undefined,
     extraTokenClaims: (_, token) => (token.accountId ? claims(token.accountId) : undefined),
