@@ -19,6 +19,7 @@ mod views;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use cardea_domain::{ActorId, Clock, GrantId, SubjectId, TenantId};
@@ -28,7 +29,7 @@ use thiserror::Error;
 use tokio::sync::broadcast;
 
 use crate::{
-    Change, Journal, JournalDown, index::Index, live::Live, lock::Locks, pending::Pending,
+    Change, Event, Journal, JournalDown, index::Index, live::Live, lock::Locks, pending::Pending,
     request::AccessRequest,
 };
 
@@ -100,6 +101,10 @@ pub enum ChangeError {
 /// Changes that a slow listener may be behind before it misses some; then it reads anew.
 const CHANGES_MAX: usize = 1024;
 
+/// What waits for its record has the store's one place for writers, which others of all tenants wait
+/// for, for five seconds.
+const RECORD_WAIT_MAX: Duration = Duration::from_secs(3);
+
 impl Access {
     /// The tenant.
     #[must_use]
@@ -111,6 +116,12 @@ impl Access {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    /// Writes an event down, or says that it could not be in time.
+    async fn record(&self, event: &Event<'_>) -> Result<(), JournalDown> {
+        let recorded = tokio::time::timeout(RECORD_WAIT_MAX, self.journal.record(event));
+        recorded.await.map_err(|_| JournalDown)?
     }
 
     /// Tells those who listen, if any.

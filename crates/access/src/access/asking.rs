@@ -110,7 +110,7 @@ impl Access {
             ),
             ..event("access_requested", &request, by)
         };
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         self.pending.write().insert(Arc::clone(&request));
         self.tell_request(&request);
@@ -147,7 +147,7 @@ impl Access {
             RequestState::Void => "access_request_void",
             _ => "access_request_cancelled",
         };
-        self.journal.record(&event(name, request, by)).await?;
+        self.record(&event(name, request, by)).await?;
         change.commit().await?;
         self.forget_request(request, state);
         Ok(())

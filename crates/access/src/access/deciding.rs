@@ -163,7 +163,7 @@ impl Access {
         let mut change = self.store.change_access(&self.tenant).await?;
         change.add_approval(&row(after, approval)?).await?;
         let event = decided("access_approved", after, approval);
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         self.pending.write().replace(Arc::new(after.clone()));
         self.tell_request(after);
@@ -181,7 +181,7 @@ impl Access {
             .end_request(&after.id, "refused", None, approval.decided_ms)
             .await?;
         let event = decided("access_refused", after, approval);
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         self.forget_request(after, RequestState::Refused);
         Ok(())
@@ -208,7 +208,7 @@ impl Access {
             grant: Some(&grant.id),
             ..decided("access_granted", after, approval)
         };
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         let live = Arc::new(live(grant, constraints));
         self.index.write().insert(Arc::clone(&live));
@@ -253,7 +253,7 @@ impl Access {
             grant: Some(id),
             ..decided("access_extended", after, approval)
         };
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         self.index.write().extend(id, until_ms);
         self.tell_grant(&live);

@@ -240,7 +240,7 @@ impl Unwritten<'_> {
             ending.is_stored = true;
         }
         while let Some(ending) = self.some.last() {
-            access.journal.record(&ending.event()).await?;
+            access.record(&ending.event()).await?;
             self.some.pop();
         }
         Ok(())

@@ -51,7 +51,7 @@ impl Access {
         let mut change = self.store.change_access(&self.tenant).await?;
         change.add_lock(&row(&lock)?).await?;
         let event = event("access_locked", &lock, person(new.by));
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         change.commit().await?;
         Ok(lock)
     }
@@ -77,7 +77,7 @@ impl Access {
         let mut change = self.store.change_access(&self.tenant).await?;
         change.remove_lock(&lock.id).await?;
         let event = event("access_unlocked", lock, by);
-        self.journal.record(&event).await?;
+        self.record(&event).await?;
         Ok(change.commit().await?)
     }
 

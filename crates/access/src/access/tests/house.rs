@@ -128,11 +128,17 @@ async fn open(store: &Store, clock: &Clock, log: &Arc<Log>) -> Arc<Access> {
 pub(super) struct Log {
     names: Mutex<Vec<String>>,
     is_down: AtomicBool,
+    is_stuck: AtomicBool,
 }
 
 impl Log {
     pub(super) fn fail(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Never answers from now on.
+    pub(super) fn stick(&self) {
+        self.is_stuck.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -147,6 +153,9 @@ impl Journal for Log {
     ) -> Pin<Box<dyn Future<Output = Result<(), JournalDown>> + Send + 'a>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
+            if self.is_stuck.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             if self.is_down.load(Ordering::SeqCst) {
                 return Err(JournalDown);
             }

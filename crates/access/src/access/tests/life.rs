@@ -442,3 +442,19 @@ async fn what_cannot_be_recorded_does_not_happen() {
     house.approve(&request.id).await.unwrap();
     drop(house.access.admit(&wish.wanted()).unwrap());
 }
+
+#[tokio::test]
+async fn a_log_that_does_not_answer_gives_nothing_and_blocks_nobody_for_long() {
+    let house = House::new().await;
+    let wish = Wish::of(Kind::Once);
+    let request = house.ask(&wish).await.unwrap();
+    house.log.stick();
+    let refused = house.approve(&request.id).await;
+    assert!(matches!(refused, Err(DecideRefused::Journal(_))));
+    assert!(house.access.admit(&wish.wanted()).is_err());
+    let other_tenant = cardea_domain::TenantId::parse("globex").unwrap();
+    let mut change = house.store.change_access(&other_tenant).await.unwrap();
+    let lock = cardea_domain::LockId::parse("none").unwrap();
+    assert!(!change.remove_lock(&lock).await.unwrap());
+    change.commit().await.unwrap();
+}
