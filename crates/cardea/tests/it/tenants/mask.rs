@@ -6,12 +6,13 @@ use crate::support::Value;
 pub(super) fn mask(text: &str, gateway: &str) -> String {
     let text = text.replace(gateway, "<gateway>");
     let text = without_uuids(&text);
-    let lines = text
-        .split('\n')
-        .map(|line| match line.strip_prefix("id: ") {
-            Some(_) => "id: <sealed>".to_owned(),
-            None => without_pids(line),
-        });
+    // Process ids have four to seven digits.
+    let is_of_random_length = text.contains(PID);
+    let lines = text.split('\n').map(|line| match line.split_once(": ") {
+        Some(("id", _)) => "id: <sealed>".to_owned(),
+        Some(("content-length", _)) if is_of_random_length => "content-length: <n>".to_owned(),
+        _ => without_pids(line),
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -49,9 +50,11 @@ fn without_uuids(text: &str) -> String {
     out
 }
 
+/// As the scripted server tells its process id, within a text of a JSON message.
+const PID: &str = r#"\"pid\": "#;
+
 /// Replaces the process ids that the scripted server tells.
 fn without_pids(line: &str) -> String {
-    const PID: &str = r#"\"pid\": "#;
     let mut parts = line.split(PID);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -70,4 +73,21 @@ fn what_is_random_is_masked_and_nothing_else() {
         mask(text, "127.0.0.1:5"),
         "401\nid: <sealed>\n{\"call\":\"<uuid>\",\"a\":\"\\\"pid\\\": <pid>}\"} at <gateway>"
     );
+}
+
+#[test]
+fn the_length_of_an_answer_with_a_process_id_is_random_too() {
+    let answer = |length: u8, pid: u32| {
+        let text =
+            format!("200\ncontent-length: {length}\n\n{{\"text\": \"{{\\\"pid\\\": {pid}}}\"}}");
+        mask(&text, "127.0.0.1:5")
+    };
+    assert_eq!(answer(29, 9999), answer(30, 10_000));
+    let plain = |length: u8| {
+        mask(
+            &format!("200\ncontent-length: {length}\n\n{{}}"),
+            "127.0.0.1:5",
+        )
+    };
+    assert_ne!(plain(2), plain(3));
 }
