@@ -35,11 +35,11 @@ let checks = 0;
 async function check(name, run) {
   checks += 1;
   try {
-    await run();
-    console.log(`${name.padEnd(72)} | ok`);
+    const said = (await run()) ?? "";
+    console.log(`${name.padEnd(80)} | ok ${said}`);
   } catch (error) {
     failed.push(name);
-    console.log(`${name.padEnd(72)} | FAILED\n${String(error.stack ?? error).replace(/^/gm, "    ")}`);
+    console.log(`${name.padEnd(80)} | FAILED\n${String(error.stack ?? error).replace(/^/gm, "    ")}`);
   }
 }
 
@@ -57,31 +57,43 @@ async function audit(page) {
   assert.ok(!/[\u202a-\u202e\u2066-\u2069\u200b]/.test(text), "a character that hides or reorders text");
 }
 
+/** What an approver sees of the same: the inbox, and a request with its forms. */
+const OF_APPROVERS = ["overview", "inbox", "request"];
+
 async function look(browser, rows, served) {
-  const cleo = await browser.person(served, "cleo");
+  const [cleo, ben] = [await browser.person(served, "cleo"), await browser.person(served, "ben")];
   const pages = { ...PAGES };
-  await cleo.goto("/console/requests");
-  const first = cleo.page.locator("tbody a").first();
-  if (rows > 0) pages.request = await first.getAttribute("href");
+  if (rows > 0) {
+    await ben.goto(pages.inbox);
+    pages.request = await ben.page.locator("tbody a").first().getAttribute("href");
+  }
   for (const [name, path] of Object.entries(pages)) {
-    await check(`${rows} rows: ${name}`, async () => {
-      const began = Date.now();
-      await cleo.goto(path);
-      assert.ok(Date.now() - began < PAGE_WITHIN_MS, `it took ${Date.now() - began} ms`);
-      for (const size of SIZES) {
-        for (const colorScheme of ["light", "dark"]) {
-          await cleo.page.setViewportSize(size);
-          await cleo.page.emulateMedia({ colorScheme });
-          await shoot(cleo.page, `${name}-${rows}-${size.width}-${colorScheme}`);
-          await audit(cleo.page);
-        }
-      }
-    });
+    await check(`${rows} rows: ${name}`, () => inspect(cleo, path, `${name}-${rows}`));
+    if (OF_APPROVERS.includes(name)) {
+      await check(`${rows} rows: ${name}, as an approver`, () => inspect(ben, path, `${name}-approver-${rows}`));
+    }
   }
   // A refusal is answered with 404, which browsers say on the console.
-  const complaints = cleo.complaints.filter((text) => !text.includes("nothing-of-this-name"));
+  const complaints = [...cleo.complaints, ...ben.complaints].filter((text) => !text.includes("nothing-of-this-name"));
   await check(`${rows} rows: no complaint of the browser`, () => assert.deepEqual(complaints, []));
-  await cleo.close();
+  await Promise.all([cleo.close(), ben.close()]);
+}
+
+/** One page, wide and narrow, light and dark; returns how long it took to come. */
+async function inspect({ page, served }, path, name) {
+  const began = Date.now();
+  await page.goto(served.origin + path);
+  const tookMs = Date.now() - began;
+  assert.ok(tookMs < PAGE_WITHIN_MS, `it took ${tookMs} ms`);
+  for (const size of SIZES) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme });
+      await shoot(page, `${name}-${size.width}-${colorScheme}`);
+      await audit(page);
+    }
+  }
+  return `${tookMs} ms`;
 }
 
 async function shoot(page, name) {
