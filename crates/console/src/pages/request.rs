@@ -163,7 +163,8 @@ fn title(request: &AccessRequest) -> String {
     )
 }
 
-/// The newest request for the same thing, by the same agent and person, that was approved.
+/// The newest request for the same thing, by the same agent and person, that was approved, where
+/// the person may see it: it can be of an entitlement that others decide about.
 async fn last_approved(
     desk: &Desk<'_>,
     request: &AccessRequest,
@@ -179,13 +180,9 @@ async fn last_approved(
         after: Some(request.id.to_string()),
         rows_max: 1,
     };
-    Ok(desk
-        .access
-        .requests(&filter, &newest)
-        .await
-        .map_err(down)?
-        .into_iter()
-        .next())
+    let found = desk.access.requests(&filter, &newest).await;
+    let newest = found.map_err(down)?.into_iter().next();
+    Ok(newest.filter(|before| desk.caller.may_see(before, desk.entitlement(before))))
 }
 
 fn shown_len(arguments: Option<&str>) -> usize {

@@ -289,3 +289,30 @@ async fn nobody_gets_to_a_page_before_they_have_logged_in_and_then_they_get_ther
     let document = document(&house.get(&nobody, "/api/v1/requests/7").await);
     assert_eq!(document["code"], "E_LOGIN_MISSING");
 }
+
+#[tokio::test]
+async fn what_was_approved_under_an_entitlement_of_others_is_not_shown() {
+    let mut house = House::open().await;
+    let same = |wish: &mut super::house::Wish| {
+        wish.actor = "agent".into();
+        wish.tool = "read_file".into();
+    };
+    let first = house.asks(|wish| {
+        same(wish);
+        wish.arguments = r#"{"path":"of-bea"}"#.into();
+    });
+    let first = first.await;
+    let bea = house.log_in("acme", "bea", &[]).await;
+    let approve = format!("/api/v1/requests/{}/approve", first.id);
+    let reply = house.call(&bea, Method::POST, &approve, &json!({})).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    // From now on Ben decides about the same tool, under another entitlement.
+    house.hand_reading_to_writers();
+    let second = house.asks(same).await;
+    let path = format!("/console/requests/{}", second.id);
+    let ben = house.log_in("acme", "ben", &[]).await;
+    let page = house.get(&ben, &path).await;
+    assert!(text(&page).contains("/approve") && !text(&page).contains("of-bea"));
+    let cleo = house.log_in("acme", "cleo", &[]).await;
+    assert!(text(&house.get(&cleo, &path).await).contains("of-bea"));
+}

@@ -152,6 +152,14 @@ impl House {
         }
     }
 
+    /// The entitlement that Ben decides about covers everything from now on, and is the only one.
+    pub(super) fn hand_reading_to_writers(&mut self) {
+        let mut all = entitlement("writing");
+        all.resources[0].name = any();
+        let rooms = Arc::get_mut(&mut self.rooms).unwrap();
+        rooms.entitlements = Entitlements::new(vec![all]).unwrap();
+    }
+
     pub(super) fn access(&self) -> Arc<Access> {
         self.rooms.access(&tenant("acme")).unwrap()
     }
