@@ -2,6 +2,7 @@
 
 mod answers;
 mod deciding;
+mod furniture;
 mod house;
 mod listing;
 mod table;

@@ -1,7 +1,7 @@
 //! A console with two tenants, five people, and agents that ask.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc,
@@ -12,25 +12,24 @@ use std::{
 
 use bytes::Bytes;
 use cardea_access::{
-    Access, AccessRequest, Asker, Author, BoundTo, Entitlement, Entitlements, Event, Justification,
-    Kind, Need, NewRequest, Pattern, Reason, Requesters, Resource, ResourceKind, Stage,
+    Access, AccessRequest, Asker, Author, Entitlements, Event, Kind, NewRequest, Reason,
 };
 use cardea_domain::{
-    Action, ActorId, Clock, EntitlementId, GrantId, KeyBinding, RunId, SubjectId, Target, TenantId,
-    ToolName, UpstreamId,
+    Action, ActorId, Clock, GrantId, KeyBinding, RunId, SubjectId, Target, TenantId, ToolName,
+    UpstreamId,
 };
 use cardea_identity::{
-    Algorithm, AuthorizationServer, Dpop, DpopSettings, Revocations, SigningKeys,
-    server::{Certificates, Person, ServerSettings, State},
+    AuthorizationServer, Revocations, SigningKeys,
+    server::{Person, State},
 };
 use cardea_store::{LoginSession, SecretHash, Store};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::furniture::{any, authorization, entitlement, other, people};
 use crate::{
-    Body, Console, ConsoleSettings, LOGIN_AGE_MAX_S, Minute, People, Reply, Roles, Rooms, Ruling,
-    Subject,
+    Body, Console, ConsoleSettings, LOGIN_AGE_MAX_S, Minute, Reply, Roles, Rooms, Ruling, Subject,
 };
 
 pub(super) const ORIGIN: &str = "https://gw.example.com";
@@ -385,82 +384,4 @@ pub(super) fn tenant(id: &str) -> TenantId {
 
 pub(super) fn subject(id: &str) -> SubjectId {
     SubjectId::parse(id).unwrap()
-}
-
-fn people(subjects: &[&str], groups: &[&str]) -> People {
-    People {
-        subjects: subjects.iter().map(|id| subject(id)).collect(),
-        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-    }
-}
-
-fn any() -> Pattern {
-    Pattern::parse("*").unwrap()
-}
-
-fn entitlement(id: &str) -> Entitlement {
-    Entitlement {
-        id: EntitlementId::parse(id).unwrap(),
-        description: Some("Write what was asked for".into()),
-        requesters: Requesters {
-            subjects: vec![any()],
-            ..Requesters::default()
-        },
-        resources: vec![Resource {
-            upstream: Pattern::parse("files").unwrap(),
-            kind: ResourceKind::Tool,
-            name: Pattern::parse("write*").unwrap(),
-        }],
-        constraint: None,
-        kinds: vec![Kind::Once, Kind::Time, Kind::Calls],
-        duration_max: Duration::from_secs(600),
-        calls_max: Some(20),
-        bytes_max: None,
-        rate: None,
-        stages: vec![Stage {
-            need: Need::Any,
-            users: vec![subject("ben")],
-            groups: vec!["approvers".into()],
-        }],
-        second_person: true,
-        bound_to: BoundTo::Agent,
-        hidden: false,
-        justification: Justification::default(),
-        hold: None,
-    }
-}
-
-/// What Ben has nothing to do with.
-fn other() -> Entitlement {
-    let mut other = entitlement("reading");
-    other.resources[0].name = Pattern::parse("read*").unwrap();
-    other.stages[0] = Stage {
-        need: Need::Any,
-        users: vec![subject("bea")],
-        groups: Vec::new(),
-    };
-    other
-}
-
-fn authorization(state: Arc<State>, clock: &Clock) -> AuthorizationServer {
-    let settings = ServerSettings {
-        origin: ORIGIN.into(),
-        tenants: BTreeSet::from([tenant("acme"), tenant("globex")]),
-        access_token_s: 600,
-        grant_s: 86_400,
-        clients: Vec::new(),
-        documents: false,
-        private_hosts: BTreeMap::new(),
-        certificates: Certificates::Never,
-        registration: false,
-        local_accounts: true,
-        login: Vec::new(),
-    };
-    let proofs = DpopSettings {
-        require_nonce: false,
-        iat_window: Duration::from_secs(60),
-        algorithms: vec![Algorithm::ES256],
-    };
-    let dpop = Arc::new(Dpop::new(proofs, &[7; 32], "token", clock.clone()));
-    AuthorizationServer::new(settings, dpop, state).unwrap()
 }
