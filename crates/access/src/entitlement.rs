@@ -190,10 +190,7 @@ impl Entitlements {
     /// to see what.
     #[must_use]
     pub fn reaches(&self, principal: &Principal, upstream: &UpstreamId) -> bool {
-        self.requestable(principal).any(|e| {
-            let mut resources = e.resources.iter();
-            resources.any(|r| r.upstream.matches(upstream.as_str()))
-        })
+        self.requestable(principal).any(|e| e.reaches(upstream))
     }
 
     /// All entitlements that this principal may ask under, most specific first.
@@ -244,6 +241,13 @@ impl Entitlement {
                 .resources
                 .iter()
                 .any(|r| r.covers(action, upstream, target))
+    }
+
+    /// Whether anything of this upstream may be asked for under it.
+    #[must_use]
+    pub fn reaches(&self, upstream: &UpstreamId) -> bool {
+        let mut resources = self.resources.iter();
+        resources.any(|r| r.upstream.matches(upstream.as_str()))
     }
 
     /// The kind that is meant when none is asked for.

@@ -75,8 +75,17 @@ fn push_end(out: &mut String, view: &View<'_>) {
         out.push(' ');
         push_word(out, &decision.effect);
         out.push_str(" by");
-        if decision.policies.is_empty() {
-            out.push_str(" default");
+        match &view.access {
+            Some(access) if !access.grant.is_empty() => {
+                out.push_str(" grant ");
+                push_word(out, &access.grant);
+            }
+            Some(access) if !access.entitlement.is_empty() => {
+                out.push_str(" entitlement ");
+                push_word(out, &access.entitlement);
+            }
+            _ if decision.policies.is_empty() => out.push_str(" default"),
+            _ => {}
         }
         for policy in &decision.policies {
             out.push(' ');

@@ -31,12 +31,23 @@ pub(crate) struct View<'a> {
     #[serde(borrow)]
     pub(crate) decision: Option<DecisionView<'a>>,
     #[serde(borrow)]
+    pub(crate) access: Option<AccessView<'a>>,
+    #[serde(borrow)]
     pub(crate) denial: Option<DenialView<'a>>,
     #[serde(borrow)]
     pub(crate) response: Option<ResponseView<'a>>,
     #[serde(borrow)]
     pub(crate) event: Option<EventView<'a>>,
     pub(crate) total_us: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AccessView<'a> {
+    #[serde(borrow)]
+    pub(crate) entitlement: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) grant: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]

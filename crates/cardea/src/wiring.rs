@@ -2,6 +2,7 @@
 
 mod access;
 mod authorization;
+mod console;
 pub(crate) mod holders;
 mod partitions;
 mod state_dir;
@@ -185,6 +186,9 @@ pub(crate) fn build(
         tls: holders::tls(config, clock)?,
         proxies: holders::proxies(config),
         authorization: authorization.as_ref().map(authorization::Kept::server),
+        console: authorization
+            .as_ref()
+            .map(|kept| console::build(config, kept.server(), clock)),
         edge: edge(config, Some(&lasting.keys)),
         limits: limits(&config.limits),
     };

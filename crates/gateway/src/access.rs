@@ -24,7 +24,7 @@ pub use self::journal::AccessJournal;
 pub(crate) use self::{
     ask::{Asked, Asks, declares_urls},
     offer::Offer,
-    ticket::{Ticket, Tickets},
+    ticket::{Redeemed, Tickets},
 };
 
 /// Access in one tenant, as one world sees it.
@@ -44,7 +44,7 @@ pub(crate) enum Authority {
     /// A policy permits it.
     Policy(#[expect(dead_code, reason = "that it exists is the proof")] Permit),
     /// There is something that the caller may ask for, so it may see what there is.
-    Entitled,
+    Entitled(Arc<str>),
     /// A grant that has room for it.
     Grant(Box<Admission>),
 }
@@ -89,8 +89,9 @@ impl TenantAccess {
         policies: [u8; 32],
     ) -> Option<Authority> {
         if question.action() == Action::Connect {
-            let reaches = self.entitlements.reaches(principal, known.id());
-            return reaches.then_some(Authority::Entitled);
+            let mut all = self.entitlements.requestable(principal);
+            let reaching = all.find(|e| e.reaches(known.id()))?;
+            return Some(Authority::Entitled(reaching.id.as_str().into()));
         }
         let wanted = Wanted {
             principal,

@@ -7,16 +7,28 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::way::Released;
 
 /// What a reply is made of.
-#[derive(Debug)]
 pub(crate) enum ReplyBody {
     Whole(Bytes),
     Stream(mpsc::Receiver<Released>),
+    /// What a page of the console is told as it happens.
+    Events(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Stream(_) => "Stream",
+            Self::Events(_) => "Events",
+        })
+    }
 }
 
 impl Body for ReplyBody {
@@ -33,6 +45,10 @@ impl Body for ReplyBody {
             Self::Stream(messages) => messages
                 .poll_recv(context)
                 .map(|message| message.map(|m| Ok(Frame::data(m.into_bytes())))),
+            Self::Events(events) => events
+                .as_mut()
+                .poll_next(context)
+                .map(|event| event.map(|e| Ok(Frame::data(e)))),
         }
     }
 
@@ -43,7 +59,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(text) => SizeHint::with_exact(text.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Events(_) => SizeHint::default(),
         }
     }
 }

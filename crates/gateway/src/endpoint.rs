@@ -14,6 +14,7 @@ use crate::{
     authorization,
     body::ReplyBody,
     challenge::{Offer, challenge},
+    console,
     edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
     facts::Facts,
     peer::Peer,
@@ -38,6 +39,9 @@ pub(crate) async fn serve(
     let world = gateway.world();
     if let Some(server) = authorization::server_of(&world, path) {
         return authorization::serve(gateway, &world, server, peer, request).await;
+    }
+    if let Some(console) = console::console_of(&world, path) {
+        return console::serve(gateway, &world, console, peer, request).await;
     }
     if request.method() != Method::GET {
         return admin::plain(StatusCode::NOT_FOUND, "not found\n");
@@ -155,6 +159,9 @@ async fn way(
     Validated::check(resolved, gateway)
 }
 
+/// A minute, as calls are counted by.
+pub(crate) const MINUTE_US: u64 = 60_000_000;
+
 /// Records a refusal and makes it a reply.
 async fn refuse(
     gateway: &Arc<Gateway>,
@@ -169,6 +176,9 @@ async fn refuse(
         offer: access,
     } = refused;
     gateway.metrics.refused(&facts, denial.code.as_str());
+    if let Some(tenant) = &facts.tenant {
+        tenant.room.minutes.denial(facts.started_us / MINUTE_US);
+    }
     let era = facts.era();
     let id = facts.id.as_deref().filter(|_| facts.is_request);
     gateway.trace_refusal(&facts, &denial);

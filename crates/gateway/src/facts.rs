@@ -82,6 +82,14 @@ impl From<&Refusal> for Ruling {
 }
 
 impl Ruling {
+    /// The same, where a grant or an entitlement allows what no policy permits.
+    pub(crate) fn allowed_beside(self) -> Self {
+        Self {
+            effect: Effect::Permit,
+            ..self
+        }
+    }
+
     fn decision(&self) -> Decision<'_> {
         Decision {
             effect: self.effect,

@@ -9,7 +9,7 @@ use cardea_audit::Ledger;
 use cardea_domain::{Code, Denial};
 use cardea_policy::Policies;
 
-use crate::access::TenantAccess;
+use crate::{access::TenantAccess, minutes::Minutes};
 
 /// What one tenant's calls are decided, bounded and recorded by.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub struct TenantLimits {
 pub struct Room {
     calls: AtomicUsize,
     streams: AtomicUsize,
+    pub(crate) minutes: Minutes,
 }
 
 /// One counted call or stream; given back when dropped.

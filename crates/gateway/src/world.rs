@@ -11,6 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cardea_audit::{Entry, Ledger};
+use cardea_console::Console;
 use cardea_domain::{Clock, Code, Denial, Principal, TenantId, UpstreamId};
 use cardea_guard::tenant::Rules;
 use cardea_identity::{Authenticator, AuthorizationServer, Holders};
@@ -107,6 +108,8 @@ pub struct World {
     pub proxies: TrustedProxies,
     /// The authorization server, where one is built in.
     pub authorization: Option<Arc<AuthorizationServer>>,
+    /// Where people see and decide, where there is an authorization server by which they log in.
+    pub console: Option<Arc<Console>>,
     /// How the gateway is seen from outside.
     pub edge: Edge,
     /// Bounds.

@@ -141,7 +141,7 @@ async fn what_a_policy_forbids_cannot_be_asked_for() {
 
 #[tokio::test]
 async fn a_modern_client_is_sent_to_a_page_and_tries_again_with_its_state() {
-    let stage = stage(json!({})).await;
+    let stage = stage(json!({ "hold": "1s" })).await;
     listed(&stage).await;
     let call = opening_urls(delete("a", json!({ "id": 7 })));
     let first = stage.call(&call).await;
@@ -161,7 +161,7 @@ async fn a_modern_client_is_sent_to_a_page_and_tries_again_with_its_state() {
     assert_eq!(denial["access"]["request"], request);
     assert_eq!(denial["access"]["entitlement"], "delete-things");
 
-    // Nobody has decided: the same request waits, under a new state.
+    // Nobody decides while the call waits: the same request goes on waiting, and no page is to be opened again.
     let mut again = opening_urls(delete("b", json!({ "id": 7 })));
     again["params"]["requestState"] = result["requestState"].clone();
     again["params"]["inputResponses"] = json!({ "access": { "action": "accept" } });
@@ -170,14 +170,23 @@ async fn a_modern_client_is_sent_to_a_page_and_tries_again_with_its_state() {
         second["result"]["_meta"][ACCESS]["request"], request,
         "{second}"
     );
-    assert_ne!(second["result"]["requestState"], result["requestState"]);
+    assert_eq!(second["result"]["isError"], true, "{second}");
+    assert_eq!(second["result"].get("requestState"), None);
 
     // A state is good once, and for its call only.
     again["id"] = json!("c");
     let used = stage.call(&again).await.json();
     assert_eq!(used["error"]["data"]["code"], "E_PARAMS_INVALID", "{used}");
-    let mut other = opening_urls(delete("d", json!({ "id": 8 })));
-    other["params"]["requestState"] = second["result"]["requestState"].clone();
+    let fresh = stage
+        .call(&opening_urls(delete("d", json!({ "id": 7 }))))
+        .await
+        .json();
+    assert_eq!(
+        fresh["result"]["_meta"][ACCESS]["request"], request,
+        "{fresh}"
+    );
+    let mut other = opening_urls(delete("e", json!({ "id": 8 })));
+    other["params"]["requestState"] = fresh["result"]["requestState"].clone();
     let other = stage.call(&other).await.json();
     assert_eq!(
         other["error"]["data"]["code"], "E_PARAMS_INVALID",

@@ -101,7 +101,7 @@ pub(crate) struct RawEntitlement {
     pub(crate) justification: Justification,
 
     /// How long a call waits for the decision before it is refused. Without it, it is refused at once,
-    /// with the way to ask.
+    /// with the way to ask; what a client tries again once its person has opened the page waits 45 s.
     #[schemars(extend("x-minimum" = HOLD_MIN.bound(), "x-maximum" = HOLD_MAX.bound(), "x-default" = "not at all"))]
     pub(crate) hold: Option<Timespan>,
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_access::{
-    AccessRequest, Asker, Kind, NewRequest, REASON_CHARS_MAX, Reason, RequestState,
+    AccessRequest, Asker, Entitlement, Kind, NewRequest, REASON_CHARS_MAX, Reason, RequestState,
 };
 use cardea_domain::{Code, Denial, Principal, RequestId, Target};
 use cardea_mcp::{Era, Message, Version, meta};
@@ -11,12 +11,15 @@ use cardea_policy::Question;
 use cardea_registry::Known;
 use serde_json::Value;
 
-use super::{Offer, TenantAccess, Ticket, offer::Way, tool_digest};
+use super::{Offer, Redeemed, TenantAccess, offer::Way, tool_digest};
 use crate::{
     facts::{AccessFacts, Facts},
     protocol::Dialect,
     world::Gateway,
 };
+
+/// Less than the minute after which clients give up on a call.
+const RETRY_HOLD: Duration = Duration::from_secs(45);
 
 /// A call that nobody has granted, as far as asking for it goes.
 pub(crate) struct Asks<'a> {
@@ -29,7 +32,7 @@ pub(crate) struct Asks<'a> {
     /// Whether a legacy client said that it opens addresses.
     pub(crate) opens_urls: bool,
     /// What it waits for already.
-    pub(crate) ticket: Option<&'a Ticket>,
+    pub(crate) ticket: Option<&'a Redeemed>,
     /// The digest of the tenant's policies.
     pub(crate) policies: [u8; 32],
 }
@@ -114,8 +117,20 @@ impl Asks<'_> {
             denial: required(message).detail(format!("request {}", request.id)),
             facts: about,
             offer: Some(Box::new(offer)),
-            waits: entitlement.hold.map(|hold| (request.id.clone(), hold)),
+            waits: self
+                .hold(entitlement)
+                .map(|hold| (request.id.clone(), hold)),
         })
+    }
+
+    /// How long the call may wait for people.
+    fn hold(&self, entitlement: &Entitlement) -> Option<Duration> {
+        match self.ticket {
+            // Clients try again as soon as the page is opened, long before anybody has decided.
+            Some(ticket) if ticket.was_opened => Some(entitlement.hold.unwrap_or(RETRY_HOLD)),
+            Some(_) => None,
+            None => entitlement.hold,
+        }
     }
 
     /// The request that the client waits for.
@@ -178,7 +193,8 @@ impl Asks<'_> {
     fn way(&self, request: &AccessRequest, is_pending: bool) -> Way {
         let is_tool = self.message.method() == "tools/call";
         let plain = if is_tool { Way::ToolResult } else { Way::Error };
-        if !is_pending {
+        // Whoever has waited is not asked to open the page once more.
+        if !is_pending || self.ticket.is_some() {
             return plain;
         }
         match self.dialect.era {

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use cardea_mcp::meta::ACCESS as META_KEY;
 
+/// The name of the one input that is asked for.
+pub(super) const INPUT: &str = "access";
+
 /// Something that was asked for by a call that was refused.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
@@ -63,7 +66,7 @@ impl Offer {
         json!({
             "resultType": "input_required",
             "inputRequests": {
-                "access": {
+                INPUT: {
                     "method": "elicitation/create",
                     "params": { "mode": "url", "message": self.message, "url": self.page },
                 },

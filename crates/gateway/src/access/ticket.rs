@@ -15,6 +15,7 @@ use cardea_domain::{Code, Denial, Principal, UpstreamId};
 use cardea_mcp::{Limits as JsonLimits, Message, canonical::canonical};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::seal::{Purpose, Sealer};
 
@@ -31,13 +32,21 @@ const NONCE_BYTES: usize = 16;
 
 /// What a ticket says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ticket {
-    /// The request that is waited for.
-    pub(crate) request: String,
+struct Ticket {
+    request: String,
     run: String,
     call: String,
     issued_s: u64,
     nonce: String,
+}
+
+/// A ticket that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Redeemed {
+    /// The request that is waited for.
+    pub(crate) request: String,
+    /// Whether the page was opened; otherwise the client's person said no to that.
+    pub(crate) was_opened: bool,
 }
 
 /// Which tickets were used.
@@ -90,7 +99,7 @@ impl Tickets {
         upstream: &UpstreamId,
         message: &Message,
         now_s: u64,
-    ) -> Result<Option<Ticket>, Denial> {
+    ) -> Result<Option<Redeemed>, Denial> {
         let Some(state) = message.body_str("requestState") else {
             return Ok(None);
         };
@@ -110,8 +119,22 @@ impl Tickets {
         if !self.0.entry(ticket.nonce.clone()).or_insert(()).is_fresh() {
             return Err(unusable("was used already"));
         }
-        Ok(Some(ticket))
+        Ok(Some(Redeemed {
+            request: ticket.request,
+            was_opened: was_opened(message),
+        }))
     }
+}
+
+/// Whether the answer says that the page was opened. It is no word about the request: that is decided on the page.
+fn was_opened(message: &Message) -> bool {
+    let answers: Option<Value> = message
+        .body("inputResponses")
+        .and_then(|raw| serde_json::from_str(raw).ok());
+    answers.is_some_and(|answers| {
+        let action = answers.pointer(&format!("/{}/action", super::offer::INPUT));
+        action.and_then(Value::as_str) == Some("accept")
+    })
 }
 
 fn unusable(why: &str) -> Denial {
@@ -198,7 +221,7 @@ mod tests {
             who: &Principal,
             message: &Message,
             now_s: u64,
-        ) -> Result<Option<Ticket>, Denial> {
+        ) -> Result<Option<Redeemed>, Denial> {
             self.tickets
                 .redeem(&self.sealer, who, &self.files, message, now_s)
         }

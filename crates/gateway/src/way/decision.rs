@@ -11,7 +11,7 @@ use cardea_registry::Known;
 use super::Ask;
 use crate::{
     Tenant,
-    access::{self, Asked, Asks, Authority, Offer, TenantAccess, Ticket},
+    access::{self, Asked, Asks, Authority, Offer, Redeemed, TenantAccess},
     facts::{AccessFacts, Facts, NotPermitted, Ruling},
     protocol::Dialect,
     world::{Gateway, World},
@@ -26,7 +26,7 @@ pub(super) struct Decision<'a> {
     pub(super) dialect: Dialect,
     pub(super) ask: &'a Ask,
     pub(super) opens_urls: bool,
-    pub(super) ticket: Option<&'a Ticket>,
+    pub(super) ticket: Option<&'a Redeemed>,
 }
 
 /// Why a call is not allowed, and how it may come to be.
@@ -123,9 +123,12 @@ impl Decision<'_> {
         };
         let authority =
             access.authority(self.principal, self.known, question, arguments, policies)?;
+        facts.ruling = facts.ruling.take().map(Ruling::allowed_beside);
         let about = facts.access.get_or_insert_with(AccessFacts::default);
-        if let Authority::Grant(admission) = &authority {
-            about.grant = Some(admission.grant().to_string());
+        match &authority {
+            Authority::Grant(admission) => about.grant = Some(admission.grant().to_string()),
+            Authority::Entitled(entitlement) => about.entitlement = Some(Arc::clone(entitlement)),
+            Authority::Policy(_) => {}
         }
         Some(authority)
     }

@@ -7,6 +7,7 @@ use cardea_domain::Denial;
 
 use super::Refused;
 use crate::{
+    endpoint::MINUTE_US,
     facts::{Facts, Heard, Outcome},
     world::Gateway,
 };
@@ -63,6 +64,9 @@ impl OpenCall {
 
     fn new(gateway: &Arc<Gateway>, facts: Box<Facts>, intent: Intent) -> Self {
         gateway.metrics.call_opened(&facts);
+        if let Some(tenant) = &facts.tenant {
+            tenant.room.minutes.call(facts.started_us / MINUTE_US);
+        }
         Self {
             gateway: Arc::clone(gateway),
             facts: Some(facts),

@@ -16,7 +16,7 @@ use super::{
     replies::{input_responses, response},
 };
 use crate::{
-    access::Ticket,
+    access::Redeemed,
     protocol::{Dialect, mismatch, unknown_method},
     seal::{Purpose, Sealer},
     world::Gateway,
@@ -72,7 +72,7 @@ pub(crate) struct Validated {
     /// Whether a legacy client said, when it began its session, that it opens addresses.
     pub(super) opens_urls: bool,
     /// What the client waits for: it tries again.
-    pub(super) ticket: Option<Ticket>,
+    pub(super) ticket: Option<Redeemed>,
     pub(super) questions: Vec<Question>,
 }
 
@@ -200,7 +200,7 @@ fn ticket(
     resolved: &mut Resolved,
     dialect: Dialect,
     gateway: &Gateway,
-) -> Result<Option<Ticket>, Denial> {
+) -> Result<Option<Redeemed>, Denial> {
     let (Ask::Message(message), Some(upstream)) = (&resolved.ask, &resolved.asked) else {
         return Ok(None);
     };
