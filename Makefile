@@ -43,6 +43,10 @@ eval-quickstart: ## Real MCP clients against the quickstart
 eval-console: ## The console's pages in a real browser
 	@tools/eval-console.sh
 
+.PHONY: eval-access
+eval-access: ## Real clients ask for access, people approve in a real browser
+	@tools/eval-access.sh
+
 .PHONY: eval-kill
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh

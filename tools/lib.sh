@@ -127,9 +127,11 @@ wait_for_http() {
   done
 }
 
-# cargo_build PROFILE ARGUMENTS...: cargo build with exactly the dependencies of Cargo.lock.
+# cargo_build PROFILE ARGUMENTS...: cargo build with exactly the dependencies of Cargo.lock. CARDEA_BUILT=1 says that it was
+# done: other arguments choose other features of dependencies, and would compile them once more.
 cargo_build() {
   local profile=$1
+  [ -z "${CARDEA_BUILT:-}" ] || return 0
   shift
   (cd "$ROOT" && cargo build --locked --profile "$profile" "$@")
 }

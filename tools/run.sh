@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The quickstart: installs what it needs, builds the gateway, starts it with three third-party MCP servers behind it,
+# The quickstart: installs what it needs, builds the gateway, starts it with four third-party MCP servers behind it,
 # prints the endpoints, a client configuration and a short-lived token, and runs until it is stopped. See `make run`.
 #
 # CARDEA_PROFILE=dev builds and runs the development profile; CARDEA_TOKEN_TTL=15m is how long the token lives.
@@ -13,9 +13,12 @@ STATE=$EXAMPLE/.state
 GATEWAY_URL=http://127.0.0.1:8808
 ADMIN_URL=http://127.0.0.1:8809
 EVERYTHING_PORT=3901
-UPSTREAMS=(time files everything)
+UPSTREAMS=(time files notes everything)
 PROFILE=${CARDEA_PROFILE:-release}
 TOKEN_TTL=${CARDEA_TOKEN_TTL:-15m}
+
+# Who the demo agent acts for, and who approves what it asks for.
+PERSON=demo-person
 
 children=()
 
@@ -32,16 +35,41 @@ main() {
   done
 
   mkdir -p "$STATE"
+  make_notes
+  local account
+  account=$(account_link "$cardea")
   trap stop EXIT
   trap 'exit 0' INT TERM HUP
   start_everything
   start "$cardea" serve --config "$CONFIG"
   wait_for_http "$ADMIN_URL/readyz" "${children[-1]}" "the gateway"
 
-  announce "$cardea"
+  announce "$cardea" "$account"
   # Runs until a signal comes, or until one of the two ends by itself, which is a failure.
   wait -n "${children[@]}" || true
   die "the gateway or an MCP server ended by itself; see above and $STATE/everything.log"
+}
+
+# A repository with nothing in it that anybody would miss.
+make_notes() {
+  local notes=$STATE/notes
+  [ ! -e "$notes/.git" ] || return 0
+  git init --quiet --initial-branch=main "$notes"
+  echo "Nothing to do today." >"$notes/today.md"
+  git -C "$notes" add today.md
+  git -C "$notes" -c user.name=Cardea -c user.email=cardea@localhost commit --quiet --message "Begin"
+}
+
+# A link by which the person chooses a password; nothing once they have. It is good once, for a day, so each start makes
+# a new one until then.
+account_link() {
+  local who=(--config "$CONFIG" --tenant demo --subject "$PERSON") state
+  state=$("$1" account list --config "$CONFIG" --tenant demo | awk -F '\t' -v person="$PERSON" '$2 == person { print $4 }')
+  case $state in
+    active) ;;
+    '') "$1" account add "${who[@]}" | grep -o 'http[^ ]*' ;;
+    *) "$1" account reset "${who[@]}" | grep -o 'http[^ ]*' ;;
+  esac
 }
 
 start() {
@@ -75,9 +103,9 @@ stop() {
 }
 
 announce() {
-  local cardea=$1 token shown=${1#"$PWD"/}
+  local cardea=$1 account=$2 token shown=${1#"$PWD"/}
   token=$(
-    "$cardea" token --config "$CONFIG" --tenant demo --subject demo-person --actor demo-agent \
+    "$cardea" token --config "$CONFIG" --tenant demo --subject "$PERSON" --actor demo-agent \
       --task "Try the quickstart" --ttl "$TOKEN_TTL"
   )
 
@@ -86,7 +114,10 @@ announce() {
   printf '\nClient configuration, ready to paste (the token lives %s):\n' "$TOKEN_TTL"
   client_configuration "$token"
   printf '\nThe token alone, for the demo agent on behalf of demo-person:\n%s\n' "$token"
+  printf '\nWhere you approve what the agent asks for, as demo-person:\n'
+  if [ -n "$account" ]; then printf '  choose a password first: %s\n' "$account"; fi
   cat <<END
+  $GATEWAY_URL/console
 
 Another one:   $shown token --config ${CONFIG#"$PWD"/} --tenant demo --subject demo-person --actor demo-agent
 The record:    $shown audit tail --config ${CONFIG#"$PWD"/}

@@ -13,7 +13,8 @@ examples/verify-identity/install.sh typescript
 
 # The tests of the binary and the evaluations below start target/debug/cardea: build it before anything needs it.
 say "building"
-cargo_build dev --workspace --bins
+cargo test --locked --workspace --no-run
+export CARDEA_BUILT=1
 
 say "cargo test"
 cargo test --locked --workspace
@@ -21,5 +22,6 @@ cargo test --locked --workspace
 tools/eval-conformance.sh
 tools/eval-connect.sh
 tools/eval-authorization.sh
-tools/eval-console.sh 0 3
+tools/eval-access.sh
+tools/eval-console.sh 3
 tools/eval-quickstart.sh

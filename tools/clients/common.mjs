@@ -17,6 +17,8 @@ export function commandLine(modes) {
       "expect-denied": { type: "string" },
       "denied-args": { type: "string", default: "{}" },
       elicit: { type: "string" },
+      pages: { type: "string" },
+      "approve-failed": { type: "string" },
       "timeout-s": { type: "string", default: "60" },
     },
   });
@@ -32,6 +34,8 @@ export function commandLine(modes) {
     expectDenied: values["expect-denied"],
     deniedArgs: JSON.parse(values["denied-args"]),
     elicit: values.elicit === undefined ? undefined : JSON.parse(values.elicit),
+    pages: values.pages,
+    approveFailed: values["approve-failed"],
     timeoutMs: Number(values["timeout-s"]) * 1000,
   };
 }
@@ -63,6 +67,18 @@ export function rememberingFetch(report) {
     }
     return response;
   };
+}
+
+/** Has the desk (`--pages`, `--approve-failed`) open an address; returns once a person has dealt with it. */
+export async function openPage(desk, url, report) {
+  const answer = await fetch(`${desk}?url=${encodeURIComponent(url)}`);
+  if (!answer.ok) throw new Error(await answer.text());
+  report.opened.push(url);
+}
+
+/** The page of the gateway that a failed tool names. */
+export function pageOf(result) {
+  return result.isError ? textOf(result).match(/https?:\S+\/console\/requests\/[\w-]+/)?.[0] : undefined;
 }
 
 export function resultFields(result) {
@@ -108,6 +124,7 @@ export function emptyReport(client) {
     structured: null,
     progress: [],
     elicited: [],
+    opened: [],
     denied: null,
     http_refusals: [],
   };

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -39,8 +42,24 @@ def arguments(modes: list[str]) -> argparse.Namespace:
     parser.add_argument("--expect-denied", metavar="TOOL")
     parser.add_argument("--denied-args", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--elicit", type=json.loads, metavar="JSON", help="declare elicitation and answer with this")
+    parser.add_argument("--pages", metavar="DESK", help="declare elicitation by address, and have this open the first")
+    parser.add_argument("--approve-failed", metavar="DESK", help="have this open the page that a failed tool names")
     parser.add_argument("--timeout-s", type=float, default=60)
     return parser.parse_args()
+
+
+async def open_page(desk: str, url: str, report: dict[str, Any]) -> None:
+    """Has the desk open an address; returns once a person has dealt with it."""
+    query = urllib.parse.urlencode({"url": url})
+    with await asyncio.to_thread(urllib.request.urlopen, f"{desk}?{query}") as answer:
+        answer.read()
+    report["opened"].append(url)
+
+
+def page_of(result: Any) -> str | None:
+    """The page of the gateway that a failed tool names."""
+    found = re.search(r"https?:\S+/console/requests/[\w-]+", text_of(result)) if result.is_error else None
+    return found.group() if found else None
 
 
 def headers(options: argparse.Namespace) -> dict[str, str]:
@@ -84,7 +103,7 @@ def run(options: argparse.Namespace, drive: Callable[[dict[str, Any], HttpRefusa
     """Runs `drive`, which fills the report, prints the report and exits."""
     report: dict[str, Any] = {
         "client": None, "protocol": None, "server": None, "tools": [], "result_text": None, "is_error": None,
-        "structured": None, "progress": [], "elicited": [], "denied": None, "http_refusals": [],
+        "structured": None, "progress": [], "elicited": [], "opened": [], "denied": None, "http_refusals": [],
     }  # fmt: skip
     refusals = HttpRefusals()
     status = 0

@@ -21,6 +21,12 @@ async def drive(report: dict[str, Any], refusals: common.HttpRefusals) -> None:
 
     async def answer(_context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
         report["elicited"].append(params.message)
+        if OPTIONS.pages:
+            # One page is opened; a host asks its person before each.
+            if report["opened"]:
+                return types.ElicitResult(action="decline")
+            await common.open_page(OPTIONS.pages, params.url, report)
+            return types.ElicitResult(action="accept")
         return types.ElicitResult(action="accept", content=OPTIONS.elicit)
 
     async def progress(done: float, _total: float | None, _message: str | None) -> None:
@@ -36,13 +42,16 @@ async def drive(report: dict[str, Any], refusals: common.HttpRefusals) -> None:
         async with Client(
             transport,
             mode=OPTIONS.mode,
-            elicitation_callback=answer if OPTIONS.elicit is not None else None,
+            elicitation_callback=answer if OPTIONS.elicit is not None or OPTIONS.pages else None,
         ) as client:
             report["protocol"] = client.protocol_version
             report["server"] = client.server_info.name if client.server_info else None
             report["tools"] = await all_tools(client)
             if OPTIONS.call:
                 result = await client.call_tool(OPTIONS.call, OPTIONS.args, progress_callback=progress)
+                if OPTIONS.approve_failed and (page := common.page_of(result)):
+                    await common.open_page(OPTIONS.approve_failed, page, report)
+                    result = await client.call_tool(OPTIONS.call, OPTIONS.args, progress_callback=progress)
                 report.update(common.result_fields(result))
             if OPTIONS.expect_denied:
                 report["denied"] = await common.attempt(

@@ -4,7 +4,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ElicitRequestSchema, UrlElicitationRequiredError } from "@modelcontextprotocol/sdk/types.js";
 import * as common from "./common.mjs";
 
 const options = common.commandLine(["legacy"]);
@@ -19,7 +19,7 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
       });
   const client = new Client(
     { name: "cardea-ts1", version: "1" },
-    { capabilities: options.elicit === undefined ? {} : { elicitation: {} } },
+    { capabilities: options.pages ? { elicitation: { url: {} } } : options.elicit === undefined ? {} : { elicitation: {} } },
   );
   if (options.elicit !== undefined) {
     client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
@@ -42,7 +42,21 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
   if (options.call) {
     const onprogress = ({ progress }) => report.progress.push(progress);
     const params = { name: options.call, arguments: options.args };
-    Object.assign(report, common.resultFields(await client.callTool(params, undefined, { onprogress })));
+    const call = () => client.callTool(params, undefined, { onprogress });
+    let result;
+    try {
+      result = await call();
+    } catch (error) {
+      // It throws what sends the person to a page, and leaves the rest to the host.
+      if (!options.pages || !(error instanceof UrlElicitationRequiredError)) throw error;
+      for (const { url } of error.elicitations) await common.openPage(options.pages, url, report);
+      result = await call();
+    }
+    if (options.approveFailed && common.pageOf(result)) {
+      await common.openPage(options.approveFailed, common.pageOf(result), report);
+      result = await call();
+    }
+    Object.assign(report, common.resultFields(result));
   }
   if (options.expectDenied) {
     const params = { name: options.expectDenied, arguments: options.deniedArgs };

@@ -19,7 +19,9 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
   const client = new Client(
     { name: "cardea-ts2", version: "1" },
     {
-      capabilities: options.elicit === undefined ? {} : { elicitation: { form: {} } },
+      capabilities: options.pages
+        ? { elicitation: { url: {} } }
+        : options.elicit === undefined ? {} : { elicitation: { form: {} } },
       versionNegotiation: { mode: negotiated },
     },
   );
@@ -27,6 +29,14 @@ await common.run(options, common.emptyReport(`${name} ${common.packageVersion(na
     client.setRequestHandler("elicitation/create", ({ params }) => {
       report.elicited.push(params.message);
       return { action: "accept", content: options.elicit };
+    });
+  }
+  if (options.pages) {
+    client.setRequestHandler("elicitation/create", async ({ params }) => {
+      // One page is opened; a host asks its person before each.
+      if (report.opened.length > 0) return { action: "decline" };
+      await common.openPage(options.pages, params.url, report);
+      return { action: "accept" };
     });
   }
   await client.connect(transport);
