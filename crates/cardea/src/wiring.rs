@@ -93,6 +93,11 @@ impl Lasting {
         }
     }
 
+    /// Lets go of what a new world does not have; once it is in place.
+    pub(crate) async fn part(&self, gateway: &Gateway) {
+        access::end_uncovered(&gateway.world()).await;
+    }
+
     /// Rotates keys, forgets what has ended, learns what other processes did.
     pub(crate) async fn tend(&self, gateway: &Gateway) {
         if let Err(error) = self.keys.tend() {
@@ -103,7 +108,7 @@ impl Lasting {
         {
             tracing::error!(%error, "the store cannot be tended");
         }
-        self.accesses.tend().await;
+        self.accesses.tend(self.clock.unix_s()).await;
     }
 }
 

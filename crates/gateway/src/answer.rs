@@ -178,12 +178,16 @@ impl Lens<'_> {
     /// meanwhile.
     async fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
         let definitions = (list == List::Tools).then(|| self.known.definitions());
-        let keep = |item: Item<'_>| {
+        let mut changed = Vec::new();
+        let mut keep = |item: Item<'_>| {
             let Some((action, target, method)) = wanted(list, &item) else {
                 return Keep::Hidden;
             };
             if let Some(definitions) = &definitions {
                 let learnt = definitions.learn(item.name, item.raw);
+                if let (Ok(true), Target::Tool(name)) = (&learnt, &target) {
+                    changed.push(name.clone());
+                }
                 // Headers repeat arguments in the modern era only.
                 if let Err(error) = learnt
                     && self.era == Era::Modern
@@ -201,7 +205,7 @@ impl Lens<'_> {
         let mut sieve = Sieve::new(message, list).map_err(|e| unusable(e, list))?;
         let mut turn = Instant::now();
         while sieve
-            .step(ITEMS_A_STEP, keep)
+            .step(ITEMS_A_STEP, &mut keep)
             .map_err(|e| unusable(e, list))?
         {
             if turn.elapsed() >= TURN {
@@ -209,10 +213,30 @@ impl Lens<'_> {
                 turn = Instant::now();
             }
         }
+        self.void(changed).await;
         if list == List::Tools && self.is_first_page && self.may_ask() {
             native::DEFINITIONS.iter().for_each(|raw| sieve.add(raw));
         }
         Ok(sieve.finish())
+    }
+
+    /// Ends what was granted for tools that are not what they were.
+    async fn void(&self, changed: Vec<ToolName>) {
+        let Some(access) = self.world.access(self.principal) else {
+            return;
+        };
+        for tool in changed {
+            let definition = self.known.definitions().tool(tool.as_str());
+            // No grant is for a definition without a digest: whatever differs from this ends.
+            let digest = definition.and_then(|d| d.digest).unwrap_or_default();
+            let ended = access
+                .access
+                .void_tool(self.known.id(), &tool, digest)
+                .await;
+            if let Err(error) = ended {
+                tracing::error!(tenant = %self.known.tenant(), upstream = %self.known.id(), %tool, %error, "the end of grants for a changed tool is not in the store; none of them is good any more");
+            }
+        }
     }
 
     /// What of an item the caller sees: what it could use right now as it is, what it could ask for with a word of that.

@@ -36,15 +36,16 @@ const TOOLS_MAX: usize = 10_000;
 const DEPTH_MAX: usize = 256;
 
 impl Definitions {
-    /// Learns a tool from its raw definition.
+    /// Learns a tool from its raw definition; tells whether it had another one before.
     ///
     /// # Errors
     /// [`InvalidAnnotation`] when the protocol calls the whole definition invalid; such a tool
     /// must not be listed.
-    pub fn learn(&self, name: &str, definition: &str) -> Result<(), InvalidAnnotation> {
+    pub fn learn(&self, name: &str, definition: &str) -> Result<bool, InvalidAnnotation> {
+        let before = self.tool(name);
         // Nearly every list repeats the one before.
-        if self.tool(name).is_some_and(|t| &*t.raw == definition) {
-            return Ok(());
+        if before.as_ref().is_some_and(|t| &*t.raw == definition) {
+            return Ok(false);
         }
         // Most tools mirror nothing: their schemas are not looked at. A key may be spelt with escapes.
         let may_mirror = definition.contains("x-mcp-header") || definition.contains("\\u");
@@ -60,11 +61,12 @@ impl Definitions {
             raw: definition.into(),
             digest: digest_of(definition),
         });
+        let is_changed = before.is_some_and(|before| before.digest != learnt.digest);
         let mut tools = self.tools.write();
         if tools.len() < TOOLS_MAX || tools.contains_key(name) {
             tools.insert(name.to_owned(), learnt);
         }
-        Ok(())
+        Ok(is_changed)
     }
 
     /// What is known of a tool.
@@ -99,7 +101,10 @@ mod tests {
             first,
             digest(r#"{ "description": "re\u0061ds", "name":"t" }"#)
         );
-        assert_ne!(first, digest(r#"{"name":"t","description":"writes"}"#));
+        let other = r#"{"name":"t","description":"writes"}"#;
+        assert!(definitions.learn("t", other).unwrap(), "it is another one");
+        assert!(!definitions.learn("t", other).unwrap());
+        assert_ne!(first, digest(other));
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! What may be asked for, and who may see and change it, by the configuration.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow};
 use cardea_access::{
@@ -10,13 +17,29 @@ use cardea_access::{
 use cardea_audit::Ledger;
 use cardea_config::{self as config, Config};
 use cardea_domain::{Clock, EntitlementId, TenantId};
-use cardea_gateway::{AccessJournal, TenantAccess};
+use cardea_gateway::{AccessJournal, TenantAccess, World};
 use cardea_identity::server::State;
 use parking_lot::Mutex;
 
 /// What was asked, granted and locked in each tenant: opened once, and the same in every world.
 #[derive(Default)]
-pub(crate) struct Accesses(Mutex<BTreeMap<TenantId, Opened>>);
+pub(crate) struct Accesses {
+    opened: Mutex<BTreeMap<TenantId, Opened>>,
+    /// When what ended long ago was forgotten last, in seconds since the Unix epoch.
+    purged_s: AtomicU64,
+}
+
+const PURGE_EVERY_S: u64 = 6 * 3600;
+
+/// Ends what was granted under entitlements that are no more; once a world is in place.
+pub(super) async fn end_uncovered(world: &World) {
+    for access in world.tenants.values().filter_map(|t| t.access.as_ref()) {
+        if let Err(error) = access.access.end_uncovered(&access.entitlements).await {
+            let tenant = access.access.tenant();
+            tracing::error!(%tenant, %error, "the end of grants without an entitlement is not in the store");
+        }
+    }
+}
 
 #[derive(Clone)]
 struct Opened {
@@ -33,7 +56,7 @@ impl Accesses {
         clock: &Clock,
     ) -> anyhow::Result<()> {
         for tenant in config.tenants.keys() {
-            if self.0.lock().contains_key(tenant) {
+            if self.opened.lock().contains_key(tenant) {
                 continue;
             }
             let journal = Arc::new(AccessJournal::new(tenant.clone()));
@@ -42,7 +65,7 @@ impl Accesses {
                 .await
                 .with_context(|| format!("what was granted in the tenant `{tenant}`"))?;
             let opened = Opened { access, journal };
-            self.0.lock().insert(tenant.clone(), opened);
+            self.opened.lock().insert(tenant.clone(), opened);
         }
         Ok(())
     }
@@ -55,7 +78,7 @@ impl Accesses {
         ledger: &Ledger,
         origin: &str,
     ) -> anyhow::Result<Option<TenantAccess>> {
-        let Some(opened) = self.0.lock().get(id).cloned() else {
+        let Some(opened) = self.opened.lock().get(id).cloned() else {
             return Ok(None);
         };
         let entitlements = entitlements(tenant)?;
@@ -67,11 +90,19 @@ impl Accesses {
         }))
     }
 
-    /// Ends what has ended by itself.
-    pub(super) async fn tend(&self) {
-        let all: Vec<_> = self.0.lock().values().cloned().collect();
+    /// Ends what has ended by itself, and now and then forgets what ended long ago.
+    pub(super) async fn tend(&self, now_s: u64) {
+        let all: Vec<_> = self.opened.lock().values().cloned().collect();
+        let is_due = now_s.saturating_sub(self.purged_s.load(Ordering::Relaxed)) >= PURGE_EVERY_S;
+        if is_due {
+            self.purged_s.store(now_s, Ordering::Relaxed);
+        }
         for opened in all {
-            if let Err(error) = opened.access.sweep().await {
+            let tended = match opened.access.sweep().await {
+                Ok(()) if is_due => opened.access.purge().await,
+                swept => swept,
+            };
+            if let Err(error) = tended {
                 let tenant = opened.access.tenant();
                 tracing::error!(%tenant, %error, "what was granted cannot be tended");
             }

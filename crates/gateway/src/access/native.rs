@@ -11,9 +11,9 @@ use cardea_access::{
 use cardea_domain::{
     Action, GrantId, Principal, PromptName, RequestId, ResourceUri, Target, ToolName,
 };
-use cardea_mcp::Message;
+use cardea_mcp::{Era, Message};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::TenantAccess;
 
@@ -254,19 +254,24 @@ fn target(wish: &AskArguments<'_>) -> Result<(Action, Target), String> {
 }
 
 /// The result of a tool as the protocol has it: text for a model, the same for programs.
-pub(crate) fn result(said: &Result<Value, String>, era: cardea_mcp::Era) -> Value {
+pub(crate) fn result(said: &Result<Value, String>, era: Era) -> Value {
     let (text, is_error) = match said {
         Ok(value) => (value.to_string(), false),
         Err(why) => (why.clone(), true),
     };
-    let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
+    let mut result = Map::new();
+    result.insert(
+        "content".to_owned(),
+        json!([{ "type": "text", "text": text }]),
+    );
+    result.insert("isError".to_owned(), is_error.into());
     if let Ok(value) = said {
-        result["structuredContent"] = value.clone();
+        result.insert("structuredContent".to_owned(), value.clone());
     }
-    if era == cardea_mcp::Era::Modern {
-        result["resultType"] = "complete".into();
+    if era == Era::Modern {
+        result.insert("resultType".to_owned(), "complete".into());
     }
-    result
+    Value::Object(result)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! Required Error.
 
 use cardea_mcp::{Era, reply};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use cardea_mcp::meta::ACCESS as META_KEY;
 
@@ -54,8 +54,11 @@ impl Offer {
             Way::UrlRequired => self.url_required(id, era),
             Way::ToolResult => reply::result(id, &self.tool_result(era).to_string()),
             Way::Error => {
-                let mut data = json!({ "code": "E_ACCESS_REQUIRED", "call": call });
-                data[META_KEY] = self.meta();
+                let data = json!({
+                    "code": "E_ACCESS_REQUIRED",
+                    "call": call,
+                    META_KEY: self.meta(),
+                });
                 let code = reply::code::REFUSED;
                 reply::error(Some(id), era, code, &self.message, Some(data))
             }
@@ -92,15 +95,17 @@ impl Offer {
 
     fn tool_result(&self, era: Era) -> Value {
         let text = format!("{} The page is {}", self.message, self.page);
-        let mut result = json!({
-            "content": [{ "type": "text", "text": text }],
-            "isError": true,
-            "_meta": { META_KEY: self.meta() },
-        });
+        let mut result = Map::new();
+        result.insert(
+            "content".to_owned(),
+            json!([{ "type": "text", "text": text }]),
+        );
+        result.insert("isError".to_owned(), true.into());
+        result.insert("_meta".to_owned(), json!({ META_KEY: self.meta() }));
         if era == Era::Modern {
-            result["resultType"] = "complete".into();
+            result.insert("resultType".to_owned(), "complete".into());
         }
-        result
+        Value::Object(result)
     }
 
     /// For programs.

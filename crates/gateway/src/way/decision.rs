@@ -100,6 +100,7 @@ impl Decision<'_> {
         if let Some((request, hold)) = asked.waits
             && let Ok(Ok(Some(_))) =
                 tokio::time::timeout(hold, access.access.settled(&request)).await
+            && self.policies_stand(policies)
             && let Some(authority) = self.granted(access, &question, policies, facts)
         {
             return Ok(authority);
@@ -108,6 +109,13 @@ impl Decision<'_> {
             denial: asked.denial,
             offer: asked.offer,
         })
+    }
+
+    /// Whether the policies are still those that said nothing when the wait began.
+    fn policies_stand(&self, policies: [u8; 32]) -> bool {
+        let world = self.gateway.world();
+        let tenant = world.tenants.get(&self.principal.tenant);
+        tenant.is_some_and(|tenant| tenant.policies.digest() == policies)
     }
 
     fn granted(
