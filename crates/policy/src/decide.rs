@@ -141,7 +141,7 @@ impl Permit {
 /// Why the policies do not allow one question.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    question: Question,
+    question: Box<Question>,
     why: Why,
     epoch: u64,
 }
@@ -164,7 +164,7 @@ impl Refusal {
     /// The same, for whoever asks elsewhere.
     #[must_use]
     pub fn into_question(self) -> Question {
-        self.question
+        *self.question
     }
 
     /// The ids of the policies that forbid it; none when no policy permits it, or one could not be
@@ -302,7 +302,7 @@ impl Policies {
 
     fn refusal(&self, question: Question, why: Why) -> Refusal {
         Refusal {
-            question,
+            question: Box::new(question),
             why,
             epoch: self.epoch,
         }

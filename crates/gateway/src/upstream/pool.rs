@@ -53,8 +53,9 @@ impl std::fmt::Debug for Idle {
 
 /// Idle connections kept per worker; more than a worker has calls under way at most times.
 const IDLE_MAX: usize = 256;
-/// Servers commonly close idle connections after 60 s (Node after 5 s, seen by its FIN).
-const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Servers of Python (uvicorn) and Node close idle connections after 5 s. A call that is sent in that moment fails, and whether it
+/// had an effect is not known: so a connection is left before its server leaves it.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(4);
 
 impl Pool {
     pub(super) fn new(dialer: Dialer, workers: usize) -> Self {
