@@ -106,7 +106,7 @@ pub(crate) struct NotPermitted {
     pub(crate) ruling: Option<Ruling>,
     pub(crate) denial: Denial,
     /// What a grant could still allow: nothing stands against it but that no policy permits it.
-    pub(crate) grantable: Option<Question>,
+    pub(crate) grantable: Option<Box<Question>>,
 }
 
 /// What stands between the call and policies that do not permit it.

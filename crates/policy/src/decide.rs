@@ -163,8 +163,8 @@ impl Refusal {
 
     /// The same, for whoever asks elsewhere.
     #[must_use]
-    pub fn into_question(self) -> Question {
-        *self.question
+    pub fn into_question(self) -> Box<Question> {
+        self.question
     }
 
     /// The ids of the policies that forbid it; none when no policy permits it, or one could not be

@@ -94,7 +94,12 @@ impl Validated {
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
         let examined = examine(&mut resolved, dialect, gateway);
-        let (method, effect, (session, opens_urls), wanted) = match examined {
+        let Examined {
+            method,
+            effect,
+            named: (session, opens_urls),
+            wanted,
+        } = match examined {
             Ok(examined) => examined,
             Err(denial) => return Err(Refused::new(denial, resolved.facts)),
         };
@@ -135,12 +140,37 @@ fn dialect(resolved: &Resolved) -> Result<Dialect, Denial> {
 
 pub(super) type Wanted = Vec<(Action, Target)>;
 
+/// What was found in a message.
+struct Examined {
+    method: Option<&'static Method>,
+    effect: Effect,
+    /// The legacy session, and whether its client opens addresses.
+    named: (Session, bool),
+    wanted: Wanted,
+}
+
+impl Examined {
+    fn new(
+        method: Option<&'static Method>,
+        effect: Effect,
+        named: (Session, bool),
+        wanted: Wanted,
+    ) -> Self {
+        Self {
+            method,
+            effect,
+            named,
+            wanted,
+        }
+    }
+}
+
 fn examine(
     resolved: &mut Resolved,
     dialect: Dialect,
     gateway: &Gateway,
-) -> Result<(Option<&'static Method>, Effect, (Session, bool), Wanted), Denial> {
-    let session = session(resolved, dialect, &gateway.sealer)?;
+) -> Result<Examined, Denial> {
+    let named = session(resolved, dialect, &gateway.sealer)?;
     let connect = || vec![(Action::Connect, Target::Upstream)];
     let message = match &resolved.ask {
         Ask::Message(message) => message,
@@ -151,7 +181,9 @@ fn examine(
             )
             .help("use `subscriptions/listen`"));
         }
-        Ask::Stream | Ask::End => return Ok((None, Effect::Possible, session, connect())),
+        Ask::Stream | Ask::End => {
+            return Ok(Examined::new(None, Effect::Possible, named, connect()));
+        }
     };
     if matches!(message.kind(), Kind::Result | Kind::Error) {
         if dialect.era == Era::Modern {
@@ -161,8 +193,8 @@ fn examine(
             )
             .help("answer input requests in `inputResponses`"));
         }
-        let wanted = response(resolved, &session.0, &gateway.asked)?;
-        return Ok((None, Effect::Possible, session, wanted));
+        let wanted = response(resolved, &named.0, &gateway.asked)?;
+        return Ok(Examined::new(None, Effect::Possible, named, wanted));
     }
     let Some(method) = method::lookup(message.method(), dialect.era) else {
         if method::is_core(message.method()) {
@@ -175,7 +207,7 @@ fn examine(
         }
         let mut wanted = vec![(Action::Extension, Target::Upstream)];
         wanted.extend(input_responses(message)?);
-        return Ok((None, Effect::Possible, session, wanted));
+        return Ok(Examined::new(None, Effect::Possible, named, wanted));
     };
     let is_request = message.kind() == Kind::Request;
     if is_request != (method.shape == Shape::Request) {
@@ -191,7 +223,7 @@ fn examine(
     }
     let mut wanted = targets(method, message)?;
     wanted.extend(input_responses(message)?);
-    Ok((Some(method), method.effect, session, wanted))
+    Ok(Examined::new(Some(method), method.effect, named, wanted))
 }
 
 /// The ticket of a call that is tried again. What the gateway asked for is between it and the client: the upstream gets
