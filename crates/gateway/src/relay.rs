@@ -1,5 +1,6 @@
 //! A stream on its way to the client: each message checked, recorded where it must be, released.
 
+mod changes;
 mod message;
 mod position;
 
@@ -18,7 +19,7 @@ use cardea_mcp::{
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use self::position::resumed;
+use self::{changes::Changes, position::resumed};
 use crate::{
     answer::{Filtered, Lens, awaited, is_first_page},
     facts::Outcome,
@@ -143,6 +144,7 @@ impl Relay {
         tokio::pin!(revoked);
         let cut = self.call.cut(&self.world);
         tokio::pin!(cut);
+        let mut changes = Changes::of(&self.call, &self.world, self.awaited.is_some());
         let mut heard = Instant::now();
         loop {
             tokio::select! {
@@ -165,6 +167,14 @@ impl Relay {
                         Err(denial) => return End::Failed(denial),
                     }
                     keep_alive.reset();
+                }
+                // Not before the server has said that it listens.
+                () = changes.next(), if self.events > 0 || self.era() == Era::Legacy => {
+                    self.events += 1;
+                    let released = Released::within(self.call.call(), changes.event());
+                    if self.client.send(released).await.is_err() {
+                        return End::Gone;
+                    }
                 }
                 _ = keep_alive.tick() => {
                     if heard.elapsed() > idle {

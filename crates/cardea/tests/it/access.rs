@@ -3,12 +3,14 @@
 //!
 //! What counts, narrows, ends and survives a crash is tried in the access room; the browser in `make eval-console`.
 
+mod deciding;
+
 use crate::support::*;
 
 const ACCESS: &str = "dev.cardea/access";
 
-/// Nothing is permitted but to connect; `delete` may be asked for, `echo` may not.
-async fn stage(more: Value) -> Stage {
+/// `delete` may be asked for, and `echo` may not.
+fn entitlement(more: &Value) -> Value {
     let mut entitlement = json!({
         "title": "Delete things",
         "resources": [{"upstream": UPSTREAM, "tools": ["delete"]}],
@@ -17,6 +19,12 @@ async fn stage(more: Value) -> Stage {
     for (key, value) in more.as_object().unwrap() {
         entitlement[key] = value.clone();
     }
+    entitlement
+}
+
+/// No policy permits anything.
+async fn stage(more: Value) -> Stage {
+    let entitlement = entitlement(&more);
     Stage::with(|setup| {
         setup
             .set("authorization_server", json!({}))

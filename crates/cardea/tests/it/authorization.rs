@@ -141,10 +141,10 @@ async fn another_host_and_too_much_are_refused() {
 
 /// Cookies, and the forms that a person fills in.
 #[derive(Default)]
-struct Browser(BTreeMap<String, String>);
+pub(crate) struct Browser(BTreeMap<String, String>);
 
 impl Browser {
-    async fn set_up(&mut self, gateway: &Gateway) {
+    pub(crate) async fn set_up(&mut self, gateway: &Gateway) {
         let log = gateway.log();
         let (_, link) = log.split_once("/setup?link=").expect("a link in the log");
         let link: String = link.chars().take_while(|c| !c.is_whitespace()).collect();
@@ -159,6 +159,23 @@ impl Browser {
         .map(|(name, value)| (name, value.to_owned()));
         let done = self.post(gateway, "/setup", &fields).await;
         assert_eq!(done.status, 200, "{}", done.text());
+    }
+
+    /// Follows a page of another room to its login, and back.
+    pub(crate) async fn enter(&mut self, gateway: &Gateway, page: &str) -> Answer {
+        let to = location(&self.get(gateway, page).await);
+        let form_page = self.get(gateway, &to).await;
+        let fields = [
+            ("form", hidden(&form_page, "form")),
+            ("next", hidden(&form_page, "next")),
+            ("subject", "ada".to_owned()),
+            ("password", PASSWORD.to_owned()),
+        ];
+        let mut answer = self.post(gateway, "/login", &fields).await;
+        while answer.status == 303 {
+            answer = self.get(gateway, &location(&answer)).await;
+        }
+        answer
     }
 
     async fn tokens(&mut self, gateway: &Gateway) -> Value {
@@ -193,7 +210,7 @@ impl Browser {
         code.unwrap().1.into_owned()
     }
 
-    async fn get(&mut self, gateway: &Gateway, to: &str) -> Answer {
+    pub(crate) async fn get(&mut self, gateway: &Gateway, to: &str) -> Answer {
         let path = match url::Url::parse(to) {
             Ok(url) => format!("{}?{}", url.path(), url.query().unwrap_or_default()),
             Err(_) => to.to_owned(),
@@ -206,7 +223,7 @@ impl Browser {
         self.exchange(gateway, form(path, &fields)).await
     }
 
-    async fn exchange(&mut self, gateway: &Gateway, ask: Ask) -> Answer {
+    pub(crate) async fn exchange(&mut self, gateway: &Gateway, ask: Ask) -> Answer {
         let pairs: Vec<_> = self.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let answer = ask
             .set("cookie", pairs.join("; "))
