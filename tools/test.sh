@@ -11,7 +11,7 @@ tools/clients/install.sh
 examples/verify-identity/install.sh python
 examples/verify-identity/install.sh typescript
 
-# The tests of the binary and the evaluations below start target/debug/cardea: build it before anything needs it.
+# The tests of the binary and the evaluations below start target/debug/cardea, which the build of the tests makes too.
 say "building"
 cargo test --locked --workspace --no-run
 export CARDEA_BUILT=1
