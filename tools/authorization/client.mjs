@@ -91,9 +91,10 @@ export function dpopKey() {
   const { kty, crv, x, y } = publicKey.export({ format: "jwk" });
   return {
     thumbprint: sha256(JSON.stringify({ crv, kty, x, y })),
-    proof(method, uri, accessToken) {
+    proof(method, uri, accessToken, nonce) {
       const claims = { jti: random(), htm: method, htu: uri, iat: Math.floor(Date.now() / 1000) };
       if (accessToken) claims.ath = sha256(accessToken);
+      if (nonce) claims.nonce = nonce;
       return jws({ typ: "dpop+jwt", alg: "ES256", jwk: { kty, crv, x, y } }, claims, privateKey);
     },
   };
