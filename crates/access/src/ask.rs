@@ -87,6 +87,11 @@ pub enum AskRefused {
     /// There is no such grant to extend, of this holder and for this.
     #[error("there is no such grant to extend; ask for a new one")]
     GrantUnknown,
+    /// Nobody could say what the tool is that is asked for.
+    #[error(
+        "the tool's definition is not known, or can be read in two ways; have the agent list the tools first"
+    )]
+    ToolUnknown,
     /// As many requests wait as may.
     #[error("{max} requests wait already; cancel one, or wait for a decision")]
     Waiting {
@@ -124,6 +129,9 @@ pub(crate) fn draft(
     let compiled = entitlements
         .find(asker.who(), new.action, new.upstream, new.target)
         .ok_or(AskRefused::NotCovered)?;
+    if matches!(new.target, Target::Tool(_)) && new.tool_digest.is_none() {
+        return Err(AskRefused::ToolUnknown);
+    }
     let entitlement = &compiled.entitlement;
     let terms = terms(entitlement, new)?;
     let is_bound = terms.kind == Kind::Once || entitlement.bound_to == BoundTo::Run;

@@ -114,11 +114,23 @@ pub(crate) fn value(arguments: Option<&str>) -> Result<Value, ArgumentsError> {
     let Some(text) = arguments else {
         return Ok(Value::Object(serde_json::Map::new()));
     };
+    // No person could have looked through more, and a schema takes its time.
+    if text.len() > crate::ARGUMENTS_BYTES_MAX {
+        return Err(ArgumentsError::Constraint(format!(
+            "they are longer than {} bytes",
+            crate::ARGUMENTS_BYTES_MAX
+        )));
+    }
     json::check(text, &Limits::default()).map_err(CanonicalError::from)?;
-    serde_json::from_str(text).map_err(|_| {
+    let value: Value = serde_json::from_str(text).map_err(|_| {
         // A number of no finite double is all that is left.
         ArgumentsError::Canonical(CanonicalError::Number("out of range".to_owned()))
-    })
+    })?;
+    // What a schema says of members says nothing of `null`, which some servers take for no arguments.
+    match value.is_object() {
+        true => Ok(value),
+        false => Err(ArgumentsError::Constraint("they are no object".to_owned())),
+    }
 }
 
 /// The SHA-256 of the canonical form (RFC 8785) of the arguments; of nothing when a call has none,

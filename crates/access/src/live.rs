@@ -204,7 +204,9 @@ impl Live {
         if bound.binding.is_some_and(|b| b != wanted.principal.binding) {
             return Err(NotGranted::Key);
         }
-        if bound.tool_digest != wanted.tool_digest {
+        // What is not known is not the same as what is not known.
+        let is_unknown = matches!(wanted.target, Target::Tool(_)) && wanted.tool_digest.is_none();
+        if is_unknown || bound.tool_digest != wanted.tool_digest {
             return Err(NotGranted::Tool);
         }
         if let Some(once) = bound.once {

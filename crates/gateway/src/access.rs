@@ -6,6 +6,7 @@
 //! to be granted.
 
 mod ask;
+mod holds;
 mod journal;
 pub(crate) mod native;
 mod offer;
@@ -23,6 +24,7 @@ use serde_json::json;
 pub use self::journal::AccessJournal;
 pub(crate) use self::{
     ask::{Asked, Asks, declares_urls},
+    holds::Holds,
     offer::Offer,
     ticket::{Redeemed, Tickets},
 };

@@ -225,6 +225,10 @@ impl Lens<'_> {
         let Some(access) = self.world.access(self.principal) else {
             return;
         };
+        let counts = access.access.counts();
+        if counts.active == 0 && counts.pending == 0 {
+            return;
+        }
         for tool in changed {
             let definition = self.known.definitions().tool(tool.as_str());
             // No grant is for a definition without a digest: whatever differs from this ends.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Asked, Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
     UpstreamIdentity,
-    access::{TenantAccess, Tickets},
+    access::{Holds, TenantAccess, Tickets},
     facts::{Facts, NotPermitted},
     strangers::Strangers,
     streams::Streams,
@@ -190,6 +190,7 @@ pub struct Gateway {
     pub(crate) draining: CancellationToken,
     pub(crate) streams: Streams,
     pub(crate) tickets: Tickets,
+    pub(crate) holds: Holds,
     pub(crate) strangers: Strangers,
     ready: AtomicBool,
 }
@@ -209,6 +210,7 @@ impl Gateway {
             draining: CancellationToken::new(),
             streams: Streams::default(),
             tickets: Tickets::default(),
+            holds: Holds::default(),
             strangers: Strangers::default(),
             ready: AtomicBool::new(false),
         })

@@ -186,6 +186,35 @@ impl Message {
             .map(|m| m.value.clone())
     }
 
+    /// A member that is spelt like one of the protocol's but for its case: some servers read it as that one.
+    #[must_use]
+    pub fn lookalike(&self) -> Option<String> {
+        self.members.iter().find_map(|member| {
+            let names: &[&str] = match member.level {
+                Level::Top => &TOP_NAMES,
+                Level::Body if self.kind == Kind::Request => &PARAMS_NAMES,
+                Level::Body | Level::Meta => return None,
+            };
+            let spelt = self.slice(member.key.clone());
+            let spelt = match member.key_escaped {
+                true => json::unescape(spelt)?,
+                false => spelt.to_owned(),
+            };
+            let folded = spelt.to_uppercase().to_lowercase();
+            let is_alike = names
+                .iter()
+                .any(|name| *name != spelt && name.to_lowercase() == folded);
+            is_alike.then_some(spelt)
+        })
+    }
+
+    /// Whether `params` has only members of these names.
+    #[must_use]
+    pub fn has_only(&self, names: &[&str]) -> bool {
+        let mut members = self.members.iter().filter(|m| m.level == Level::Body);
+        members.all(|member| names.iter().any(|name| self.key_is(member, name)))
+    }
+
     /// The text with `key` of `params` or of its `_meta` set to this raw value; objects on the way
     /// are made where they are missing or `null`. `None` when something on the way is no object, or
     /// the message has no `params`.
@@ -296,6 +325,21 @@ impl PartialEq for Id<'_> {
     }
 }
 
+/// What decides what a message is.
+const TOP_NAMES: [&str; 4] = ["jsonrpc", "id", "method", "params"];
+/// What decides what a request asks for.
+const PARAMS_NAMES: [&str; 9] = [
+    "name",
+    "uri",
+    "ref",
+    "arguments",
+    "_meta",
+    "task",
+    "requestState",
+    "inputResponses",
+    "notifications",
+];
+
 fn member(key: &str, raw: &str) -> String {
     format!("{}:{raw}", serde_json::Value::from(key))
 }
@@ -346,6 +390,28 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn members_that_some_servers_read_as_others_are_found() {
+        let of = |text: &str| parse(text).unwrap().lookalike();
+        let call = |params: &str| {
+            of(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#
+            ))
+        };
+        assert_eq!(call(r#"{"name":"a","arguments":{"Name":1},"x":1}"#), None);
+        for (params, found) in [
+            (r#"{"name":"a","Arguments":{}}"#, "Arguments"),
+            (r#"{"name":"a","NAME":"b"}"#, "NAME"),
+            (r#"{"name":"a","argument\u017f":{}}"#, "argument\u{17f}"),
+            (r#"{"name":"a","tas\u212a":{}}"#, "tas\u{212a}"),
+            (r#"{"name":"a","requeststate":""}"#, "requeststate"),
+        ] {
+            assert_eq!(call(params).as_deref(), Some(found), "{params}");
+        }
+        let top = r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{},"Params":{}}"#;
+        assert_eq!(of(top).as_deref(), Some("Params"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use cardea_domain::{Principal, RequestId, SubjectId};
 
 use super::{Access, ChangeError, Turn};
 use crate::{
-    Event,
+    Event, JournalDown,
     ask::{self, AskRefused, Sameness},
     codec,
     entitlement::Entitlements,
@@ -67,7 +67,7 @@ impl Access {
     /// # Errors
     /// [`AskRefused`]; then nothing is asked.
     pub async fn ask(
-        &self,
+        self: &Arc<Self>,
         entitlements: &Entitlements,
         new: &NewRequest<'_>,
     ) -> Result<Arc<AccessRequest>, AskRefused> {
@@ -78,7 +78,7 @@ impl Access {
             upstream: new.upstream,
             target: new.target,
         };
-        let mut turn = self.turn.lock().await;
+        let mut turn = Arc::clone(&self.turn).lock_owned().await;
         let now_ms = self.clock.unix_ms();
         if let Some(lock) = self.locks.meets(&caller, now_ms) {
             return Err(AskRefused::Locked(Box::new(lock)));
@@ -95,12 +95,26 @@ impl Access {
                 .map_or(Duration::ZERO, |e| e.duration_max);
             self.check_extension(wanted, &request, longest)?;
         }
-        let request = Arc::new(request);
+        let (access, request) = (Arc::clone(self), Arc::new(request));
+        let is_agent = new.asker.run.is_some();
+        // To its end, also when whoever asks goes away: the store must not know of one that memory does not.
+        let work = tokio::spawn(async move {
+            let _turn = turn;
+            access.make(request, is_agent).await
+        });
+        work.await.unwrap_or(Err(AskRefused::Journal(JournalDown)))
+    }
+
+    async fn make(
+        &self,
+        request: Arc<AccessRequest>,
+        is_agent: bool,
+    ) -> Result<Arc<AccessRequest>, AskRefused> {
         let mut change = self.store.change_access(&self.tenant).await?;
         change.add_request(&codec::request_row(&request)?).await?;
-        let by = match &new.asker.run {
-            Some(_) => format!("agent {}", request.actor),
-            None => format!("person {}", request.subject),
+        let by = match is_agent {
+            true => format!("agent {}", request.actor),
+            false => format!("person {}", request.subject),
         };
         let event = Event {
             detail: format!(

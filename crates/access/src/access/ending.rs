@@ -150,6 +150,11 @@ impl Access {
             })
         };
         self.end_where(EndReason::NotCovered, is_uncovered);
+        {
+            // A decision under way may have given one meanwhile.
+            let _turn = self.turn.lock().await;
+            self.end_where(EndReason::NotCovered, is_uncovered);
+        }
         self.write_endings().await
     }
 

@@ -76,7 +76,7 @@ fn ask(
         constraint: None,
         duration: None,
         calls_max: None,
-        tool_digest: None,
+        tool_digest: Some([1; 32]),
         policies: [0; 32],
         reason: None,
         ticket: None,

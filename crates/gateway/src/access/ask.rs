@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_access::{
-    AccessRequest, Asker, Entitlement, Kind, NewRequest, REASON_CHARS_MAX, Reason, RequestState,
+    AccessRequest, AskRefused, Asker, Entitlement, Kind, LABEL_CHARS_MAX, NewRequest,
+    REASON_CHARS_MAX, Reason, RequestState,
 };
 use cardea_domain::{Code, Denial, Principal, RequestId, Target};
 use cardea_mcp::{Era, Message, Version, meta};
@@ -78,6 +79,7 @@ impl Asks<'_> {
         }
         let client = facts.client.as_deref();
         let client = client.and_then(|raw| std::str::from_utf8(raw).ok());
+        let client = client.map(|text| text.chars().take(LABEL_CHARS_MAX).collect::<String>());
         let asked = NewRequest {
             asker: Asker::agent(self.principal),
             action: question.action(),
@@ -93,7 +95,7 @@ impl Asks<'_> {
             reason: self.reason(),
             ticket: None,
             model: facts.model.as_deref(),
-            client,
+            client: client.as_deref(),
             extends: None,
         };
         let request = match self
@@ -105,9 +107,10 @@ impl Asks<'_> {
             Ok(request) => request,
             Err(refused) => {
                 let denial = required(format!(
-                    "it has to be granted, and cannot be asked for: {refused}"
+                    "it has to be granted, and cannot be asked for: {}",
+                    told(&refused)
                 ));
-                return Some(Asked::bare(denial, about));
+                return Some(Asked::bare(denial.detail(refused), about));
             }
         };
         about.request = Some(request.id.to_string());
@@ -225,6 +228,16 @@ impl Asked {
             offer: None,
             waits: None,
         }
+    }
+}
+
+/// What an agent is told of a request that was not made: nothing of the store's own words.
+pub(super) fn told(refused: &AskRefused) -> String {
+    match refused {
+        AskRefused::Store(_) | AskRefused::Journal(_) => {
+            "requests cannot be made now; try again later".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

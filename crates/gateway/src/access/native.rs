@@ -6,7 +6,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use cardea_access::{
-    AccessRequest, Asker, Entitlement, Filter, Holder, Kind, NewRequest, Page, Reason,
+    AccessRequest, Asker, ChangeError, Entitlement, Filter, Holder, Kind, LABEL_CHARS_MAX,
+    NewRequest, Page, Reason,
 };
 use cardea_domain::{
     Action, GrantId, Principal, PromptName, RequestId, ResourceUri, Target, ToolName,
@@ -111,7 +112,10 @@ impl Call<'_> {
 
     fn requestable(&self) -> Value {
         let all = self.access.entitlements.requestable(self.principal);
-        let here: Vec<_> = all.filter_map(|e| self.entitlement(e)).collect();
+        let here: Vec<_> = all
+            .filter(|e| !e.hidden)
+            .filter_map(|e| self.entitlement(e))
+            .collect();
         json!({ "requestable": here })
     }
 
@@ -140,6 +144,14 @@ impl Call<'_> {
 
     async fn request(&self, wish: AskArguments<'_>) -> Result<Value, String> {
         let (action, target) = target(&wish)?;
+        // Before anything of the target is looked at: whoever may not ask for it learns nothing of it.
+        let entitlements = &self.access.entitlements;
+        if entitlements
+            .covering(self.principal, action, self.known.id(), &target)
+            .is_none()
+        {
+            return Err("not permitted, or it does not exist".to_owned());
+        }
         if let Target::Tool(name) = &target
             && self.known.definitions().tool(name.as_str()).is_none()
         {
@@ -147,6 +159,9 @@ impl Call<'_> {
                 "there is no such tool in the last list; send `tools/list` first".to_owned(),
             );
         }
+        let client = self
+            .client
+            .map(|text| text.chars().take(LABEL_CHARS_MAX).collect::<String>());
         let ask = NewRequest {
             asker: Asker::agent(self.principal),
             action,
@@ -165,7 +180,7 @@ impl Call<'_> {
             reason: wish.reason.map(Reason::by_model),
             ticket: None,
             model: self.model,
-            client: self.client,
+            client: client.as_deref(),
             extends: None,
         };
         let asked = self
@@ -173,7 +188,7 @@ impl Call<'_> {
             .access
             .ask(&self.access.entitlements, &ask)
             .await;
-        let request = asked.map_err(|refused| refused.to_string())?;
+        let request = asked.map_err(|refused| super::ask::told(&refused))?;
         Ok(self.shown(&request))
     }
 
@@ -191,7 +206,8 @@ impl Call<'_> {
             };
             let requests = self.access.access.requests(&mine, &page).await;
             let requests = requests.map_err(|e| not_known(&e))?;
-            let all: Vec<_> = requests.iter().map(|request| self.shown(request)).collect();
+            let own = requests.iter().filter(|request| self.is_own(request));
+            let all: Vec<_> = own.map(|request| self.shown(request)).collect();
             return Ok(json!({ "requests": all }));
         };
         // Another's request is one that does not exist.
@@ -200,11 +216,19 @@ impl Call<'_> {
         let found = self.access.access.request(&id).await;
         found
             .map_err(|e| not_known(&e))?
-            .filter(|request| {
-                request.subject == self.principal.subject && request.actor == self.principal.actor
-            })
+            .filter(|request| self.is_own(request))
             .map(|request| self.shown(&request))
             .ok_or_else(unknown)
+    }
+
+    /// Of this agent for this person, in this run or beforehand.
+    fn is_own(&self, request: &AccessRequest) -> bool {
+        request.subject == self.principal.subject
+            && request.actor == self.principal.actor
+            && request
+                .run
+                .as_ref()
+                .is_none_or(|run| *run == self.principal.run)
     }
 
     async fn release(&self, of: &ReleaseArguments) -> Result<Value, String> {
@@ -212,7 +236,10 @@ impl Call<'_> {
             GrantId::parse(&of.grant).map_err(|_| "there is no such grant of yours".to_owned())?;
         let holder = Holder::Agent(self.principal);
         let released = self.access.access.release(&id, holder).await;
-        released.map_err(|refused| refused.to_string())?;
+        released.map_err(|refused| match refused {
+            ChangeError::Store(_) | ChangeError::Journal(_) => not_known(&refused),
+            other => other.to_string(),
+        })?;
         Ok(json!({ "grant": id.as_str(), "state": "released" }))
     }
 

@@ -22,7 +22,9 @@ const ASKED_MAX: usize = 256;
 impl Relay {
     /// Handles one event; gives the end when it was the last.
     pub(super) async fn event(&mut self, mut event: Event) -> Option<End> {
-        if let Some(id) = event.id.take().filter(|id| !id.is_empty()) {
+        // A stream under a grant cannot be resumed: a new request would not be one under the grant.
+        let id = event.id.take().filter(|_| !self.call.is_granted());
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
             self.resumable = self.era() == Era::Legacy;
             event.id = self.seal(id);
         }
@@ -149,6 +151,9 @@ impl Relay {
                 None => return Some(End::Failed(malformed("a request's id is too long"))),
             };
             let text = event.encode();
+            if let Err(denial) = self.call.spend(text.len()) {
+                return Some(End::Failed(denial));
+            }
             self.bytes += text.len();
             let released = Released::recorded(&receipt, text);
             return self

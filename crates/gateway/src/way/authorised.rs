@@ -75,6 +75,7 @@ impl Authorised {
             ask: &resolved.ask,
             opens_urls,
             ticket: ticket.as_ref(),
+            life: &resolved.life,
         };
         let asked = Instant::now();
         let decided = decision.authorities(questions, &mut facts).await;
@@ -210,6 +211,11 @@ impl Authorised {
                     .detail(format!("{} ({}): {}", lock.id, lock.scope, lock.reason)),
             }
         }
+    }
+
+    /// Whether a grant allows it, and not policies alone.
+    pub(crate) fn is_granted(&self) -> bool {
+        !self.granted.is_empty()
     }
 
     /// Counts bytes of the answer against the grants, before they leave.

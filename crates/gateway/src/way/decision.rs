@@ -1,9 +1,10 @@
 //! What allows a call: the policies, or a grant where they say nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cardea_access::{AccessError, EndReason, Granted};
-use cardea_domain::{Code, Denial, Principal};
+use cardea_domain::{Action, Code, Denial, Principal, RequestId};
+use cardea_identity::TokenLife;
 use cardea_mcp::Kind;
 use cardea_policy::Question;
 use cardea_registry::Known;
@@ -27,7 +28,11 @@ pub(super) struct Decision<'a> {
     pub(super) ask: &'a Ask,
     pub(super) opens_urls: bool,
     pub(super) ticket: Option<&'a Redeemed>,
+    pub(super) life: &'a TokenLife,
 }
+
+/// All that people see of a call before they grant it.
+const GRANTED_PARAMS: [&str; 4] = ["name", "uri", "arguments", "_meta"];
 
 /// Why a call is not allowed, and how it may come to be.
 pub(super) struct No {
@@ -88,6 +93,16 @@ impl Decision<'_> {
         let (Some(tenant), Some(access), Some(question)) = (tenant, access, no.grantable) else {
             return Err(no.denial.into());
         };
+        if let Ask::Message(message) = self.ask
+            && question.action() != Action::Connect
+            && !message.has_only(&GRANTED_PARAMS)
+        {
+            let denial = Denial::new(
+                Code::AccessRequired,
+                "a call that has to be granted carries its name, its arguments and `_meta`, and nothing else",
+            );
+            return Err(denial.help("leave the rest out, such as `task`").into());
+        }
         let policies = tenant.policies.digest();
         if let Some(authority) = self.granted(access, &question, policies, facts) {
             return Ok(authority);
@@ -96,11 +111,10 @@ impl Decision<'_> {
             return Err(no.denial.into());
         };
         facts.access = Some(asked.facts);
-        // A call that may wait is decided again once people have decided, or time is up.
+        // A call that may wait is decided again once people have decided.
         if let Some((request, hold)) = asked.waits
-            && let Ok(Ok(Some(_))) =
-                tokio::time::timeout(hold, access.access.settled(&request)).await
-            && self.policies_stand(policies)
+            && self.wait(access, &request, hold, facts).await
+            && self.world_stands(policies)
             && let Some(authority) = self.granted(access, &question, policies, facts)
         {
             return Ok(authority);
@@ -111,11 +125,45 @@ impl Decision<'_> {
         })
     }
 
-    /// Whether the policies are still those that said nothing when the wait began.
-    fn policies_stand(&self, policies: [u8; 32]) -> bool {
+    /// Waits for people; tells whether they have decided while the call was still one.
+    async fn wait(
+        &self,
+        access: &TenantAccess,
+        request: &RequestId,
+        hold: Duration,
+        facts: &Facts,
+    ) -> bool {
+        let Some(_place) = self.gateway.holds.enter(self.principal) else {
+            return false;
+        };
+        // A client that hangs up meanwhile has tried all the same.
+        let tried = facts.event("access_awaited", request.as_str());
+        if self.gateway.ledger_of(facts).append(&tried).is_err() {
+            return false;
+        }
+        let left_s = self
+            .life
+            .expires_s()
+            .saturating_sub(self.gateway.clock.unix_s());
+        let within = hold.min(Duration::from_secs(left_s));
+        tokio::select! {
+            settled = tokio::time::timeout(within, access.access.settled(request)) => {
+                matches!(settled, Ok(Ok(Some(_))))
+            }
+            () = self.life.revoked() => false,
+            () = self.gateway.draining.cancelled() => false,
+        }
+    }
+
+    /// Whether policies and upstream are still those of the moment in which the wait began.
+    fn world_stands(&self, policies: [u8; 32]) -> bool {
         let world = self.gateway.world();
         let tenant = world.tenants.get(&self.principal.tenant);
+        let known = world
+            .registry
+            .resolve(&self.principal.tenant, self.known.id().as_str());
         tenant.is_some_and(|tenant| tenant.policies.digest() == policies)
+            && known.is_some_and(|known| Arc::ptr_eq(known.entry(), self.known.entry()))
     }
 
     fn granted(

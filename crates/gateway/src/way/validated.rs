@@ -209,6 +209,16 @@ fn examine(
         wanted.extend(input_responses(message)?);
         return Ok(Examined::new(None, Effect::Possible, named, wanted));
     };
+    if let Some(alike) = message.lookalike() {
+        return Err(Denial::new(
+            Code::ParamsInvalid,
+            format!(
+                "`{}` differs from a name of the protocol by its case only",
+                alike.escape_debug()
+            ),
+        )
+        .help("spell it as the protocol does, or leave it out"));
+    }
     let is_request = message.kind() == Kind::Request;
     if is_request != (method.shape == Shape::Request) {
         let what = if is_request {

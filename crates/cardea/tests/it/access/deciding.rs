@@ -227,3 +227,33 @@ async fn a_stream_says_that_the_lists_changed_when_something_is_granted() {
     let meta = &told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
     assert_eq!(*meta, json!("listens"), "{told}");
 }
+
+#[tokio::test]
+async fn what_people_did_not_see_is_not_carried_by_their_yes() {
+    let (stage, mut browser) = decided_by_ada(json!({})).await;
+    listed(&stage).await;
+    let call = delete(1, json!({ "id": 7 }));
+    let refused = stage.call(&call).await.json();
+    approve(&mut browser, &stage.gateway, &request_of(&refused)).await;
+    for (member, value, code) in [
+        ("task", json!({ "ttl": 60000 }), "E_ACCESS_REQUIRED"),
+        ("requestState", json!("the server's"), "E_ACCESS_REQUIRED"),
+        ("Arguments", json!({ "id": 8 }), "E_PARAMS_INVALID"),
+        ("NAME", json!("echo"), "E_PARAMS_INVALID"),
+    ] {
+        let mut more = call.clone();
+        more["params"][member] = value;
+        let refused = stage.call(&more).await.json();
+        assert_eq!(
+            refused["error"]["data"]["code"], code,
+            "{member}: {refused}"
+        );
+    }
+    assert!(stage.echo.seen_of("tools/call").is_empty());
+    let made = stage.call(&call).await.json();
+    assert!(
+        made["result"]["isError"] != true && made["error"].is_null(),
+        "{made}"
+    );
+    assert_eq!(stage.echo.seen_of("tools/call").len(), 1);
+}
