@@ -197,14 +197,10 @@ impl Message {
             };
             let spelt = self.slice(member.key.clone());
             let spelt = match member.key_escaped {
-                true => json::unescape(spelt)?,
-                false => spelt.to_owned(),
+                true => Cow::Owned(json::unescape(spelt)?),
+                false => Cow::Borrowed(spelt),
             };
-            let folded = spelt.to_uppercase().to_lowercase();
-            let is_alike = names
-                .iter()
-                .any(|name| *name != spelt && name.to_lowercase() == folded);
-            is_alike.then_some(spelt)
+            is_alike(&spelt, names).then(|| spelt.into_owned())
         })
     }
 
@@ -339,6 +335,18 @@ const PARAMS_NAMES: [&str; 9] = [
     "inputResponses",
     "notifications",
 ];
+
+/// Nothing is allocated for what is ASCII, as nearly every name is.
+fn is_alike(spelt: &str, names: &[&str]) -> bool {
+    if names.contains(&spelt) {
+        return false;
+    }
+    if spelt.is_ascii() {
+        return names.iter().any(|name| name.eq_ignore_ascii_case(spelt));
+    }
+    let folded = spelt.to_uppercase().to_lowercase();
+    names.iter().any(|name| name.to_lowercase() == folded)
+}
 
 fn member(key: &str, raw: &str) -> String {
     format!("{}:{raw}", serde_json::Value::from(key))
