@@ -7,15 +7,14 @@ use cardea_identity::{
     AuthorizationServer,
     server::{self, BODY_BYTES_MAX, Event, Journal, JournalDown},
 };
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::{
-    admin,
     body::ReplyBody,
     peer::Peer,
     strangers::Told,
+    whole,
     world::{Gateway, World},
 };
 
@@ -33,37 +32,16 @@ pub(crate) async fn serve(
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
-    if world.edge.check_host(request.headers()).is_err() {
-        return admin::plain(
-            StatusCode::FORBIDDEN,
-            "this is not the host that the request names\n",
-        );
-    }
-    let Ok(client) = world.proxies.client(peer, request.headers()) else {
-        return admin::plain(
-            StatusCode::BAD_REQUEST,
-            "the client certificate cannot be used\n",
-        );
-    };
-    let (head, body) = request.into_parts();
-    let read = Limited::new(body, BODY_BYTES_MAX).collect();
-    let body = match tokio::time::timeout(world.limits.body_timeout, read).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) | Err(_) => {
-            return admin::plain(
-                StatusCode::BAD_REQUEST,
-                "the body is too long or never came\n",
-            );
-        }
+    let (client, request) = match whole::read(world, peer, request, BODY_BYTES_MAX).await {
+        Ok(read) => read,
+        Err(refusal) => return *refusal,
     };
     let journal = LedgerJournal(gateway);
     let peer = server::Peer {
         address: client.address,
         certificate: client.certificate,
     };
-    let answer = server
-        .serve(Request::from_parts(head, body), peer, &journal)
-        .await;
+    let answer = server.serve(request, peer, &journal).await;
     answer.map(ReplyBody::Whole)
 }
 

@@ -6,15 +6,15 @@ use cardea_access::{Access, AccessRequest, Entitlements};
 use cardea_console::{BODY_BYTES_MAX, Body, Console, Minute, Rooms, Ruling, Subject};
 use cardea_domain::{Principal, RunId, RunSource, Target, TenantId, UpstreamId};
 use cardea_policy::Question;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
 
 use crate::{
-    Tenant, admin,
+    Tenant,
     body::ReplyBody,
     peer::Peer,
+    whole,
     world::{Gateway, World},
 };
 
@@ -32,31 +32,12 @@ pub(crate) async fn serve(
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
-    if world.edge.check_host(request.headers()).is_err() {
-        return admin::plain(
-            StatusCode::FORBIDDEN,
-            "this is not the host that the request names\n",
-        );
-    }
-    if world.proxies.client(peer, request.headers()).is_err() {
-        return admin::plain(
-            StatusCode::BAD_REQUEST,
-            "the client certificate cannot be used\n",
-        );
-    }
-    let (head, body) = request.into_parts();
-    let read = Limited::new(body, BODY_BYTES_MAX).collect();
-    let body = match tokio::time::timeout(world.limits.body_timeout, read).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) | Err(_) => {
-            return admin::plain(
-                StatusCode::BAD_REQUEST,
-                "the body is too long or never came\n",
-            );
-        }
+    let request = match whole::read(world, peer, request, BODY_BYTES_MAX).await {
+        Ok((_, request)) => request,
+        Err(refusal) => return *refusal,
     };
     let shown = Shown { gateway, world };
-    let reply = console.serve(Request::from_parts(head, body), &shown).await;
+    let reply = console.serve(request, &shown).await;
     reply.map(|body| match body {
         Body::Whole(text) => ReplyBody::Whole(text),
         Body::Events(events) => ReplyBody::Events(events),

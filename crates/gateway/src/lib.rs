@@ -63,6 +63,7 @@ mod trace;
 pub mod upstream;
 mod upstream_identity;
 pub mod way;
+mod whole;
 mod world;
 
 pub use access::{AccessJournal, TenantAccess};

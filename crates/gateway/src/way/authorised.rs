@@ -182,14 +182,14 @@ impl Authorised {
     /// Ready when the call must be cut: a grant that it is made by ends, or a lock is set on it.
     pub(crate) fn cut(&self, world: &World) -> impl Future<Output = Denial> + Send + use<> {
         let grants: Vec<_> = self.granted.iter().map(Granted::ended).collect();
-        let target = self.call.facts().and_then(|facts| facts.target.clone());
+        let target = self.call.facts().and_then(|facts| facts.target.as_ref());
         let lock = world
             .access(&self.principal)
             .zip(target)
             .map(|(access, target)| {
                 access
                     .access
-                    .watch(&self.principal, self.known.id(), &target)
+                    .watch(&self.principal, self.known.id(), target)
             });
         async move {
             let ended = async {
