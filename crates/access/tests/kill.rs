@@ -37,6 +37,9 @@ const FOLDER: &str = "CARDEA_TEST_FOLDER";
 /// Calls that the child has under way at a time.
 const AT_ONCE: u64 = 1000;
 
+/// What the tool is that every call names.
+const TOOL: [u8; 32] = [1; 32];
+
 #[tokio::test]
 async fn one_call_happens_once_though_the_process_is_killed_in_its_midst() {
     for _ in 0..5 {
@@ -150,7 +153,7 @@ async fn grant(folder: &Path, kind: Kind) -> u64 {
         constraint: None,
         duration: None,
         calls_max: None,
-        tool_digest: None,
+        tool_digest: Some(TOOL),
         policies: [0; 32],
         reason: None,
         ticket: None,
@@ -234,7 +237,7 @@ impl Call {
             upstream: &self.upstream,
             target: &self.target,
             arguments: Some("{}"),
-            tool_digest: None,
+            tool_digest: Some(TOOL),
             policies: [0; 32],
         }
     }
