@@ -45,6 +45,12 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The identifier as text that is shared with it.
+            #[must_use]
+            pub fn as_shared(&self) -> &Arc<str> {
+                &self.0
+            }
         }
 
         impl fmt::Display for $name {

@@ -1,6 +1,9 @@
 //! Counters in Prometheus' text format.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -30,30 +33,33 @@ pub struct Metrics {
     audit_ok: Family<TenantLabels, Gauge>,
 }
 
+/// A label that a call has at hand already: each call is counted four times.
+type Label = Option<Arc<str>>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
-    tenant: String,
-    upstream: String,
-    method: String,
+    tenant: Label,
+    upstream: Label,
+    method: Cow<'static, str>,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusalLabels {
-    tenant: String,
+    tenant: Label,
     code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
-    tenant: String,
-    upstream: String,
+    tenant: Label,
+    upstream: Label,
 }
 
 /// The tenant; empty for what belongs to none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TenantLabels {
-    tenant: String,
+    tenant: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,22 +147,22 @@ impl Metrics {
     }
 
     pub(crate) fn call_opened(&self, facts: &Facts) {
-        self.open_calls.get_or_create(&of(facts)).inc();
+        let tenant = tenant_of(facts);
+        self.open_calls.get_or_create(&TenantLabels { tenant }).inc();
     }
 
     pub(crate) fn call_closed(&self, facts: &Facts, outcome: &Outcome) {
-        self.open_calls.get_or_create(&of(facts)).dec();
-        let upstream = facts
-            .upstream
-            .as_ref()
-            .map_or("", |u| u.as_str())
-            .to_owned();
-        let tenant = facts.tenant_name().to_owned();
+        let tenant = tenant_of(facts);
+        let upstream = facts.upstream.as_ref().map(|u| Arc::clone(u.as_shared()));
+        let labels = TenantLabels {
+            tenant: tenant.clone(),
+        };
+        self.open_calls.get_or_create(&labels).dec();
         self.calls
             .get_or_create(&CallLabels {
                 tenant: tenant.clone(),
                 upstream: upstream.clone(),
-                method: method_label(&facts.method).to_owned(),
+                method: method_label(&facts.method),
                 outcome: outcome.word,
             })
             .inc();
@@ -172,7 +178,7 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, facts: &Facts, code: &'static str) {
-        let tenant = facts.tenant_name().to_owned();
+        let tenant = tenant_of(facts);
         self.refusals
             .get_or_create(&RefusalLabels { tenant, code })
             .inc();
@@ -198,7 +204,7 @@ impl Metrics {
     /// Notes the state of an audit log as of now; the gateway's own has an empty `tenant`.
     pub(crate) fn audit(&self, tenant: &str, records: u64, ok: bool) {
         let labels = TenantLabels {
-            tenant: tenant.to_owned(),
+            tenant: Some(tenant.into()),
         };
         let counter = self.audit_records.get_or_create(&labels);
         counter.inc_by(records.saturating_sub(counter.get()));
@@ -214,10 +220,9 @@ impl Metrics {
     }
 }
 
-fn of(facts: &Facts) -> TenantLabels {
-    TenantLabels {
-        tenant: facts.tenant_name().to_owned(),
-    }
+fn tenant_of(facts: &Facts) -> Label {
+    let principal = facts.principal.as_ref()?;
+    Some(Arc::clone(principal.tenant.as_shared()))
 }
 
 /// What a text of metrics has about one tenant: its samples, and what describes them.
@@ -256,10 +261,14 @@ fn has_label(sample: &str, label: &str) -> bool {
 }
 
 /// The names of methods that clients make up are not labels: there is no end to them.
-fn method_label(method: &str) -> &str {
-    let known = matches!(method, "GET" | "POST" | "DELETE" | "response")
+fn method_label(method: &Cow<'static, str>) -> Cow<'static, str> {
+    let known = matches!(&**method, "GET" | "POST" | "DELETE" | "response")
         || cardea_mcp::method::is_core(method);
-    if known { method } else { "extension" }
+    if known {
+        method.clone()
+    } else {
+        Cow::Borrowed("extension")
+    }
 }
 
 impl std::fmt::Debug for Metrics {
