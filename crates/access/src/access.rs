@@ -159,6 +159,11 @@ impl Access {
     }
 }
 
+/// What sorts before every name of this time or later.
+fn first_name(ms: u64) -> String {
+    format!("{:08x}-{:04x}", ms >> 16, ms & 0xffff)
+}
+
 impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Access")

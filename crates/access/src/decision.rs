@@ -14,6 +14,7 @@ use crate::{
     constraint::{self, ArgumentsError, Constraint, ConstraintError},
     entitlement::{Compiled, Entitlement, Entitlements, Who},
     request::{AccessRequest, Approval, DecidedBy, RequestState, Verdict},
+    rules::Rule,
     terms::{Kind, Narrowing, Terms, WouldWiden},
 };
 use cardea_store::StoreError;
@@ -166,15 +167,15 @@ pub(crate) fn by_person(
 pub(crate) fn by_rule(
     entitlements: &Entitlements,
     request: &AccessRequest,
-    rule: &str,
+    rule: &Rule,
     verdict: Verdict,
     now_ms: u64,
 ) -> Result<(Approval, Outcome), DecideRefused> {
     let approval = Approval {
-        by: DecidedBy::Rule(rule.to_owned()),
+        by: DecidedBy::Rule(rule.name.clone()),
         groups: Vec::new(),
         verdict,
-        reason: None,
+        reason: rule.reason.clone(),
         narrowing: Narrowing::default(),
         decided_ms: now_ms,
     };

@@ -14,6 +14,7 @@ pub use check::EntitlementError;
 use crate::{
     constraint::Constraint,
     pattern::Pattern,
+    rules::Rules,
     terms::{Kind, Rate},
 };
 
@@ -136,6 +137,7 @@ pub struct Justification {
 pub struct Entitlements {
     ordered: Arc<[Compiled]>,
     by_id: Arc<BTreeMap<EntitlementId, usize>>,
+    rules: Arc<BTreeMap<EntitlementId, Arc<dyn Rules>>>,
 }
 
 /// An entitlement whose schema is compiled.
@@ -169,7 +171,17 @@ impl Entitlements {
         Ok(Self {
             ordered: ordered.into(),
             by_id: Arc::new(by_id),
+            rules: Arc::default(),
         })
+    }
+
+    /// The same, where rules decide first about what is asked for under these entitlements.
+    #[must_use]
+    pub fn ruled_by(self, rules: BTreeMap<EntitlementId, Arc<dyn Rules>>) -> Self {
+        Self {
+            rules: Arc::new(rules),
+            ..self
+        }
     }
 
     /// The entitlement under which this principal may ask for this: of several the one with the
@@ -209,6 +221,12 @@ impl Entitlements {
     /// All of them, most specific first.
     pub fn iter(&self) -> impl Iterator<Item = &Entitlement> {
         self.ordered.iter().map(|c| &c.entitlement)
+    }
+
+    /// The rules that decide before people do, where there are any.
+    #[must_use]
+    pub fn rules(&self, id: &EntitlementId) -> Option<&Arc<dyn Rules>> {
+        self.rules.get(id)
     }
 
     pub(crate) fn compiled(&self, id: &EntitlementId) -> Option<&Compiled> {

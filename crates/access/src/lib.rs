@@ -6,7 +6,8 @@
 //! and kept in the store. What it is not: policies, which are asked besides; nor pages, nor anything
 //! of the protocol.
 //!
-//! The data's path: [`Access::ask`] makes a request under one of the [`Entitlements`];
+//! The data's path: [`Access::ask`] makes a request under one of the [`Entitlements`], about which
+//! [`Rules`] may decide at once;
 //! [`Access::decide`] counts what people say, stage after stage, and the last yes makes a grant;
 //! [`Access::admit`] finds the grant for a call, [`Access::consume`] counts it, and [`Granted`] says
 //! when the call has to be cut. [`Access::locked`] comes before all of it.
@@ -42,6 +43,7 @@ mod lock;
 mod pattern;
 mod pending;
 mod request;
+mod rules;
 mod scope;
 mod terms;
 
@@ -68,5 +70,6 @@ pub use pattern::{PATTERN_BYTES_MAX, PATTERN_STARS_MAX, Pattern, PatternError};
 pub use request::{
     AccessRequest, Approval, Asker, Author, DecidedBy, NewRequest, Reason, RequestState, Verdict,
 };
+pub use rules::{Asked, History, Recent, Rule, Rules, Ruling};
 pub use scope::Scope;
 pub use terms::{Kind, Narrowing, RATE_CALLS_MAX, Rate, Terms, WouldWiden};

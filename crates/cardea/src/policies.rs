@@ -8,11 +8,11 @@ use std::{
 };
 
 use cardea_config::{
-    Config, Inspected,
+    Config, Inspected, RuleFile,
     diagnostic::{Diagnostic, Diagnostics, Source},
 };
 use cardea_domain::TenantId;
-use cardea_policy::{Finding, KnownNames, Policies, PolicyFile, Shared};
+use cardea_policy::{ApprovalPolicies, Finding, KnownNames, Policies, PolicyFile, Shared};
 
 /// Policies are written by people; a file of megabytes is not one.
 const POLICY_BYTES_MAX: u64 = 4 << 20;
@@ -25,6 +25,8 @@ pub(crate) struct Compiled {
     pub(crate) tenants: BTreeMap<TenantId, (usize, Set)>,
     /// How many policies all tenants share.
     pub(crate) shared: usize,
+    /// Rules that decide about requests, by their file.
+    pub(crate) rules: BTreeMap<RuleFile, Arc<ApprovalPolicies>>,
 }
 
 /// One tenant's policies, with the texts that they were made from.
@@ -92,13 +94,48 @@ pub(crate) fn compile(
         };
         tenants.insert(id.clone(), (count, set));
     }
+    let rules = rules(config, &mut mistakes);
     match shared {
         Some(shared) if mistakes.is_empty() => Ok(Compiled {
             tenants,
             shared: shared.len(),
+            rules,
         }),
         _ => Err(mistakes),
     }
+}
+
+fn rules(config: &Config, mistakes: &mut Diagnostics) -> BTreeMap<RuleFile, Arc<ApprovalPolicies>> {
+    let folder = config.file.parent();
+    let wanted: BTreeSet<&RuleFile> = config.rule_files().collect();
+    let mut rules = BTreeMap::new();
+    for of in wanted {
+        let known = match &of.owner {
+            Some(owner) => KnownNames {
+                tenants: vec![owner.to_string()],
+                upstreams: names(config.upstreams_of(owner)),
+            },
+            None => KnownNames {
+                tenants: config.tenants.keys().map(ToString::to_string).collect(),
+                upstreams: names(config.upstreams.keys().map(|(_, id)| id)),
+            },
+        };
+        let compiled = rules_of(folder, &of.file, of.owner.as_ref(), &known, mistakes);
+        rules.extend(compiled.map(|compiled| (of.clone(), Arc::new(compiled))));
+    }
+    rules
+}
+
+fn rules_of(
+    folder: Option<&Path>,
+    path: &Path,
+    owner: Option<&TenantId>,
+    known: &KnownNames,
+    mistakes: &mut Diagnostics,
+) -> Option<ApprovalPolicies> {
+    let files = read(folder, &[path.to_owned()], mistakes);
+    let compiled = ApprovalPolicies::compile(files.first()?, owner, known);
+    explain(&files, compiled, mistakes)
 }
 
 /// The mistakes in the policies of a configuration that has mistakes of its own.
@@ -110,6 +147,9 @@ pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
         tenants: tenants.iter().map(|t| t.id.clone()).collect(),
         upstreams: names(tenants.iter().flat_map(|t| &t.upstreams)),
     };
+    for path in &inspected.rules {
+        rules_of(folder, path, None, &known, &mut mistakes);
+    }
     let files = read(folder, &inspected.policies, &mut mistakes);
     let shared = explain(&files, Shared::compile(&files, &known), &mut mistakes);
     let Some(shared) = shared.or_else(|| Shared::compile(&[], &known).ok()) else {
@@ -125,6 +165,9 @@ pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
             upstreams: tenant.upstreams.clone(),
         };
         explain(&own, shared.with_own(&id, &own, &known, 0), &mut mistakes);
+        for path in &tenant.rules {
+            rules_of(folder, path, Some(&id), &known, &mut mistakes);
+        }
     }
     mistakes
 }

@@ -121,6 +121,7 @@ pub(crate) fn build(
 ) -> anyhow::Result<Built> {
     let compiled = policies::compile(config, before.map(|kept| &kept.policies))
         .map_err(|mistakes| anyhow!("{}", mistakes.to_string().trim_end()))?;
+    let rules = compiled.rules;
     let policies: BTreeMap<_, _> = compiled
         .tenants
         .into_iter()
@@ -160,9 +161,19 @@ pub(crate) fn build(
         };
         let room = before.and_then(|kept| kept.rooms.get(&id)).cloned();
         let room = room.unwrap_or_default();
+        let of_tenant = upstreams.iter().filter(|((tenant, _), _)| *tenant == id);
+        let made_from = access::RuleMaker {
+            compiled: &rules,
+            policies: &set.policies,
+            upstreams: Arc::new(
+                of_tenant
+                    .map(|((_, upstream), (_, entry, _))| (upstream.clone(), Arc::clone(entry)))
+                    .collect(),
+            ),
+        };
         let access = lasting
             .accesses
-            .of(&id, own, &ledger, &config.public_origin())?;
+            .of(&id, own, &made_from, &ledger, &config.public_origin())?;
         let tenant = Tenant {
             access,
             policies: Arc::clone(&set.policies),

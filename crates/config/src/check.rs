@@ -17,7 +17,8 @@ mod upstream;
 mod url;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
     thread,
 };
@@ -29,8 +30,8 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest, printable},
     quantity::{Count, Quantity, bytes},
     raw::{
-        ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawTelemetry, RawUpstream,
-        WORKERS_MAX,
+        ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawEntitlement, RawTelemetry,
+        RawUpstream, WORKERS_MAX,
     },
     yaml::{At, Document},
 };
@@ -81,10 +82,18 @@ pub(crate) fn inspect(
             .map(|found| found.files)
             .unwrap_or_default()
     };
+    let rules = |checker: &Checker<'_>, entitlements: &BTreeMap<String, RawEntitlement>| {
+        let named = entitlements.values().filter_map(|e| e.automatic.as_deref());
+        named
+            .map(|text| checker.path(text))
+            .filter(|path| path.is_file())
+            .collect()
+    };
     let root = At::root();
     crate::Inspected {
         file: around.file.to_owned(),
         policies: policies(&mut checker, &root.key("policies"), &raw.policies),
+        rules: rules(&checker, &raw.entitlements),
         tenants: raw
             .tenants
             .iter()
@@ -95,6 +104,7 @@ pub(crate) fn inspect(
                 crate::InspectedTenant {
                     id: id.clone(),
                     policies: policies(&mut checker, &at, &own.policies),
+                    rules: rules(&checker, &own.entitlements),
                     upstreams: shared
                         .map(|(id, _)| id.clone())
                         .chain(own.upstreams.keys().cloned())
@@ -134,6 +144,15 @@ impl Checker<'_> {
         let state_dir = self.path(&raw.state_dir);
         let audit = self.audit(&root.key("audit"), &raw.audit, &state_dir);
         let tenants = self.tenant_settings(raw, &audit);
+        let own = tenants
+            .iter()
+            .flat_map(BTreeMap::values)
+            .map(|t| &t.policies);
+        let files = policies.iter().chain(own).flat_map(|found| &found.files);
+        let files = files
+            .filter_map(|file| fs::canonicalize(file).ok())
+            .collect();
+        self.rules_apart(raw, &files);
         let telemetry = self.telemetry(&root.key("telemetry"), &raw.telemetry);
 
         let network = network?;

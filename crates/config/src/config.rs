@@ -6,7 +6,7 @@ mod binding;
 mod host;
 mod tenant_tools;
 
-pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles};
+pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles, RuleFile};
 pub use authorization::{
     AuthorizationServer, CertificateName, Client, ClientAuthentication, ClientKeys, Login,
     LoginCredential,
@@ -102,10 +102,19 @@ impl Config {
         self.allowed_origins.contains(origin)
     }
 
-    /// Every file and folder of policies that the configuration names, those of tenants too.
+    /// Every file and folder of policies and rules that the configuration names, those of tenants
+    /// too.
     pub fn policy_roots(&self) -> impl Iterator<Item = &Path> {
         let own = self.tenants.values().flat_map(|t| &t.policies.roots);
-        self.policies.roots.iter().chain(own).map(PathBuf::as_path)
+        let rules = self.rule_files().map(|rules| &rules.file);
+        let roots = self.policies.roots.iter().chain(own).chain(rules);
+        roots.map(PathBuf::as_path)
+    }
+
+    /// Every file of rules about requests that an entitlement names; one may be there several times.
+    pub fn rule_files(&self) -> impl Iterator<Item = &RuleFile> {
+        let entitlements = self.tenants.values().flat_map(|t| t.entitlements.values());
+        entitlements.filter_map(|entitlement| entitlement.automatic.as_ref())
     }
 
     /// The ids of the upstreams that exist for a tenant.
@@ -124,6 +133,8 @@ pub struct Tenant {
     pub policies: PolicyFiles,
     /// What may be asked for in it, by id: what the gateway has for all tenants, and its own.
     pub entitlements: BTreeMap<String, Entitlement>,
+    /// Where it is, by a name of the IANA database: what its rules call local.
+    pub time_zone: String,
     /// Who may do what in its console.
     pub roles: Roles,
     /// The gateway's limits with those of this tenant laid over them; `calls_per_tenant_max` and

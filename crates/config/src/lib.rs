@@ -42,8 +42,8 @@ pub use config::{
     AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, CertificateName, Client,
     ClientAuthentication, ClientCertificates, ClientKeys, Config, Dpop, EmbeddedIssuer, Entitled,
     Entitlement, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential, Need, People,
-    PolicyFiles, RequiredBinding, ResultRules, Roles, Stdio, Telemetry, Tenant, TenantSource,
-    TenantValue, Tls, ToolRules, Transport, Upstream, UpstreamIdentity,
+    PolicyFiles, RequiredBinding, ResultRules, Roles, RuleFile, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
+    UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{

@@ -67,6 +67,8 @@ pub struct Inspected {
     pub file: path::PathBuf,
     /// The policy files that hold for every tenant.
     pub policies: Vec<path::PathBuf>,
+    /// The files of rules about requests that all tenants share.
+    pub rules: Vec<path::PathBuf>,
     /// Its tenants.
     pub tenants: Vec<InspectedTenant>,
 }
@@ -78,6 +80,8 @@ pub struct InspectedTenant {
     pub id: String,
     /// The policy files that hold for it alone.
     pub policies: Vec<path::PathBuf>,
+    /// The files of its rules about requests.
+    pub rules: Vec<path::PathBuf>,
     /// The ids of the upstreams that exist for it, right or wrong.
     pub upstreams: Vec<String>,
 }

@@ -10,6 +10,7 @@ mod holds;
 mod journal;
 pub(crate) mod native;
 mod offer;
+mod rules;
 mod ticket;
 
 use std::sync::Arc;
@@ -21,13 +22,13 @@ use cardea_policy::{Permit, Question};
 use cardea_registry::Known;
 use serde_json::json;
 
-pub use self::journal::AccessJournal;
 pub(crate) use self::{
-    ask::{Asked, Asks, declares_urls},
+    ask::{Asked, Asks, Waits, declares_urls},
     holds::Holds,
     offer::Offer,
     ticket::{Redeemed, Tickets},
 };
+pub use self::{journal::AccessJournal, rules::EntitlementRules};
 
 /// Access in one tenant, as one world sees it.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cardea_access::{Access, AccessRequest, Entitlements};
 use cardea_console::{BODY_BYTES_MAX, Body, Console, Minute, Rooms, Ruling, Subject};
-use cardea_domain::{Principal, RunId, RunSource, Target, TenantId, UpstreamId};
-use cardea_policy::Question;
+use cardea_domain::{Target, TenantId, UpstreamId};
+use cardea_policy::{Caller, Question};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -87,12 +87,15 @@ impl Rooms for Shown<'_> {
         let Some(of) = self.tenant(tenant) else {
             return Ruling::Unknown("the tenant is not there".to_owned());
         };
-        let Some(principal) = principal(tenant, request) else {
-            return Ruling::Unknown("the request names nobody who could call".to_owned());
+        let caller = Caller {
+            tenant,
+            subject: &request.subject,
+            actor: &request.actor,
+            groups: &request.groups,
         };
         let method = request.action.as_str();
         let question = Question::new(
-            &principal,
+            caller,
             request.action,
             &request.upstream,
             request.target.clone(),
@@ -128,22 +131,4 @@ impl Rooms for Shown<'_> {
             digest: definition.digest,
         }
     }
-}
-
-/// Who would call, as policies look at it.
-fn principal(tenant: &TenantId, request: &AccessRequest) -> Option<Principal> {
-    let run = match &request.run {
-        Some(run) => run.clone(),
-        None => RunId::parse("none").ok()?,
-    };
-    Some(Principal {
-        tenant: tenant.clone(),
-        subject: request.subject.clone(),
-        actor: request.actor.clone(),
-        run,
-        run_source: RunSource::Token,
-        binding: request.binding.unwrap_or_default(),
-        groups: Arc::clone(&request.groups),
-        task: None,
-    })
 }

@@ -66,7 +66,7 @@ pub mod way;
 mod whole;
 mod world;
 
-pub use access::{AccessJournal, TenantAccess};
+pub use access::{AccessJournal, EntitlementRules, TenantAccess};
 pub use asked::Asked;
 pub use authorization::LedgerJournal;
 pub use edge::{Bindings, Edge};

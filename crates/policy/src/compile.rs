@@ -8,10 +8,14 @@ use std::{
 };
 
 use cardea_domain::TenantId;
-use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use crate::{Policies, SCHEMA, entities::Vocabulary};
+use crate::{
+    Policies,
+    entities::Vocabulary,
+    schema::{self, About},
+};
 
 /// One policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +78,14 @@ impl Shared {
     /// # Errors
     /// As [`Policies::compile`].
     pub fn compile(files: &[PolicyFile], known: &KnownNames) -> Result<Self, Vec<Finding>> {
+        let empty = Self::empty(About::Calls)?;
+        let compiler = Compiler::new(&empty, known, None);
+        let (set, ids) = compiler.files(files)?;
+        Ok(Self { set, ids, ..empty })
+    }
+
+    /// No policies about something.
+    fn empty(about: About) -> Result<Self, Vec<Finding>> {
         let broken = |message: String| {
             vec![Finding {
                 file: 0,
@@ -82,17 +94,13 @@ impl Shared {
                 help: Some("this is a mistake in the built-in schema; please report it".into()),
             }]
         };
-        let (schema, _) =
-            Schema::from_cedarschema_str(SCHEMA).map_err(|e| broken(e.to_string()))?;
-        let empty = Self {
+        let schema = schema::of(about).map_err(broken)?;
+        Ok(Self {
             validator: Validator::new(schema),
             words: Arc::new(Vocabulary::new().map_err(broken)?),
             set: PolicySet::new(),
             ids: HashMap::new(),
-        };
-        let compiler = Compiler::new(&empty, known, None);
-        let (set, ids) = compiler.files(files)?;
-        Ok(Self { set, ids, ..empty })
+        })
     }
 
     /// A tenant's whole set: these policies and its own. A `forbid` of either wins, and an id is
@@ -135,6 +143,18 @@ impl std::fmt::Debug for Shared {
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Compiles rules over requests for access; `owner` is the tenant that they are of, if of one.
+pub(crate) fn approvals(
+    file: &PolicyFile,
+    owner: Option<&TenantId>,
+    known: &KnownNames,
+) -> Result<(PolicySet, Arc<Vocabulary>), Vec<Finding>> {
+    let empty = Shared::empty(About::Approvals)?;
+    let compiler = Compiler::new(&empty, known, owner);
+    let (set, _) = compiler.files(std::slice::from_ref(file))?;
+    Ok((set, empty.words))
 }
 
 struct Compiler<'a> {
@@ -331,7 +351,7 @@ fn nearest_action(message: &str) -> Option<String> {
     let known: Vec<String> = cardea_domain::Action::ALL
         .iter()
         .map(|action| action.as_str())
-        .chain(["use", "read", "ask"])
+        .chain(["use", "read", "ask", "approve"])
         .map(str::to_owned)
         .collect();
     (!known.iter().any(|k| k == name)).then(|| nearest(name, &known))

@@ -40,21 +40,46 @@ pub struct Question {
     method: Cow<'static, str>,
 }
 
+/// Who would do it, as far as policies look.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The hard boundary.
+    pub tenant: &'a TenantId,
+    /// The person on whose behalf.
+    pub subject: &'a SubjectId,
+    /// The agent.
+    pub actor: &'a ActorId,
+    /// The person's groups.
+    pub groups: &'a Arc<[Arc<str>]>,
+}
+
+impl<'a> From<&'a Principal> for Caller<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        Self {
+            tenant: &principal.tenant,
+            subject: &principal.subject,
+            actor: &principal.actor,
+            groups: &principal.groups,
+        }
+    }
+}
+
 impl Question {
-    /// May `principal` do `action` (on the wire: `method`) to `target` of `upstream`?
+    /// May `caller` do `action` (on the wire: `method`) to `target` of `upstream`?
     #[must_use]
-    pub fn new(
-        principal: &Principal,
+    pub fn new<'a>(
+        caller: impl Into<Caller<'a>>,
         action: Action,
         upstream: &UpstreamId,
         target: Target,
         method: Cow<'static, str>,
     ) -> Self {
+        let caller = caller.into();
         Self {
-            tenant: principal.tenant.clone(),
-            subject: principal.subject.clone(),
-            actor: principal.actor.clone(),
-            groups: Arc::clone(&principal.groups),
+            tenant: caller.tenant.clone(),
+            subject: caller.subject.clone(),
+            actor: caller.actor.clone(),
+            groups: Arc::clone(caller.groups),
             action,
             upstream: upstream.clone(),
             target,

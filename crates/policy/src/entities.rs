@@ -15,7 +15,19 @@ pub(crate) struct Vocabulary {
     actions: HashMap<Action, EntityUid>,
 }
 
-const TYPES: [&str; 10] = [
+/// Something that a rule over requests can read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fact {
+    Long(i64),
+    Bool(bool),
+    /// One of the names of an enumerated type.
+    One(&'static str, &'static str),
+}
+
+/// The action that rules over requests are about.
+const APPROVE: &str = "approve";
+
+const TYPES: [&str; 12] = [
     "Tenant",
     "Group",
     "Subject",
@@ -26,6 +38,8 @@ const TYPES: [&str; 10] = [
     "Resource",
     "ResourceTemplate",
     "Prompt",
+    "Kind",
+    "Asker",
 ];
 
 impl Vocabulary {
@@ -45,27 +59,52 @@ impl Vocabulary {
     /// The request and the two entities that a question needs; everything else in a policy is
     /// reached through their parents.
     pub(crate) fn ask(&self, question: &Question) -> Result<(Request, Entities), String> {
-        let principal = self.principal(question)?;
-        let resource = self.resource(question)?;
         let action = self
             .actions
             .get(&question.action())
             .ok_or("the schema lacks the action")?;
-        let context = Context::from_pairs([(
-            "method".to_owned(),
-            RestrictedExpression::new_string(question.method().to_owned()),
-        )])
-        .map_err(|e| e.to_string())?;
-        let request = Request::new(
-            principal.uid(),
+        let method = RestrictedExpression::new_string(question.method().to_owned());
+        self.asked(
+            question,
             action.clone(),
-            resource.uid(),
-            context,
-            None,
+            [("method".to_owned(), method)],
+            self.action_entity(question.action())?,
         )
-        .map_err(|e| e.to_string())?;
-        let mut entities: Vec<Entity> = vec![principal, resource];
-        entities.extend(self.action_entity(question.action())?);
+    }
+
+    /// Whether access for what `question` is about may be approved, with the facts of the request.
+    pub(crate) fn ask_approval(
+        &self,
+        question: &Question,
+        facts: impl IntoIterator<Item = (&'static str, Fact)>,
+    ) -> Result<(Request, Entities), String> {
+        let mut context = Vec::new();
+        for (name, fact) in facts {
+            let value = match fact {
+                Fact::Long(number) => RestrictedExpression::new_long(number),
+                Fact::Bool(is) => RestrictedExpression::new_bool(is),
+                Fact::One(kind, id) => RestrictedExpression::new_entity_uid(self.uid(kind, id)?),
+            };
+            context.push((name.to_owned(), value));
+        }
+        let action = uid(&type_name("Action")?, APPROVE);
+        let entity = Entity::new_no_attrs(action.clone(), HashSet::new());
+        self.asked(question, action, context, vec![entity])
+    }
+
+    fn asked(
+        &self,
+        question: &Question,
+        action: EntityUid,
+        context: impl IntoIterator<Item = (String, RestrictedExpression)>,
+        mut entities: Vec<Entity>,
+    ) -> Result<(Request, Entities), String> {
+        let principal = self.principal(question)?;
+        let resource = self.resource(question)?;
+        let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
+        let request = Request::new(principal.uid(), action, resource.uid(), context, None)
+            .map_err(|e| e.to_string())?;
+        entities.extend([principal, resource]);
         let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
         Ok((request, entities))
     }

@@ -5,6 +5,8 @@
 //! that errors, so a `forbid` that errors would not fire).
 //! What it is not: no grants, no argument conditions, no I/O: texts come in, decisions go out.
 //!
+//! Rules that decide about requests for access by themselves are policies of another schema: [`ApprovalPolicies`].
+//!
 //! Each tenant has a set of its own: the [`Shared`] policies and those of the tenant.
 //!
 //! The data's path: files -> [`Shared::compile`] -> [`Shared::with_own`] (or every [`Finding`]) -> [`Policies::decide`]
@@ -22,12 +24,12 @@
     )
 )]
 
+mod approval;
 mod compile;
 mod decide;
 mod entities;
+mod schema;
 
+pub use approval::{ApprovalPolicies, Recent, Rule, Ruling, Wish};
 pub use compile::{Finding, KnownNames, PolicyFile, Shared};
-pub use decide::{Permit, Policies, Question, Refusal};
-
-/// The schema that every policy is validated against, in Cedar's schema syntax.
-pub const SCHEMA: &str = include_str!("schema.cedarschema");
+pub use decide::{Caller, Permit, Policies, Question, Refusal};

@@ -12,7 +12,7 @@ mod tests;
 use cardea_domain::{ActorId, GrantId, LockId, RequestId, RunId, SubjectId, TenantId, UpstreamId};
 
 pub use change::AccessChange;
-pub use read::{Filter, Page};
+pub use read::{Filter, Page, RequestCount};
 
 use crate::{Store, StoreError, seconds};
 

@@ -35,7 +35,9 @@ mod registration;
 #[cfg(test)]
 mod tests;
 
-pub use access::{AccessChange, ApprovalRow, Filter, GrantRow, LockRow, Page, RequestRow};
+pub use access::{
+    AccessChange, ApprovalRow, Filter, GrantRow, LockRow, Page, RequestCount, RequestRow,
+};
 pub use account::{Account, SetupLink};
 pub use consent::Consent;
 pub use device::{Device, DeviceState, Poll};

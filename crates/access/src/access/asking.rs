@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{Principal, RequestId, SubjectId};
+use cardea_store::RequestCount;
 
-use super::{Access, ChangeError, Turn};
+use super::{Access, ChangeError, Turn, first_name};
 use crate::{
     Event, JournalDown,
     ask::{self, AskRefused, Sameness},
-    codec,
+    codec, decision,
     entitlement::Entitlements,
     live::Place,
-    request::{AccessRequest, NewRequest, RequestState},
+    request::{AccessRequest, NewRequest, RequestState, Verdict},
+    rules::{Asked, History, Ruling},
     scope::Caller,
     terms::millis,
 };
@@ -30,6 +32,9 @@ const ASKED_MAX: usize = 20;
 
 /// The stretch in which they are counted.
 const ASKED_PER: Duration = Duration::from_secs(60);
+
+/// What rules are told of.
+const HISTORY: Duration = Duration::from_secs(3600);
 
 /// Whose it is: an agent for its own run, or a person for all their agents.
 #[derive(Debug, Clone, Copy)]
@@ -95,40 +100,108 @@ impl Access {
                 .map_or(Duration::ZERO, |e| e.duration_max);
             self.check_extension(wanted, &request, longest)?;
         }
+        let ruling = self.ruling(entitlements, new, &request).await;
         let (access, request) = (Arc::clone(self), Arc::new(request));
-        let is_agent = new.asker.run.is_some();
+        let (entitlements, is_agent) = (entitlements.clone(), new.asker.run.is_some());
         // To its end, also when whoever asks goes away: the store must not know of one that memory does not.
         let work = tokio::spawn(async move {
             let _turn = turn;
-            access.make(request, is_agent).await
+            access.make(&request, is_agent, &ruling).await?;
+            Ok(access.settle_by_rule(&entitlements, request, ruling).await)
         });
         work.await.unwrap_or(Err(AskRefused::Journal(JournalDown)))
     }
 
+    /// Makes a request that waits, and of which nobody is told yet.
     async fn make(
         &self,
-        request: Arc<AccessRequest>,
+        request: &Arc<AccessRequest>,
         is_agent: bool,
-    ) -> Result<Arc<AccessRequest>, AskRefused> {
+        ruling: &Ruling,
+    ) -> Result<(), AskRefused> {
         let mut change = self.store.change_access(&self.tenant).await?;
-        change.add_request(&codec::request_row(&request)?).await?;
+        change.add_request(&codec::request_row(request)?).await?;
         let by = match is_agent {
             true => format!("agent {}", request.actor),
             false => format!("person {}", request.subject),
         };
+        let failed = match ruling {
+            Ruling::Failed(error) => format!(" rules_failed={error:?}"),
+            _ => String::new(),
+        };
         let event = Event {
             detail: format!(
-                "kind={} duration_ms={}",
+                "kind={} duration_ms={}{failed}",
                 request.terms.kind.as_str(),
                 millis(request.terms.duration)
             ),
-            ..event("access_requested", &request, by)
+            ..event("access_requested", request, by)
         };
         self.record(&event).await?;
         change.commit().await?;
-        self.pending.write().insert(Arc::clone(&request));
-        self.tell_request(&request);
-        Ok(request)
+        self.pending.write().insert(Arc::clone(request));
+        Ok(())
+    }
+
+    /// What the entitlement's rules say to a request that is about to be made.
+    async fn ruling(
+        &self,
+        entitlements: &Entitlements,
+        new: &NewRequest<'_>,
+        request: &AccessRequest,
+    ) -> Ruling {
+        let Some(rules) = entitlements.rules(&request.entitlement) else {
+            return Ruling::Silent;
+        };
+        let since = first_name(request.created_ms.saturating_sub(millis(HISTORY)));
+        let (subject, actor) = (&request.subject, &request.actor);
+        let counted = self
+            .store
+            .count_access_requests(&self.tenant, subject, actor, &since)
+            .await;
+        let history = match counted {
+            Ok(counted) => history(&counted, request),
+            // A rule must not take an unknown number of refusals for none.
+            Err(error) => return Ruling::Failed(error.to_string()),
+        };
+        let ruling = rules.rule(&Asked::of(new, request, history));
+        if let Ruling::Failed(error) = &ruling {
+            let (tenant, entitlement) = (&self.tenant, &request.entitlement);
+            tracing::error!(%tenant, %entitlement, error, "a rule could not be evaluated: people decide");
+        }
+        ruling
+    }
+
+    /// Decides by rule, or tells people that it is for them.
+    async fn settle_by_rule(
+        &self,
+        entitlements: &Entitlements,
+        request: Arc<AccessRequest>,
+        ruling: Ruling,
+    ) -> Arc<AccessRequest> {
+        let (rule, verdict) = match ruling {
+            Ruling::Approve(rule) => (rule, Verdict::Approve),
+            Ruling::Refuse(rule) => (rule, Verdict::Refuse),
+            Ruling::Silent | Ruling::Failed(_) => {
+                self.tell_request(&request);
+                return request;
+            }
+        };
+        let now_ms = self.clock.unix_ms();
+        let decided = async {
+            let (approval, outcome) =
+                decision::by_rule(entitlements, &request, &rule, verdict, now_ms)?;
+            self.apply(entitlements, &request, approval, outcome).await
+        };
+        match decided.await {
+            Ok(decided) => Arc::new(decided),
+            Err(error) => {
+                let (tenant, id) = (&self.tenant, &request.id);
+                tracing::error!(%tenant, request = %id, rule = rule.name, %error, "a rule's decision failed: people decide");
+                self.tell_request(&request);
+                request
+            }
+        }
     }
 
     /// Takes a pending request back.
@@ -247,6 +320,18 @@ impl Turn {
             now_ms < last.saturating_add(per_ms)
         });
     }
+}
+
+fn history(counted: &[RequestCount], request: &AccessRequest) -> History {
+    let target = codec::target(&request.target);
+    let mut history = History::default();
+    for of in counted {
+        history.all.add(&of.state, of.count);
+        if of.upstream == request.upstream && of.target == target {
+            history.same.add(&of.state, of.count);
+        }
+    }
+    history
 }
 
 pub(super) fn place(request: &AccessRequest) -> Place {

@@ -17,6 +17,7 @@ use crate::{
     decision::{self, Approved, Approver, DecideRefused, Decision, Outcome},
     entitlement::{BoundTo, Entitlements},
     request::{AccessRequest, Approval, RequestState, Verdict},
+    rules::Rule,
     terms::{Kind, Narrowing, WouldWiden, millis},
 };
 
@@ -80,7 +81,12 @@ impl Access {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let request = self.waiting(id).await?;
         let now_ms = self.clock.unix_ms();
-        let (approval, outcome) = decision::by_rule(entitlements, &request, rule, verdict, now_ms)?;
+        let rule = Rule {
+            name: rule.to_owned(),
+            reason: None,
+        };
+        let (approval, outcome) =
+            decision::by_rule(entitlements, &request, &rule, verdict, now_ms)?;
         self.carry_out(turn, entitlements, request, approval, outcome)
             .await
     }
@@ -122,7 +128,7 @@ impl Access {
         work.await.map_err(|_| DecideRefused::Interrupted)?
     }
 
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         entitlements: &Entitlements,
         request: &Arc<AccessRequest>,

@@ -6,3 +6,4 @@ mod ending;
 mod house;
 mod life;
 mod model;
+mod rules;

@@ -57,6 +57,13 @@ fn summary(config: &Config, policies: &Compiled) -> String {
         shared.len() + own_upstreams,
         policies.shared + own_policies.sum::<usize>(),
     );
+    for (of, rules) in &policies.rules {
+        text.push_str(&format!(
+            "  requests are decided by {} rules of {} before people are asked\n",
+            rules.len(),
+            of.file.display()
+        ));
+    }
     for (tenant, (own_policies, _)) in &policies.tenants {
         let issuers = config.issuers.iter().filter(
             |issuer| matches!(issuer, Issuer::External(i) if i.owner.as_ref() == Some(tenant)),

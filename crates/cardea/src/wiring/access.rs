@@ -1,7 +1,7 @@
 //! What may be asked for, and who may see and change it, by the configuration.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,13 +12,16 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use cardea_access::{
     Access, BoundTo, Entitlement, Entitlements, Justification, Kind, Need, Pattern, Rate,
-    Requesters, Resource, ResourceKind, Stage,
+    Requesters, Resource, ResourceKind, Rules, Stage,
 };
 use cardea_audit::Ledger;
-use cardea_config::{self as config, Config};
-use cardea_domain::{Clock, EntitlementId, TenantId};
-use cardea_gateway::{AccessJournal, TenantAccess, World};
+use cardea_config::{self as config, Config, RuleFile};
+use cardea_domain::{Clock, EntitlementId, TenantId, UpstreamId};
+use cardea_gateway::{AccessJournal, EntitlementRules, TenantAccess, World};
 use cardea_identity::server::State;
+use cardea_policy::{ApprovalPolicies, Policies};
+use cardea_registry::Entry;
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 
 /// What was asked, granted and locked in each tenant: opened once, and the same in every world.
@@ -75,13 +78,14 @@ impl Accesses {
         &self,
         id: &TenantId,
         tenant: &config::Tenant,
+        rules: &RuleMaker<'_>,
         ledger: &Ledger,
         origin: &str,
     ) -> anyhow::Result<Option<TenantAccess>> {
         let Some(opened) = self.opened.lock().get(id).cloned() else {
             return Ok(None);
         };
-        let entitlements = entitlements(tenant)?;
+        let entitlements = entitlements(tenant)?.ruled_by(rules.of(id, tenant)?);
         opened.journal.write_to(ledger.clone());
         Ok(Some(TenantAccess {
             entitlements,
@@ -107,6 +111,42 @@ impl Accesses {
                 tracing::error!(%tenant, %error, "what was granted cannot be tended");
             }
         }
+    }
+}
+
+/// What the rules of a tenant's entitlements are made from.
+pub(super) struct RuleMaker<'a> {
+    pub(super) compiled: &'a BTreeMap<RuleFile, Arc<ApprovalPolicies>>,
+    pub(super) policies: &'a Arc<Policies>,
+    pub(super) upstreams: Arc<HashMap<UpstreamId, Arc<Entry>>>,
+}
+
+impl RuleMaker<'_> {
+    fn of(
+        &self,
+        id: &TenantId,
+        tenant: &config::Tenant,
+    ) -> anyhow::Result<BTreeMap<EntitlementId, Arc<dyn Rules>>> {
+        let time_zone = TimeZone::get(&tenant.time_zone).context("`time_zone`")?;
+        let mut rules: BTreeMap<_, Arc<dyn Rules>> = BTreeMap::new();
+        for (name, entitlement) in &tenant.entitlements {
+            let Some(file) = &entitlement.automatic else {
+                continue;
+            };
+            let compiled = self
+                .compiled
+                .get(file)
+                .context("rules that are not compiled")?;
+            let of = EntitlementRules {
+                tenant: id.clone(),
+                policies: Arc::clone(self.policies),
+                rules: Arc::clone(compiled),
+                upstreams: Arc::clone(&self.upstreams),
+                time_zone: time_zone.clone(),
+            };
+            rules.insert(EntitlementId::parse(name)?, Arc::new(of));
+        }
+        Ok(rules)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cardea_domain::SubjectId;
+use cardea_domain::{SubjectId, TenantId};
 use serde_json::Value;
 
 use super::Checker;
 use crate::{
-    ApprovalStage, Entitled, Entitlement, GrantKind, Need, People, Roles,
+    ApprovalStage, Entitled, Entitlement, GrantKind, Need, People, Roles, RuleFile,
     diagnostic::{nearest, printable},
     quantity::{Quantity as _, count},
     raw::{
@@ -18,16 +18,18 @@ use crate::{
 };
 
 impl Checker<'_> {
-    /// The entitlements at `at`; `upstreams` are those that they can be about.
+    /// The entitlements at `at`, of `owner` where they are a tenant's; `upstreams` are those that they
+    /// can be about.
     pub(super) fn entitlements(
         &mut self,
         at: &At,
         raws: &BTreeMap<String, RawEntitlement>,
         upstreams: &BTreeSet<&str>,
+        owner: Option<&TenantId>,
     ) -> Option<BTreeMap<String, Entitlement>> {
         let mut entitlements = BTreeMap::new();
         for (id, raw) in raws {
-            let entitlement = self.entitlement(&at.key(id), id, raw, upstreams);
+            let entitlement = self.entitlement(&at.key(id), id, raw, upstreams, owner);
             entitlements.extend(entitlement.map(|entitlement| (id.clone(), entitlement)));
         }
         (entitlements.len() == raws.len()).then_some(entitlements)
@@ -39,6 +41,7 @@ impl Checker<'_> {
         id: &str,
         raw: &RawEntitlement,
         upstreams: &BTreeSet<&str>,
+        owner: Option<&TenantId>,
     ) -> Option<Entitlement> {
         self.bounds(at, raw);
         let resources_at = at.key("resources");
@@ -56,6 +59,11 @@ impl Checker<'_> {
         if raw.second_person {
             self.others_than_the_requester(&approval_at, raw);
         }
+        let automatic = self.optional(raw.automatic.as_deref(), |checker, text| {
+            let file = checker.rule_file(&at.key("automatic"), text)?;
+            let owner = owner.cloned();
+            Some(RuleFile { file, owner })
+        })?;
         (approval.len() == raw.approval.len()).then_some(Entitlement {
             title: raw.title.clone().unwrap_or_else(|| id.to_owned()),
             subjects: raw.requesters.subjects.clone(),
@@ -73,6 +81,7 @@ impl Checker<'_> {
             },
             bound_to: raw.bound_to,
             approval,
+            automatic,
             second_person: raw.second_person,
             hidden: raw.hidden,
             justification: raw.justification,

@@ -83,20 +83,27 @@ impl Checker<'_> {
         })
     }
 
+    /// A file of rules about requests.
+    pub(super) fn rule_file(&mut self, at: &At, text: &str) -> Option<PathBuf> {
+        self.cedar_file(at, text, "a file named `*.cedar`")
+    }
+
+    fn cedar_file(&mut self, at: &At, text: &str, expected: &'static str) -> Option<PathBuf> {
+        let path = self.existing(at, text, Wanted::File)?;
+        if is_cedar(&path) {
+            return Some(path);
+        }
+        let message = format!("`{}` is not a policy file", printable(text));
+        let diagnostic = self.document.error(at, message);
+        self.report(at, diagnostic.expected(expected));
+        None
+    }
+
     fn policy_root(&mut self, at: &At, text: &str) -> Option<(PathBuf, Vec<PathBuf>)> {
         let path = self.path(text);
         let is_folder = fs::metadata(&path).is_ok_and(|found| found.is_dir());
         if !is_folder {
-            let path = self.existing(at, text, Wanted::File)?;
-            if !is_cedar(&path) {
-                let message = format!("`{}` is not a policy file", printable(text));
-                let diagnostic = self.document.error(at, message);
-                self.report(
-                    at,
-                    diagnostic.expected("a folder, or a file named `*.cedar`"),
-                );
-                return None;
-            }
+            let path = self.cedar_file(at, text, "a folder, or a file named `*.cedar`")?;
             return Some((path.clone(), vec![path]));
         }
         match cedar_files(&path) {

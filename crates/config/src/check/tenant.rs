@@ -1,13 +1,18 @@
 //! What each tenant has of its own, besides issuers and upstreams, which are checked with the shared
 //! ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use cardea_domain::TenantId;
 
 use super::Checker;
 use crate::{
     Audit, Entitlement, Tenant,
+    diagnostic::printable,
     quantity::{Quantity, bytes},
     raw::{
         ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawConfig, RawTenant, RawTenantAudit, RawUpstream,
@@ -40,7 +45,7 @@ impl Checker<'_> {
         }
         let entitlements_at = At::root().key("entitlements");
         let known: BTreeSet<_> = raw.upstreams.keys().map(String::as_str).collect();
-        let entitlements = self.entitlements(&entitlements_at, &raw.entitlements, &known)?;
+        let entitlements = self.entitlements(&entitlements_at, &raw.entitlements, &known, None)?;
         self.somebody_decides(raw);
         let mut tenants = BTreeMap::new();
         for (id, own) in &raw.tenants {
@@ -50,10 +55,13 @@ impl Checker<'_> {
             let own_audit = self.tenant_audit(&at.key("audit"), id, &own.audit, audit);
             let own_entitlements = self.own_entitlements(&at, id, own, raw);
             let roles = self.roles(&at.key("roles"), &own.roles);
+            let time_zone = self.time_zone(&at.key("time_zone"), own.time_zone.as_deref());
             let (Ok(id), Some(policies)) = (TenantId::parse(id), policies) else {
                 continue;
             };
-            let (Some(own_entitlements), Some(roles)) = (own_entitlements, roles) else {
+            let (Some(own_entitlements), Some(roles), Some(time_zone)) =
+                (own_entitlements, roles, time_zone)
+            else {
                 continue;
             };
             let tenant = Tenant {
@@ -63,6 +71,7 @@ impl Checker<'_> {
                     .into_iter()
                     .chain(own_entitlements)
                     .collect(),
+                time_zone,
                 roles,
                 limits,
                 audit: own_audit,
@@ -95,7 +104,45 @@ impl Checker<'_> {
             let diagnostic = self.document.error_at_key(&at, message);
             self.report(&at, diagnostic.expected("another id"));
         }
-        self.entitlements(&at, &own.entitlements, &upstreams)
+        let owner = TenantId::parse(id).ok()?;
+        self.entitlements(&at, &own.entitlements, &upstreams, Some(&owner))
+    }
+
+    fn time_zone(&mut self, at: &At, given: Option<&str>) -> Option<String> {
+        let name = given.unwrap_or("UTC");
+        if jiff::tz::TimeZone::get(name).is_ok() {
+            return Some(name.to_owned());
+        }
+        let message = format!("there is no time zone `{}`", printable(name));
+        let diagnostic = self.document.error(at, message);
+        let expected = "a name of the IANA database, such as `Europe/Berlin`";
+        self.report(at, diagnostic.expected(expected));
+        None
+    }
+
+    /// A rule that approves requests would permit calls, were it read as a policy too.
+    pub(super) fn rules_apart(&mut self, raw: &RawConfig, policies: &BTreeSet<PathBuf>) {
+        let root = At::root();
+        let shared = (root.key("entitlements"), &raw.entitlements);
+        let own = raw.tenants.iter().map(|(id, own)| {
+            let at = root.key("tenants").key(id).key("entitlements");
+            (at, &own.entitlements)
+        });
+        for (at, entitlements) in std::iter::once(shared).chain(own).collect::<Vec<_>>() {
+            for (id, entitlement) in entitlements {
+                let Some(text) = &entitlement.automatic else {
+                    continue;
+                };
+                if fs::canonicalize(self.path(text)).is_ok_and(|file| policies.contains(&file)) {
+                    let at = at.key(id).key("automatic");
+                    let message = format!("`{}` is a file of `policies` too", printable(text));
+                    let diagnostic = self.document.error(&at, message);
+                    let expected = "a file that is in no folder of `policies`";
+                    let help = "what approves a request there would permit calls here";
+                    self.report(&at, diagnostic.expected(expected).help(help));
+                }
+            }
+        }
     }
 
     /// Requests that nobody could ever decide are a mistake.

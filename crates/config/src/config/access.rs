@@ -1,8 +1,8 @@
 //! The checked settings of what may be asked for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use cardea_domain::SubjectId;
+use cardea_domain::{SubjectId, TenantId};
 use serde_json::Value;
 
 use crate::{GrantBinding, GrantKind, Justification};
@@ -36,6 +36,8 @@ pub struct Entitlement {
     pub bound_to: GrantBinding,
     /// Who decides, at least one stage.
     pub approval: Vec<ApprovalStage>,
+    /// The rules that decide before people do.
+    pub automatic: Option<RuleFile>,
     /// Whether somebody else than the person must decide.
     pub second_person: bool,
     /// Whether lists leave it out.
@@ -44,6 +46,15 @@ pub struct Entitlement {
     pub justification: Justification,
     /// How long a call waits for the decision.
     pub hold: Option<Duration>,
+}
+
+/// A file of rules about requests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleFile {
+    /// The file; it is there.
+    pub file: PathBuf,
+    /// The tenant that the entitlement is of, where it is of one: the rules speak of it alone.
+    pub owner: Option<TenantId>,
 }
 
 /// What may be asked for at the upstreams of a pattern.

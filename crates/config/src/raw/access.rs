@@ -91,6 +91,12 @@ pub(crate) struct RawEntitlement {
     #[schemars(length(min = 1, max = 5))]
     pub(crate) approval: Vec<RawStage>,
 
+    /// A file of Cedar rules that decide before people do: a `permit` approves, in the place of every stage
+    /// and of a second person, a `forbid` refuses, and where neither applies people decide. No file
+    /// of `policies`.
+    #[schemars(length(min = 1), extend("x-default" = "people decide"))]
+    pub(crate) automatic: Option<String>,
+
     /// Whether somebody other than the person on whose behalf the agent acts must decide.
     pub(crate) second_person: bool,
 
@@ -120,6 +126,7 @@ impl Default for RawEntitlement {
             calls_per_minute_max: None,
             bound_to: GrantBinding::Run,
             approval: Vec::new(),
+            automatic: None,
             second_person: true,
             hidden: false,
             justification: Justification::Optional,

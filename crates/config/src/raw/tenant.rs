@@ -36,6 +36,11 @@ pub(crate) struct RawTenant {
     #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
     pub(crate) entitlements: BTreeMap<String, RawEntitlement>,
 
+    /// Where this tenant is, by a name of the IANA time zone database such as `Europe/Berlin`: what rules
+    /// that decide about requests call local.
+    #[schemars(length(min = 1, max = 64), extend("x-default" = "UTC"))]
+    pub(crate) time_zone: Option<String>,
+
     /// Who may do what in this tenant's console.
     pub(crate) roles: RawRoles,
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_access::{
-    AccessRequest, AskRefused, Asker, Entitlement, Kind, LABEL_CHARS_MAX, NewRequest,
+    AccessRequest, AskRefused, Asker, DecidedBy, Entitlement, Kind, LABEL_CHARS_MAX, NewRequest,
     REASON_CHARS_MAX, Reason, RequestState,
 };
 use cardea_domain::{Code, Denial, Principal, RequestId, Target};
@@ -46,8 +46,18 @@ pub(crate) struct Asked {
     pub(crate) facts: AccessFacts,
     /// What the client is told instead of the bare refusal.
     pub(crate) offer: Option<Box<Offer>>,
-    /// The request, and how long the call may wait for it.
-    pub(crate) waits: Option<(RequestId, Duration)>,
+    pub(crate) waits: Waits,
+}
+
+/// How a call goes on that made a request.
+#[derive(Debug)]
+pub(crate) enum Waits {
+    /// It is refused.
+    No,
+    /// A rule has approved the request: it is decided again at once.
+    Granted,
+    /// It may wait so long for people.
+    For(RequestId, Duration),
 }
 
 impl Asks<'_> {
@@ -114,15 +124,25 @@ impl Asks<'_> {
             }
         };
         about.request = Some(request.id.to_string());
-        let message = self.pending(&request);
-        let offer = self.offer(&request, message.clone(), true);
+        let (message, waits) = match &request.state {
+            RequestState::Pending => (
+                self.pending(&request),
+                match self.hold(entitlement) {
+                    Some(hold) => Waits::For(request.id.clone(), hold),
+                    None => Waits::No,
+                },
+            ),
+            RequestState::Approved(_) => (self.approved(&request), Waits::Granted),
+            // A rule has said no.
+            _ => return Some(self.decided(&request, about)),
+        };
+        let is_pending = request.state == RequestState::Pending;
+        let offer = self.offer(&request, message.clone(), is_pending);
         Some(Asked {
             denial: required(message).detail(format!("request {}", request.id)),
             facts: about,
             offer: Some(Box::new(offer)),
-            waits: self
-                .hold(entitlement)
-                .map(|hold| (request.id.clone(), hold)),
+            waits,
         })
     }
 
@@ -155,8 +175,9 @@ impl Asks<'_> {
         about.request = Some(request.id.to_string());
         let said = request.approvals.last().and_then(|a| a.reason.as_deref());
         let why = said.map_or(String::new(), |why| format!(" Its reason: {why:?}."));
+        let rule = rule(request).map_or(String::new(), |rule| format!(" by the rule {rule:?}"));
         let message = format!(
-            "Your request {} for `{}` was {}.{why} Do not try again unless your person tells you to.",
+            "Your request {} for `{}` was {}{rule}.{why} Do not try again unless your person tells you to.",
             request.id,
             shown(&request.target),
             request.state.as_str(),
@@ -165,7 +186,7 @@ impl Asks<'_> {
             denial: required(message.clone()),
             offer: Some(Box::new(self.offer(request, message, false))),
             facts: about,
-            waits: None,
+            waits: Waits::No,
         }
     }
 
@@ -179,6 +200,15 @@ impl Asks<'_> {
             "`{what}` has to be approved by people first. Request {} is made and waits for them. Tell your person to open \
              its page; once it is approved, {again}.",
             request.id
+        )
+    }
+
+    /// For a call that is refused all the same, since something changed in that very moment.
+    fn approved(&self, request: &AccessRequest) -> String {
+        format!(
+            "Your request {} for `{}` was approved; make the call again.",
+            request.id,
+            shown(&request.target)
         )
     }
 
@@ -226,8 +256,16 @@ impl Asked {
             denial,
             facts,
             offer: None,
-            waits: None,
+            waits: Waits::No,
         }
+    }
+}
+
+/// The rule that decided about a request, where one did.
+pub(super) fn rule(request: &AccessRequest) -> Option<&str> {
+    match &request.approvals.last()?.by {
+        DecidedBy::Rule(rule) => Some(rule),
+        DecidedBy::Person(_) => None,
     }
 }
 

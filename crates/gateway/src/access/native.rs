@@ -250,6 +250,8 @@ impl Call<'_> {
             "kind": request.terms.kind.as_str(),
             "target": super::ask::shown(&request.target),
             "grant": request.state.grant().map(GrantId::as_str),
+            "rule": super::ask::rule(request),
+            "reason": request.approvals.last().and_then(|said| said.reason.as_deref()),
             "url": format!("{}{}", self.access.pages, request.id),
             "expires_s": request.expires_ms / 1000,
         })

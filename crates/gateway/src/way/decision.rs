@@ -12,7 +12,7 @@ use cardea_registry::Known;
 use super::Ask;
 use crate::{
     Tenant,
-    access::{self, Asked, Asks, Authority, Offer, Redeemed, TenantAccess},
+    access::{self, Asked, Asks, Authority, Offer, Redeemed, TenantAccess, Waits},
     facts::{AccessFacts, Facts, NotPermitted, Ruling},
     protocol::Dialect,
     world::{Gateway, World},
@@ -111,9 +111,13 @@ impl Decision<'_> {
             return Err(no.denial.into());
         };
         facts.access = Some(asked.facts);
-        // A call that may wait is decided again once people have decided.
-        if let Some((request, hold)) = asked.waits
-            && self.wait(access, &request, hold, facts).await
+        // A call that may wait is decided again once people have decided, or at once after a rule.
+        let is_decided = match asked.waits {
+            Waits::No => false,
+            Waits::Granted => true,
+            Waits::For(request, hold) => self.wait(access, &request, hold, facts).await,
+        };
+        if is_decided
             && self.world_stands(policies)
             && let Some(authority) = self.granted(access, &question, policies, facts)
         {

@@ -194,7 +194,7 @@ fn the_group_read_holds_no_call() {
 
 #[test]
 fn every_action_is_in_the_schema_with_the_groups_that_the_entities_say() {
-    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+    let schema = schema::of(About::Calls).unwrap();
     let entities = schema.action_entities().unwrap();
     let words = Vocabulary::new().unwrap();
     let ada = principal("acme", "ada", "bot", &[]);

@@ -6,7 +6,7 @@ use super::{
     ApprovalRow, GrantRow, LockRow, RequestRow,
     row::{RawApproval, RawGrant, RawLock, RawRequest},
 };
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, unsigned};
 
 /// Which rows of a list; what is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,19 @@ pub struct Page {
     pub after: Option<String>,
     /// So many rows.
     pub rows_max: u32,
+}
+
+/// How many requests for one thing are in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Where.
+    pub upstream: UpstreamId,
+    /// To what: a kind and a name.
+    pub target: String,
+    /// `pending`, or what became of them.
+    pub state: String,
+    /// How many.
+    pub count: u64,
 }
 
 const REQUEST: &str = "request, state, subject, actor, upstream, target, record, grant_id,
@@ -95,6 +108,39 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         raw.into_iter().map(RequestRow::try_from).collect()
+    }
+
+    /// Counts the requests of one agent for one person, those from the name `from` on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_access_requests(
+        &self,
+        of: &TenantId,
+        subject: &SubjectId,
+        actor: &ActorId,
+        from: &str,
+    ) -> Result<Vec<RequestCount>, StoreError> {
+        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+            "SELECT upstream, target, state, COUNT(*) FROM access_request
+             WHERE tenant = $1 AND request >= $2 AND subject = $3 AND actor = $4
+             GROUP BY upstream, target, state",
+        )
+        .bind(of.as_str())
+        .bind(from)
+        .bind(subject.as_str())
+        .bind(actor.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        let counts = rows.into_iter().map(|(upstream, target, state, count)| {
+            Ok(RequestCount {
+                upstream: UpstreamId::parse(&upstream)?,
+                target,
+                state,
+                count: unsigned(count),
+            })
+        });
+        counts.collect()
     }
 
     /// All decisions about a request, in order.

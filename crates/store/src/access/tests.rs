@@ -177,3 +177,50 @@ async fn a_lock_is_there_until_it_is_lifted() {
     change.commit().await.unwrap();
     assert!(store.access_locks(&acme()).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn requests_of_late_are_counted_for_one_agent_of_one_person_in_one_tenant() {
+    let (store, _folder) = store().await;
+    let other = TenantId::parse("globex").unwrap();
+    let row = |id: &str, state: &str, target: &str| RequestRow {
+        state: state.into(),
+        target: target.into(),
+        ..request(id)
+    };
+    let of_bob = RequestRow {
+        subject: SubjectId::parse("bob").unwrap(),
+        ..row("r-5", "refused", "Tool read")
+    };
+    let mut change = store.change_access(&acme()).await.unwrap();
+    for one in [
+        row("r-1", "refused", "Tool read"),
+        row("r-2", "refused", "Tool read"),
+        row("r-3", "approved", "Tool read"),
+        row("r-4", "refused", "Tool write"),
+        of_bob,
+    ] {
+        change.add_request(&one).await.unwrap();
+    }
+    change.commit().await.unwrap();
+    let (ada, bot) = (request("r").subject, request("r").actor);
+    let count = async |of: &TenantId, from: &str| {
+        let counted = store.count_access_requests(of, &ada, &bot, from).await;
+        let mut counted: Vec<_> = counted
+            .unwrap()
+            .into_iter()
+            .map(|c| (c.target, c.state, c.count))
+            .collect();
+        counted.sort();
+        counted
+    };
+    let line = |target: &str, state: &str, n| (target.to_owned(), state.to_owned(), n);
+    assert_eq!(
+        count(&acme(), "r-2").await,
+        [
+            line("Tool read", "approved", 1),
+            line("Tool read", "refused", 1),
+            line("Tool write", "refused", 1),
+        ]
+    );
+    assert_eq!(count(&other, "r-0").await, []);
+}

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -124,14 +124,32 @@ async fn open(store: &Store, clock: &Clock, log: &Arc<Log>) -> Arc<Access> {
 }
 
 /// Remembers what was recorded, and can be told to fail.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     names: Mutex<Vec<String>>,
     is_down: AtomicBool,
+    /// How many are written before it is down.
+    left: AtomicUsize,
     is_stuck: AtomicBool,
 }
 
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            names: Mutex::default(),
+            is_down: AtomicBool::new(false),
+            left: AtomicUsize::new(usize::MAX),
+            is_stuck: AtomicBool::new(false),
+        }
+    }
+}
+
 impl Log {
+    /// Fails once this many more are written.
+    pub(super) fn fail_after(&self, left: usize) {
+        self.left.store(left, Ordering::SeqCst);
+    }
+
     pub(super) fn fail(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
@@ -156,9 +174,10 @@ impl Journal for Log {
             if self.is_stuck.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
-            if self.is_down.load(Ordering::SeqCst) {
+            if self.is_down.load(Ordering::SeqCst) || self.left.load(Ordering::SeqCst) == 0 {
                 return Err(JournalDown);
             }
+            self.left.fetch_sub(1, Ordering::SeqCst);
             self.names.lock().push(event.name.to_owned());
             Ok(())
         })

@@ -212,3 +212,44 @@ fn nothing_is_served_with_a_mistake() {
     desk.run(&["serve"])
         .refused(&["policies/a.cedar:2:37", "policies/a.cedar:5:88"]);
 }
+
+/// With an entitlement whose requests a file of rules decides first.
+fn ruled(file: &str) -> Desk {
+    let entitlement = format!(
+        "authorization_server: {{}}\nentitlements:\n  all:\n    resources: [{{ upstream: files, tools: ['*'] }}]\n    \
+         approval: [{{ groups: [leads] }}]\n    automatic: {file}\n"
+    );
+    Desk::with(&format!("{GOOD}{entitlement}"))
+}
+
+#[test]
+fn mistakes_of_rules_about_requests_are_told_with_their_place() {
+    let desk = ruled("rules.cedar");
+    let rules = desk.folder().join("rules.cedar");
+    let text = "permit(principal, action, resource)\nwhen { context.reason like \"*please*\" };\n\
+                forbid(principal in Cardea::Tenant::\"acm\", action, resource);";
+    fs::write(&rules, text).unwrap();
+    desk.run(&["check"]).refused(&[
+        "--> rules.cedar:2:8",
+        "--> rules.cedar:3:37",
+        "did you mean `acme`?",
+    ]);
+    fs::write(&rules, "permit(principal, action, resource);").unwrap();
+    let good = desk.run(&["check"]).succeeded();
+    assert!(
+        good.out.contains("requests are decided by 1 rules of "),
+        "{}",
+        good.out
+    );
+}
+
+#[test]
+fn a_file_of_rules_is_no_file_of_policies_by_whatever_name() {
+    let desk = ruled("policies/all.cedar");
+    desk.run(&["check"])
+        .refused(&["is a file of `policies` too", "in entitlements.all"]);
+    let desk = ruled("link.cedar");
+    std::os::unix::fs::symlink("policies/all.cedar", desk.folder().join("link.cedar")).unwrap();
+    desk.run(&["check"])
+        .refused(&["is a file of `policies` too"]);
+}

@@ -1,0 +1,132 @@
+//! Rules that decide about requests: the policies' word first, then that of the rules, over what is
+//! known of the moment and the tool.
+
+use std::{collections::HashMap, sync::Arc};
+
+use cardea_access::{Asked, Recent, Rule, Rules, Ruling};
+use cardea_domain::{Target, TenantId, UpstreamId};
+use cardea_policy::{self as policy, ApprovalPolicies, Caller, Policies, Question};
+use cardea_registry::Entry;
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+
+/// The rules of one entitlement in one tenant, as one world has them.
+pub struct EntitlementRules {
+    /// Whose requests they decide about.
+    pub tenant: TenantId,
+    /// What calls are decided by: nothing that these forbid is approved.
+    pub policies: Arc<Policies>,
+    /// The rules.
+    pub rules: Arc<ApprovalPolicies>,
+    /// The tenant's upstreams, for what they say of their tools.
+    pub upstreams: Arc<HashMap<UpstreamId, Arc<Entry>>>,
+    /// Where the tenant is.
+    pub time_zone: TimeZone,
+}
+
+impl Rules for EntitlementRules {
+    fn rule(&self, asked: &Asked<'_>) -> Ruling {
+        let caller = Caller {
+            tenant: &self.tenant,
+            subject: asked.subject,
+            actor: asked.actor,
+            groups: asked.groups,
+        };
+        let question = Question::new(
+            caller,
+            asked.action,
+            asked.upstream,
+            asked.target.clone(),
+            asked.action.as_str().into(),
+        );
+        let (question, is_silent) = match self.policies.decide(question) {
+            Ok(permit) => (permit.question().clone(), false),
+            Err(refusal) => {
+                let is_silent = refusal.lacks_a_permit_only();
+                (*refusal.into_question(), is_silent)
+            }
+        };
+        let wish = match self.wish(asked) {
+            Ok(wish) => wish,
+            Err(error) => return Ruling::Failed(error),
+        };
+        match self.rules.rule(&question, &wish) {
+            // What a policy forbids, no rule approves; what one permits needs no grant.
+            policy::Ruling::Approve(_) if !is_silent => {
+                Ruling::Failed("policies do not leave it to grants".to_owned())
+            }
+            policy::Ruling::Approve(rule) => Ruling::Approve(named(rule)),
+            policy::Ruling::Refuse(rule) => Ruling::Refuse(named(rule)),
+            policy::Ruling::Silent => Ruling::Silent,
+            policy::Ruling::Failed(error) => Ruling::Failed(error),
+        }
+    }
+}
+
+impl EntitlementRules {
+    fn wish(&self, asked: &Asked<'_>) -> Result<policy::Wish, String> {
+        let ms = i64::try_from(asked.now_ms).map_err(|e| e.to_string())?;
+        let now = Timestamp::from_millisecond(ms).map_err(|e| e.to_string())?;
+        let hour_and_weekday = |zone: TimeZone| {
+            let there = now.to_zoned_datetime(zone);
+            (there.hour(), there.weekday().to_monday_one_offset())
+        };
+        Ok(policy::Wish {
+            kind: asked.terms.kind.as_str(),
+            is_by_person: asked.is_by_person,
+            duration_s: asked.terms.duration.as_secs(),
+            calls: asked.terms.calls_max,
+            bytes: asked.terms.bytes_max,
+            extends: asked.extends,
+            is_key_bound: !asked.binding.is_none(),
+            utc: hour_and_weekday(TimeZone::UTC),
+            local: hour_and_weekday(self.time_zone.clone()),
+            asserted: self.asserted(asked),
+            same: recent(asked.history.same),
+            agent: recent(asked.history.all),
+        })
+    }
+
+    /// What the server says of the very definition that the request is for.
+    fn asserted(&self, asked: &Asked<'_>) -> [Option<bool>; 4] {
+        let Target::Tool(name) = asked.target else {
+            return [None; 4];
+        };
+        let entry = self.upstreams.get(asked.upstream);
+        let definition = entry.and_then(|entry| entry.definitions().tool(name.as_str()));
+        let definition = definition.filter(|d| d.digest.is_some() && d.digest == asked.tool_digest);
+        let raw = definition.and_then(|d| serde_json::from_str::<Value>(&d.raw).ok());
+        let hint = |name: &str| raw.as_ref()?.get("annotations")?.get(name)?.as_bool();
+        [
+            "readOnlyHint",
+            "destructiveHint",
+            "idempotentHint",
+            "openWorldHint",
+        ]
+        .map(hint)
+    }
+}
+
+impl std::fmt::Debug for EntitlementRules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EntitlementRules")
+            .field("tenant", &self.tenant)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+fn named(rule: policy::Rule) -> Rule {
+    Rule {
+        name: rule.name,
+        reason: rule.reason,
+    }
+}
+
+fn recent(recent: Recent) -> policy::Recent {
+    policy::Recent {
+        asked: recent.asked,
+        approved: recent.approved,
+        refused: recent.refused,
+    }
+}
