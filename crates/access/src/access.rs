@@ -11,6 +11,7 @@ mod ending;
 mod locking;
 mod opening;
 mod sweeping;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod using;

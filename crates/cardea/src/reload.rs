@@ -79,7 +79,7 @@ impl Reloader {
             tracing::warn!("a change of `{name}` needs a restart; the old value stays");
         }
         self.gateway.replace(built.world);
-        self.lasting.part(&self.gateway).await;
+        self.lasting.part(&self.gateway, built.receivers).await;
         (self.kept, self.config, self.epoch) = (built.kept, config, epoch);
         Ok(())
     }

@@ -4,6 +4,7 @@ mod access;
 mod authorization;
 mod console;
 pub(crate) mod holders;
+pub(crate) mod notifications;
 mod partitions;
 mod state_dir;
 mod trust;
@@ -28,12 +29,15 @@ mod tenant_tools;
 
 use crate::policies;
 
+use notifications::Receivers;
 pub(crate) use partitions::Partitions;
 
 /// A world, with the configuration it was made from, so that the next one can keep what did not
 /// change: connections, child processes, keys, verified tokens.
 pub(crate) struct Built {
     pub(crate) world: World,
+    /// Who is to be told of what happens in it.
+    pub(crate) receivers: Receivers,
     pub(crate) kept: Kept,
 }
 
@@ -59,6 +63,7 @@ pub(crate) struct Lasting {
     /// What the authorization server remembers; `None` when it was off at the start.
     pub(crate) authorization: Option<Arc<State>>,
     accesses: access::Accesses,
+    heralds: notifications::Heralds,
     /// The secret from which the keys for what clients hold are derived.
     pub(crate) sealing: Vec<u8>,
     pub(crate) clock: Clock,
@@ -78,6 +83,7 @@ impl Lasting {
             revocations,
             authorization,
             accesses: access::Accesses::default(),
+            heralds: notifications::Heralds::default(),
             sealing: state_dir::sealing_secret(&config.state_dir)?,
             clock: clock.clone(),
         };
@@ -93,8 +99,9 @@ impl Lasting {
         }
     }
 
-    /// Lets go of what a new world does not have; once it is in place.
-    pub(crate) async fn part(&self, gateway: &Gateway) {
+    /// Lets go of what a new world does not have, and tells the receivers that it has; once it is in place.
+    pub(crate) async fn part(&self, gateway: &Arc<Gateway>, receivers: Receivers) {
+        self.heralds.follow(gateway, receivers, &self.clock);
         access::end_uncovered(&gateway.world()).await;
     }
 
@@ -151,6 +158,7 @@ pub(crate) fn build(
         };
         upstreams.insert(key.clone(), made);
     }
+    let receivers = notifications::receivers(config)?;
     // Last, since what is opened is written to.
     let ledgers = partitions.of_tenants(config)?;
     let mut tenants = HashMap::new();
@@ -216,7 +224,11 @@ pub(crate) fn build(
         rooms,
         upstreams,
     };
-    Ok(Built { world, kept })
+    Ok(Built {
+        world,
+        receivers,
+        kept,
+    })
 }
 
 /// How the gateway is seen from outside.

@@ -9,6 +9,7 @@ mod client;
 mod files;
 mod issuer;
 mod network;
+mod notifications;
 mod secret;
 mod tenant;
 mod tenant_tools;

@@ -4,6 +4,7 @@ mod access;
 mod authorization;
 mod binding;
 mod host;
+mod notifications;
 mod tenant_tools;
 
 pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles, RuleFile};
@@ -14,6 +15,7 @@ pub use authorization::{
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
 pub use host::AllowedHost;
+pub use notifications::{Notification, Receiver};
 pub use tenant_tools::{ArgumentRule, ResultRules, TenantValue, ToolRules, UpstreamIdentity};
 
 use std::{
@@ -135,6 +137,8 @@ pub struct Tenant {
     pub entitlements: BTreeMap<String, Entitlement>,
     /// Where it is, by a name of the IANA database: what its rules call local.
     pub time_zone: String,
+    /// Who is told of what happens to its access, by id.
+    pub notifications: BTreeMap<String, Notification>,
     /// Who may do what in its console.
     pub roles: Roles,
     /// The gateway's limits with those of this tenant laid over them; `calls_per_tenant_max` and

@@ -41,14 +41,15 @@ pub use claim::ClaimPointer;
 pub use config::{
     AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, CertificateName, Client,
     ClientAuthentication, ClientCertificates, ClientKeys, Config, Dpop, EmbeddedIssuer, Entitled,
-    Entitlement, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential, Need, People,
-    PolicyFiles, RequiredBinding, ResultRules, Roles, RuleFile, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
+    Entitlement, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential, Need,
+    Notification, People, PolicyFiles, Receiver, RequiredBinding, ResultRules, Roles, RuleFile,
+    Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
     UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
 pub use raw::{
     Algorithm, ArgumentsInAudit, Binding, GrantBinding, GrantKind, Justification, Limits,
-    LogFormat, LogLevel, OnForeign, OnUntyped, TenantHeader,
+    LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped, TenantHeader,
 };
 pub use reference::reference;
 pub use schema::json_schema;

@@ -9,6 +9,7 @@ mod authorization;
 mod binding;
 mod issuer;
 mod limits;
+mod notifications;
 mod tenant;
 mod tenant_tools;
 mod tls;
@@ -25,6 +26,7 @@ pub(crate) use authorization::{
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
+pub(crate) use notifications::{RawChannel, RawNotification, RawWebhook};
 pub(crate) use tenant::{RawOwnIssuer, RawOwnUpstream, RawTenant, RawTenantAudit};
 pub(crate) use tenant_tools::{
     IDENTITY_TTL_MAX, IDENTITY_TTL_MIN, RawIdentity, RawResults, RawTenantValue, RawTool,
@@ -35,6 +37,7 @@ pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 pub use access::{GrantBinding, GrantKind, Justification};
 pub use issuer::Algorithm;
 pub use limits::Limits;
+pub use notifications::NotifiedOf;
 pub use tenant_tools::{Binding, OnForeign, OnUntyped, TenantHeader};
 
 use std::collections::BTreeMap;

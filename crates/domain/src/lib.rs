@@ -12,6 +12,7 @@ mod denial;
 mod id;
 mod principal;
 mod target;
+pub mod text;
 
 pub use binding::{KeyBinding, Thumbprint};
 pub use clock::Clock;

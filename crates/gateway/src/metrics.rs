@@ -29,6 +29,7 @@ pub struct Metrics {
     connections: Gauge,
     handshake_failures: Counter,
     reloads: Family<ReloadLabels, Counter>,
+    notifications: Family<NoticeLabels, Counter>,
     audit_records: Family<TenantLabels, Counter<u64, AtomicU64>>,
     audit_ok: Family<TenantLabels, Gauge>,
 }
@@ -64,6 +65,13 @@ struct TenantLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoticeLabels {
+    tenant: String,
+    receiver: String,
     result: &'static str,
 }
 
@@ -113,6 +121,12 @@ impl Default for Metrics {
         );
         let reloads = Family::default();
         registry.register("reloads", "Configuration reloads", reloads.clone());
+        let notifications = Family::default();
+        registry.register(
+            "notifications",
+            "Notices to receivers elsewhere, by what became of them",
+            notifications.clone(),
+        );
         let audit_records = Family::default();
         registry.register(
             "audit_records",
@@ -135,6 +149,7 @@ impl Default for Metrics {
             connections,
             handshake_failures,
             reloads,
+            notifications,
             audit_records,
             audit_ok,
         }
@@ -199,6 +214,16 @@ impl Metrics {
     pub(crate) fn reloaded(&self, accepted: bool) {
         let result = if accepted { "accepted" } else { "refused" };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// Counts what became of a notice.
+    pub(crate) fn notified(&self, tenant: &str, receiver: &str, result: &'static str) {
+        let labels = NoticeLabels {
+            tenant: tenant.to_owned(),
+            receiver: receiver.to_owned(),
+            result,
+        };
+        self.notifications.get_or_create(&labels).inc();
     }
 
     /// Notes the state of an audit log as of now; the gateway's own has an empty `tenant`.

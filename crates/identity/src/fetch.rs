@@ -155,7 +155,10 @@ impl Fetcher {
 }
 
 /// TLS to servers that the public web's authorities and those of `ca_file` vouch for.
-pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
+///
+/// # Errors
+/// [`FetchError::Ca`] when the file holds no usable certificate.
+pub fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = ca_file {

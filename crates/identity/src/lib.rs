@@ -49,7 +49,7 @@ pub use claims::{ClaimPaths, TenantRule};
 pub use credentials::{Credentials, Scheme};
 pub use dpop::{BoundToken, Dpop, DpopSettings, Proof, ProofError, ProofFor};
 pub use embedded::{EmbeddedIssuer, MintRequest};
-pub use fetch::{FetchError, Fetcher};
+pub use fetch::{FetchError, Fetcher, tls as client_tls};
 pub use keys::{KeySource, KeySourceError};
 pub use server::{AuthorizationServer, Revocations};
 pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};

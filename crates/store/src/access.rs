@@ -4,6 +4,7 @@
 //! its own, whose conditions make it exact.
 
 mod change;
+mod notice;
 mod read;
 mod row;
 #[cfg(test)]
@@ -180,6 +181,7 @@ impl Store {
              (SELECT request FROM access_request WHERE tenant = $1 AND ended_ms < $2)",
             "DELETE FROM access_request WHERE tenant = $1 AND ended_ms < $2",
             "DELETE FROM access_grant WHERE tenant = $1 AND ended_ms < $2",
+            "DELETE FROM access_notice WHERE tenant = $1 AND told_ms < $2",
         ] {
             sqlx::query(statement)
                 .bind(of.as_str())

@@ -9,7 +9,7 @@ use cardea_domain::Clock;
 
 use crate::{
     policies::{self, Compiled},
-    wiring::holders,
+    wiring::{holders, notifications},
 };
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
@@ -32,6 +32,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     };
     // Certificates and keys are no text of the configuration, but whoever checks it wants to know.
     holders::tls(&config, &Clock::system())?;
+    notifications::receivers(&config)?;
     let mut out = std::io::stdout().lock();
     if !found.is_empty() {
         writeln!(out, "{found}")?;

@@ -51,7 +51,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             .clone()
             .map(|s| s as Arc<dyn cardea_gateway::SpanSink>),
     });
-    lasting.part(&gateway).await;
+    lasting.part(&gateway, built.receivers).await;
     let serving = Listeners::bind(config.listen, config.admin_listen, config.workers)?
         .serve(&gateway)
         .context("the gateway cannot start")?;

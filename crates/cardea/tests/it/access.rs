@@ -4,6 +4,7 @@
 //! What counts, narrows, ends and survives a crash is tried in the access room; the browser in `make eval-console`.
 
 mod deciding;
+mod notifications;
 mod rules;
 
 use crate::support::*;

@@ -56,11 +56,13 @@ impl Checker<'_> {
             let own_entitlements = self.own_entitlements(&at, id, own, raw);
             let roles = self.roles(&at.key("roles"), &own.roles);
             let time_zone = self.time_zone(&at.key("time_zone"), own.time_zone.as_deref());
+            let notifications =
+                self.notifications(&at.key("notifications"), &own.notifications, raw);
             let (Ok(id), Some(policies)) = (TenantId::parse(id), policies) else {
                 continue;
             };
-            let (Some(own_entitlements), Some(roles), Some(time_zone)) =
-                (own_entitlements, roles, time_zone)
+            let (Some(own_entitlements), Some(roles), Some(time_zone), Some(notifications)) =
+                (own_entitlements, roles, time_zone, notifications)
             else {
                 continue;
             };
@@ -72,6 +74,7 @@ impl Checker<'_> {
                     .chain(own_entitlements)
                     .collect(),
                 time_zone,
+                notifications,
                 roles,
                 limits,
                 audit: own_audit,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ArgumentsInAudit, RawEntitlement, RawIssuer, RawRequiredBinding, RawRoles, RawTenantLimits,
-    RawUpstream, slug,
+    ArgumentsInAudit, RawEntitlement, RawIssuer, RawNotification, RawRequiredBinding, RawRoles,
+    RawTenantLimits, RawUpstream, slug,
 };
 use crate::quantity::ByteSize;
 
@@ -40,6 +40,11 @@ pub(crate) struct RawTenant {
     /// that decide about requests call local.
     #[schemars(length(min = 1, max = 64), extend("x-default" = "UTC"))]
     pub(crate) time_zone: Option<String>,
+
+    /// Who is told of requests, decisions, grants and locks of this tenant. The keys are names of your
+    /// choice.
+    #[schemars(extend("propertyNames" = slug("a receiver's id")))]
+    pub(crate) notifications: BTreeMap<String, RawNotification>,
 
     /// Who may do what in this tenant's console.
     pub(crate) roles: RawRoles,

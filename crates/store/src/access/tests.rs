@@ -224,3 +224,17 @@ async fn requests_of_late_are_counted_for_one_agent_of_one_person_in_one_tenant(
     );
     assert_eq!(count(&other, "r-0").await, []);
 }
+
+#[tokio::test]
+async fn a_notice_is_known_to_the_receiver_that_took_it_until_it_is_old() {
+    let (store, _folder) = store().await;
+    let of = acme();
+    store.add_notice(&of, "ops", "n", NOW_MS).await.unwrap();
+    store.add_notice(&of, "ops", "n", NOW_MS).await.unwrap();
+    assert!(store.has_notice(&of, "ops", "n").await.unwrap());
+    assert!(!store.has_notice(&of, "siem", "n").await.unwrap());
+    let other = TenantId::parse("globex").unwrap();
+    assert!(!store.has_notice(&other, "ops", "n").await.unwrap());
+    store.purge_access(&of, NOW_MS + 1).await.unwrap();
+    assert!(!store.has_notice(&of, "ops", "n").await.unwrap());
+}

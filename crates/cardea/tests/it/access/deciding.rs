@@ -61,14 +61,14 @@ fn listening(echo: &Echo) -> impl Sized + use<> {
     events
 }
 
-fn request_of(refused: &Value) -> String {
+pub(super) fn request_of(refused: &Value) -> String {
     let request = refused["result"]["_meta"][ACCESS]["request"].as_str();
     request
         .unwrap_or_else(|| panic!("no request in {refused}"))
         .to_owned()
 }
 
-async fn approve(browser: &mut Browser, gateway: &Gateway, request: &str) {
+pub(super) async fn approve(browser: &mut Browser, gateway: &Gateway, request: &str) {
     let path = format!("/api/v1/requests/{request}/approve");
     act(browser, gateway, &path, json!({})).await;
 }

@@ -253,3 +253,66 @@ fn a_file_of_rules_is_no_file_of_policies_by_whatever_name() {
     desk.run(&["check"])
         .refused(&["is a file of `policies` too"]);
 }
+
+/// With a receiver in the tenant `acme`.
+fn notified(receiver: &str) -> Desk {
+    let config = GOOD.replace(
+        "  acme: {}\n",
+        &format!("  acme:\n    notifications:\n      ops: {receiver}\n"),
+    );
+    let desk = Desk::with(&format!("{config}authorization_server: {{}}\n"));
+    for (name, text) in [
+        ("good", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
+        ("short", "whsec_c2hvcnQ="),
+        ("slack", "https://hooks.slack.example/services/T0/B0/hidden"),
+        ("plain", "http://hooks.slack.example/services/T0/B0/hidden"),
+    ] {
+        fs::write(desk.folder().join(name), text).unwrap();
+    }
+    desk
+}
+
+#[test]
+fn receivers_of_notifications_are_checked_and_their_secrets_are_not_shown() {
+    for good in [
+        "{ webhook: { url: 'https://hooks.example/x', secret: { file: good } } }",
+        "{ slack: { secret_url: { file: slack } }, events: [requests] }",
+        "{ teams: { secret_url: { file: slack } } }",
+    ] {
+        notified(good).run(&["check"]).succeeded();
+    }
+    for (wrong, told) in [
+        (
+            "{ webhook: { url: 'https://hooks.example/x', secret: { file: short } } }",
+            "tenants.acme.notifications.ops",
+        ),
+        (
+            "{ webhook: { url: 'http://hooks.example/x', secret: { file: good } } }",
+            "`http` to a host that is not loopback",
+        ),
+        (
+            "{ webhook: { url: 'https://hooks.example/x', secret: whsec_hidden } }",
+            "looks like a secret",
+        ),
+        (
+            "{ slack: { secret_url: 'https://hooks.slack.example/hidden' } }",
+            "looks like a secret",
+        ),
+        (
+            "{ slack: { secret_url: { file: plain } } }",
+            "no address of a webhook",
+        ),
+        ("{ events: [requests] }", "exactly one of"),
+        (
+            "{ slack: { secret_url: { file: slack } }, teams: { secret_url: { file: slack } } }",
+            "exactly one of",
+        ),
+        (
+            "{ slack: { secret_url: { file: slack } }, events: [all] }",
+            "requests",
+        ),
+    ] {
+        let ended = notified(wrong).run(&["check"]).refused(&[told]);
+        assert!(!ended.err.contains("hidden"), "{}", ended.err);
+    }
+}
