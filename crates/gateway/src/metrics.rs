@@ -163,7 +163,9 @@ impl Metrics {
 
     pub(crate) fn call_opened(&self, facts: &Facts) {
         let tenant = tenant_of(facts);
-        self.open_calls.get_or_create(&TenantLabels { tenant }).inc();
+        self.open_calls
+            .get_or_create(&TenantLabels { tenant })
+            .inc();
     }
 
     pub(crate) fn call_closed(&self, facts: &Facts, outcome: &Outcome) {

@@ -10,7 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::fmt::rfc2822;
 use rustls::ClientConfig;
 
 /// A receiver's address and the way there. Redirects are answers like others: nothing follows them.
@@ -54,7 +54,8 @@ impl Post {
         }
     }
 
-    pub(crate) async fn send(&self, headers: HeaderMap, body: Bytes) -> Answer {
+    /// Sends it at `now_s`, in seconds since the Unix epoch.
+    pub(crate) async fn send(&self, headers: HeaderMap, body: Bytes, now_s: u64) -> Answer {
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.uri.clone();
@@ -62,14 +63,14 @@ impl Post {
         let sent = tokio::time::timeout(self.timeout, self.client.request(request));
         match sent.await {
             // The body is not read: whatever a receiver says in it, nothing is done with it.
-            Ok(Ok(answer)) => judge(answer.status(), answer.headers()),
+            Ok(Ok(answer)) => judge(answer.status(), answer.headers(), now_s),
             Ok(Err(error)) => failed(with_sources(&error)),
             Err(_) => failed(format!("no answer within {} s", self.timeout.as_secs_f32())),
         }
     }
 }
 
-fn judge(status: StatusCode, headers: &HeaderMap) -> Answer {
+fn judge(status: StatusCode, headers: &HeaderMap, now_s: u64) -> Answer {
     if status.is_success() {
         return Answer::Taken;
     }
@@ -78,7 +79,7 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Answer {
     }
     Answer::Failed {
         why: format!("status {}", status.as_u16()),
-        retry_after: retry_after(headers),
+        retry_after: retry_after(headers, now_s),
     }
 }
 
@@ -90,14 +91,14 @@ fn failed(why: String) -> Answer {
 }
 
 /// Seconds, or a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now_s: u64) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let then = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    let left_s = then.as_second().checked_sub(Timestamp::now().as_second())?;
-    u64::try_from(left_s).ok().map(Duration::from_secs)
+    let then_s = u64::try_from(then.as_second()).ok()?;
+    then_s.checked_sub(now_s).map(Duration::from_secs)
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
@@ -115,12 +116,14 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    const NOW_S: u64 = 1_795_000_000;
+
     fn answer(status: u16, after: Option<&str>) -> Answer {
         let mut headers = HeaderMap::new();
         if let Some(after) = after {
             headers.insert(header::RETRY_AFTER, after.parse().unwrap());
         }
-        judge(StatusCode::from_u16(status).unwrap(), &headers)
+        judge(StatusCode::from_u16(status).unwrap(), &headers, NOW_S)
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! # Source
 //! Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA256 over `id.timestamp.body`.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use thiserror::Error;
 
 /// What a receiver checks signatures with.
 #[derive(Clone)]
-pub struct SigningSecret(hmac::Key);
+pub struct SigningSecret(Arc<hmac::Key>);
 
 /// Why a text is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -34,7 +36,7 @@ impl SigningSecret {
         if !(SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&bytes.len()) {
             return Err(SecretError);
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        Ok(Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &bytes))))
     }
 
     /// The value of `webhook-signature`.

@@ -221,7 +221,10 @@ impl Courier {
         };
         let body = Bytes::from(body.to_string());
         match self.headers(notice, &body) {
-            Ok(headers) => post.send(headers, body).await,
+            Ok(headers) => {
+                let now_s = self.settings.clock.unix_s();
+                post.send(headers, body, now_s).await
+            }
             Err(error) => Answer::Failed {
                 why: error.to_string(),
                 retry_after: None,
