@@ -6,6 +6,7 @@
 //!
 //! Entry points: [`Principal`], [`Target`], [`Denial`], [`Clock`].
 
+mod address;
 mod binding;
 mod clock;
 mod denial;
@@ -14,6 +15,7 @@ mod principal;
 mod target;
 pub mod text;
 
+pub use address::is_public;
 pub use binding::{KeyBinding, Thumbprint};
 pub use clock::Clock;
 pub use denial::{Code, Denial, Side};

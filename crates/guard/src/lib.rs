@@ -5,7 +5,8 @@
 //! What it is not: no I/O, no policy, no wire. When a check applies and what a refusal looks like
 //! is for the gateway.
 //!
-//! Entry points: [`tenant::Rules`], [`tenant::Guard`].
+//! Entry points: [`schema::Schema`], [`constraint::Constraints`], [`tenant::Rules`], [`tenant::Guard`],
+//! [`elicitation::secret_asked_for`].
 
 #![cfg_attr(
     test,
@@ -19,5 +20,8 @@
     )
 )]
 
+pub mod constraint;
+pub mod elicitation;
+pub mod schema;
 mod skeleton;
 pub mod tenant;

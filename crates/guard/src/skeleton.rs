@@ -23,7 +23,7 @@ pub(crate) fn skeleton(name: &str) -> String {
 
 /// Blanks, controls, and characters that show nothing (the common ones of
 /// `Default_Ignorable_Code_Point`).
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c,

@@ -22,6 +22,7 @@ use std::{
 use cardea_domain::TenantId;
 
 pub use arguments::{ArgumentRefused, ArgumentRule, Binding};
+pub(crate) use pointer::Segment;
 pub use pointer::{InvalidPointer, Pointer};
 pub use results::{Filtered, OnForeign, OnUntyped, ResultRefused, ResultRules};
 pub use value::TenantValue;

@@ -13,7 +13,6 @@
 //! it, sealed ([`next`]). What must happen once is made so by the store.
 
 mod account;
-mod address;
 mod approval;
 mod authorize;
 mod binding;

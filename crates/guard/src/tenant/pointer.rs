@@ -20,7 +20,7 @@ pub struct Pointer {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// To the member of this name.
     Name(Box<str>),
     /// To every element.
@@ -98,7 +98,7 @@ impl Pointer {
         &self.text
     }
 
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 

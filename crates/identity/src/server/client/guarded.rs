@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use cardea_domain::is_public;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
@@ -15,7 +16,6 @@ use url::Url;
 use crate::{
     FetchError,
     fetch::{max_age, tls},
-    server::address::is_public,
 };
 
 /// What to fetch.

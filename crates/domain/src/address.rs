@@ -1,24 +1,27 @@
 //! Which addresses belong to the public internet.
 //!
-//! A client's metadata is fetched from where the client says. Whoever names an inner address
-//! would make the gateway their messenger into the network behind it.
+//! Whoever may name an address that a program behind a firewall then calls makes that program their
+//! messenger into the network: inner addresses are told from those that everybody can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a fetch for a stranger may go there. Everything that is not known to be public is not.
-pub(super) fn is_public(address: IpAddr) -> bool {
+/// Whether the whole internet can reach it. Everything that is not known to be public is not.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !within_any_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
     }
 }
 
-/// The IANA IPv4 special-purpose registry (RFC 6890 and its updates), multicast, and class E.
-const SPECIAL_V4: [([u8; 4], u32); 16] = [
+/// The IANA IPv4 special-purpose registry (RFC 6890 and its updates), multicast, class E, and the one
+/// public address that a cloud (Azure) uses within.
+const SPECIAL_V4: [([u8; 4], u32); 17] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
     ([100, 64, 0, 0], 10),
     ([127, 0, 0, 0], 8),
+    ([168, 63, 129, 16], 32),
     ([169, 254, 0, 0], 16),
     ([172, 16, 0, 0], 12),
     ([192, 0, 0, 0], 24),
@@ -54,6 +57,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 mod tests {
     use super::*;
 
@@ -66,6 +70,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.255.254",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
