@@ -47,6 +47,14 @@ eval-console: ## The console's pages in a real browser
 eval-access: ## Real clients ask for access, people approve in a real browser
 	@tools/eval-access.sh
 
+.PHONY: eval-arguments
+eval-arguments: ## Lists of command, path and SQL injections against argument constraints
+	@tools/eval-arguments.sh
+
+.PHONY: eval-schema
+eval-schema: ## The official JSON Schema Test Suite through the schema firewall, and tools of real servers
+	@tools/eval-schema.sh
+
 .PHONY: eval-kill
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh

@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 mod account;
+mod guard;
 pub(crate) mod login;
 
 use std::{path::PathBuf, time::Duration};
@@ -9,6 +10,7 @@ use cardea_domain::Thumbprint;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, ListArgs};
+pub(crate) use guard::{GuardArgs, GuardCommand};
 
 /// A zero-trust gateway for the Model Context Protocol.
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ pub(crate) enum Command {
     /// Verify or read the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Try out what guards admit, without a gateway.
+    #[command(subcommand)]
+    Guard(GuardCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(SchemaArgs),
     /// Log in to an MCP server, for `cardea connect`.

@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod check;
 mod connect;
+mod guard;
 mod login;
 mod schema;
 mod serve;
@@ -23,6 +24,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Token(args) => token::run(&args),
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Guard(command) => guard::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Login(args) => login::login(args),
         Command::Logout(args) => login::logout(args),

@@ -18,6 +18,24 @@ use clap::Parser as _;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What was given to a command cannot be used.
+#[derive(Debug)]
+struct WrongUse(anyhow::Error);
+
+impl From<anyhow::Error> for WrongUse {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl std::fmt::Display for WrongUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for WrongUse {}
+
 fn main() -> ExitCode {
     let typed = cli::Cli::parse();
     match command::run(typed) {
@@ -30,7 +48,10 @@ fn main() -> ExitCode {
             if !closed {
                 let _ = writeln!(std::io::stderr(), "{error:#}");
             }
-            ExitCode::FAILURE
+            match error.is::<WrongUse>() {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

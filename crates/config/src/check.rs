@@ -6,6 +6,7 @@
 mod access;
 mod authorization;
 mod client;
+mod constraint;
 mod files;
 mod issuer;
 mod network;
@@ -31,7 +32,8 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest, printable},
     quantity::{Count, Quantity, bytes},
     raw::{
-        ARGUMENTS_MAX, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawEntitlement, RawTelemetry,
+        ARGUMENTS_MAX, Constraint, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawEntitlement,
+        RawTelemetry,
         RawUpstream, WORKERS_MAX,
     },
     yaml::{At, Document},
@@ -62,6 +64,23 @@ pub(crate) fn check(
     };
     let config = checker.config(raw);
     (config, checker.diagnostics)
+}
+
+/// Checks constraints that stand in a file of their own.
+pub(crate) fn constraints(
+    document: &Document,
+    raw: &[Constraint],
+    around: &Surroundings<'_>,
+) -> (Option<Vec<Constraint>>, Diagnostics) {
+    let mut checker = Checker {
+        document,
+        around,
+        tenants: BTreeSet::new(),
+        allow_plain_http: false,
+        diagnostics: Diagnostics::new(),
+    };
+    let checked = checker.constraints(&At::root().key("constraints"), raw);
+    (checked, checker.diagnostics)
 }
 
 /// What can be said of a configuration whatever else is wrong with it.

@@ -30,8 +30,8 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::{
-    Algorithm, ArgumentsInAudit, ClaimPointer, Limits, LogFormat, LogLevel, Secret,
-    diagnostic::Diagnostics,
+    Algorithm, ArgumentsInAudit, ClaimPointer, Constraint, Limits, LogFormat, LogLevel, Schemas,
+    Secret, diagnostic::Diagnostics,
 };
 
 /// A configuration in which every value was checked, alone and against the others.
@@ -234,6 +234,10 @@ pub struct Upstream {
     pub tenant_value: TenantValue,
     /// What holds for its tools, by their names; `*` for those without rules of their own.
     pub tools: BTreeMap<String, ToolRules>,
+    /// How far the schemas of its tools are held to.
+    pub schemas: Schemas,
+    /// What the arguments of its tools have to be; each can be used.
+    pub constraints: Vec<Constraint>,
     /// Whether it is told who calls, and how.
     pub identity: Option<UpstreamIdentity>,
     /// The gateway's limits with those of the tenant and then of this upstream laid over them.

@@ -46,10 +46,12 @@ pub use config::{
     Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
     UpstreamIdentity,
 };
-pub use load::{Inspected, InspectedTenant, inspect, load, load_with};
+pub use load::{Inspected, InspectedTenant, inspect, load, load_constraints, load_with};
 pub use raw::{
-    Algorithm, ArgumentsInAudit, Binding, GrantBinding, GrantKind, Justification, Limits,
-    LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped, TenantHeader,
+    AddressClass, Algorithm, ArgumentsInAudit, Binding, Constraint, GrantBinding, GrantKind,
+    Justification, Limits, LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped, PathConstraint,
+    ProgramConstraint, SchemaCheck, Schemas, SqlConstraint, SqlDialect, SqlVerb, TenantHeader,
+    UnknownMembers, UrlConstraint,
 };
 pub use reference::reference;
 pub use schema::json_schema;

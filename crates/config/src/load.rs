@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Config,
+    Config, Constraint,
     check::{self, Surroundings},
     diagnostic::{Diagnostic, Diagnostics, Source},
     structure, yaml,
@@ -41,6 +41,36 @@ pub fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Co
         env,
     };
     from_source(Source::new(&*name, text), &around)
+}
+
+/// Reads a file of constraints, as they stand in `upstreams.<id>.constraints`.
+///
+/// # Errors
+/// Every mistake of the file.
+pub fn load_constraints(path: &Path) -> Result<Vec<Constraint>, Diagnostics> {
+    let name = path.display().to_string();
+    let of_file = |message: String| Diagnostics::from(Diagnostic::of_file(&*name, message));
+    let text = read(path).map_err(of_file)?;
+    let (document, mut diagnostics) = yaml::read(Source::new(&*name, text));
+    let Some(mut document) = document else {
+        return Err(diagnostics);
+    };
+    let (raw, found) = structure::read_constraints(&mut document);
+    diagnostics.extend(found);
+    let Some(raw) = raw else {
+        return Err(diagnostics);
+    };
+    let around = Surroundings {
+        file: path,
+        folder: path,
+        env: &|_| None,
+    };
+    let (constraints, found) = check::constraints(&document, &raw.constraints, &around);
+    diagnostics.extend(found);
+    match constraints {
+        Some(constraints) if !diagnostics.has_errors() => Ok(constraints),
+        _ => Err(diagnostics),
+    }
 }
 
 /// The policy files and names of a configuration that may be wrong in other places, so that the

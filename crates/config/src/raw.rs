@@ -7,6 +7,7 @@
 mod access;
 mod authorization;
 mod binding;
+mod constraint;
 mod issuer;
 mod limits;
 mod notifications;
@@ -24,6 +25,7 @@ pub(crate) use authorization::{
     RawClientCertificate, RawLogin,
 };
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
+pub(crate) use constraint::{RawConstraintFile, file_schema};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
 pub(crate) use notifications::{RawChannel, RawNotification, RawWebhook};
@@ -35,6 +37,10 @@ pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
 pub use access::{GrantBinding, GrantKind, Justification};
+pub use constraint::{
+    AddressClass, Constraint, PathConstraint, ProgramConstraint, SchemaCheck, Schemas,
+    SqlConstraint, SqlDialect, SqlVerb, UnknownMembers, UrlConstraint,
+};
 pub use issuer::Algorithm;
 pub use limits::Limits;
 pub use notifications::NotifiedOf;

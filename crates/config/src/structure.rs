@@ -11,11 +11,12 @@ mod keys;
 use std::sync::LazyLock;
 
 use jsonschema::{PatternOptions, Validator};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    raw::RawConfig,
+    raw::{RawConfig, RawConstraintFile, file_schema},
     schema,
     yaml::{At, Document},
 };
@@ -24,14 +25,29 @@ use crate::{
 ///
 /// `None` only when nothing can be read, and then there are errors.
 pub(crate) fn read(document: &mut Document) -> (Option<RawConfig>, Diagnostics) {
+    read_as(document, &VALIDATOR, schema::schema())
+}
+
+/// As [`read`], for a file of constraints.
+pub(crate) fn read_constraints(
+    document: &mut Document,
+) -> (Option<RawConstraintFile>, Diagnostics) {
+    read_as(document, &CONSTRAINTS_VALIDATOR, &CONSTRAINTS_SCHEMA)
+}
+
+fn read_as<T: DeserializeOwned>(
+    document: &mut Document,
+    validator: &Result<Validator, String>,
+    root: &'static Value,
+) -> (Option<T>, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
-    let validator = match &*VALIDATOR {
+    let validator = match validator {
         Ok(validator) => validator,
         Err(mistake) => return (None, own_mistake(document, mistake).into()),
     };
     let mut broken = Vec::new();
     for error in validator.iter_errors(&document.value) {
-        let found = explain::explain(document, &error);
+        let found = explain::explain(document, &error, root);
         diagnostics.extend(found.diagnostics);
         broken.extend(found.broken);
     }
@@ -53,12 +69,21 @@ pub(crate) fn read(document: &mut Document) -> (Option<RawConfig>, Diagnostics) 
 }
 
 /// Building it takes longer than using it.
-static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
+static VALIDATOR: LazyLock<Result<Validator, String>> =
+    LazyLock::new(|| validator(schema::schema()));
+
+static CONSTRAINTS_SCHEMA: LazyLock<Value> =
+    LazyLock::new(|| file_schema(schema::schema().get("$defs").unwrap_or(&Value::Null)));
+
+static CONSTRAINTS_VALIDATOR: LazyLock<Result<Validator, String>> =
+    LazyLock::new(|| validator(&CONSTRAINTS_SCHEMA));
+
+fn validator(schema: &Value) -> Result<Validator, String> {
     jsonschema::draft202012::options()
         .with_pattern_options(PatternOptions::regex())
-        .build(schema::schema())
+        .build(schema)
         .map_err(|error| error.to_string())
-});
+}
 
 /// Takes out the value at `at`, or the nearest that holds it and stands under a key: items of a list
 /// cannot go, since those behind them would change their places.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `check` | `cardea check` |
 //! | `token` | `cardea token` |
+//! | `guard` | `cardea guard args` |
 //! | `audit` | `cardea audit verify` and `cardea audit tail` |
 //! | `schema` | `cardea schema`, and what is wrong use of any |
 
 mod audit;
 mod check;
+mod guard;
 mod schema;
 mod token;
 

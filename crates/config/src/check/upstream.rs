@@ -107,7 +107,8 @@ impl Checker<'_> {
         let identity = self.optional(raw.identity.as_ref(), |checker, given| {
             checker.identity(&at.key("identity"), given, &id, &transport, &raw.tools)
         });
-        let (tools, identity) = (tools?, identity?);
+        let constraints = self.constraints(&at.key("constraints"), &raw.constraints);
+        let (tools, identity, constraints) = (tools?, identity?, constraints?);
         let expanded = values.into_iter().map(|(tenant, tenant_value)| {
             let of_tenant = all.tenants.get(tenant.as_str()).map(|t| &t.limits);
             let limits = of_tenant.map_or(all.limits, |limits| limits.over(&all.limits));
@@ -118,6 +119,8 @@ impl Checker<'_> {
                 transport: transport.clone(),
                 tenant_value,
                 tools: tools.clone(),
+                schemas: raw.schemas,
+                constraints: constraints.clone(),
                 identity: identity.clone(),
                 limits: raw.limits.over(&limits).checked(),
             };

@@ -10,7 +10,7 @@ use crate::quantity::{Quantity, Timespan, mins, secs};
 use super::upstream::HEADER;
 
 /// A JSON pointer (RFC 6901); `*` and `**` as steps are told apart later.
-const POINTER: &str = "^(/([^/~]|~[01])*)+$";
+pub(super) const POINTER: &str = "^(/([^/~]|~[01])*)+$";
 
 /// A token of this life is a bearer credential for longer than a call takes.
 pub(crate) const IDENTITY_TTL_MAX: Timespan = mins(10);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{RawIdentity, RawTenantValue, RawTool, RawUpstreamLimits};
+use super::{Constraint, RawIdentity, RawTenantValue, RawTool, RawUpstreamLimits, Schemas};
 
 /// The portable form of a variable's name (POSIX XBD section 8.1).
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -33,6 +33,12 @@ pub(crate) struct RawUpstream {
 
     /// What holds for its tools, by their names; `"*"` for those without rules of their own.
     pub(crate) tools: BTreeMap<String, RawTool>,
+
+    /// How far the schemas are held to that the server lists for its tools.
+    pub(crate) schemas: Schemas,
+
+    /// What the arguments of its tools have to be beyond that. Each takes away; none allows what another refuses.
+    pub(crate) constraints: Vec<Constraint>,
 
     /// Tells the server who calls, signed by the gateway. Off unless given; `{}` is enough.
     pub(crate) identity: Option<RawIdentity>,

@@ -18,12 +18,16 @@ pub(super) struct Found {
     pub(super) broken: Vec<At>,
 }
 
-pub(super) fn explain(document: &Document, error: &ValidationError<'_>) -> Found {
+pub(super) fn explain(
+    document: &Document,
+    error: &ValidationError<'_>,
+    root: &'static Value,
+) -> Found {
     let case = Case {
         document,
         at: At::from_pointer(error.instance_path().as_str()),
         value: error.instance(),
-        schema: surrounding_schema(error),
+        schema: surrounding_schema(error, root),
     };
     if document.broken.contains(&case.at) {
         // Said already, when the value was read.
@@ -49,10 +53,10 @@ pub(super) fn explain(document: &Document, error: &ValidationError<'_>) -> Found
 }
 
 /// The schema that the broken keyword stands in.
-fn surrounding_schema(error: &ValidationError<'_>) -> &'static Value {
+fn surrounding_schema(error: &ValidationError<'_>, root: &'static Value) -> &'static Value {
     let path = error.schema_path().as_str();
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    schema::schema().pointer(parent).unwrap_or(&Value::Null)
+    root.pointer(parent).unwrap_or(&Value::Null)
 }
 
 struct Case<'a> {
