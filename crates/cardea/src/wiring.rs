@@ -3,6 +3,7 @@
 mod access;
 mod authorization;
 mod console;
+pub(crate) mod constraints;
 pub(crate) mod holders;
 pub(crate) mod notifications;
 mod partitions;
@@ -205,6 +206,7 @@ pub(crate) fn build(
             .collect(),
         authenticator: trust.authenticator(),
         guards: tenant_tools::guards(config)?,
+        firewalls: constraints::firewalls(config)?,
         identities: tenant_tools::identities(config, &lasting.keys, clock)?,
         holders: holders::holders(config, &dpop, clock),
         tls: holders::tls(config, clock)?,

@@ -77,6 +77,8 @@ pub enum Code {
     AccessEnded,
     /// An argument that must name the caller's tenant does not.
     TenantArgument,
+    /// The arguments are not as the tool's schema or a constraint of the configuration says.
+    ArgumentInvalid,
     /// The record could not be made durable.
     AuditUnavailable,
     /// The gateway is at a limit of its own.
@@ -95,6 +97,10 @@ pub enum Code {
     UpstreamClosed,
     /// The upstream's result could not be shown to be the caller's tenant's alone.
     TenantResult,
+    /// The schema that the upstream lists for the tool is missing or cannot be used.
+    SchemaUnusable,
+    /// The upstream's result is not as its own schema says.
+    ResultInvalid,
     /// A mistake of the gateway's own.
     Internal,
 }
@@ -112,7 +118,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 48] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -148,6 +154,7 @@ impl Code {
         Self::AccessLocked,
         Self::AccessEnded,
         Self::TenantArgument,
+        Self::ArgumentInvalid,
         Self::AuditUnavailable,
         Self::Overloaded,
         Self::Draining,
@@ -157,6 +164,8 @@ impl Code {
         Self::UpstreamTooLarge,
         Self::UpstreamClosed,
         Self::TenantResult,
+        Self::SchemaUnusable,
+        Self::ResultInvalid,
         Self::Internal,
     ];
 
@@ -199,6 +208,7 @@ impl Code {
             Self::AccessLocked => "E_ACCESS_LOCKED",
             Self::AccessEnded => "E_ACCESS_ENDED",
             Self::TenantArgument => "E_TENANT_ARGUMENT",
+            Self::ArgumentInvalid => "E_ARGUMENT_INVALID",
             Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
             Self::Overloaded => "E_OVERLOADED",
             Self::Draining => "E_DRAINING",
@@ -208,6 +218,8 @@ impl Code {
             Self::UpstreamTooLarge => "E_UPSTREAM_TOO_LARGE",
             Self::UpstreamClosed => "E_UPSTREAM_CLOSED",
             Self::TenantResult => "E_TENANT_RESULT",
+            Self::SchemaUnusable => "E_SCHEMA_UNUSABLE",
+            Self::ResultInvalid => "E_RESULT_INVALID",
             Self::Internal => "E_INTERNAL",
         }
     }
@@ -226,7 +238,9 @@ impl Code {
             | Self::UpstreamMalformed
             | Self::UpstreamTooLarge
             | Self::UpstreamClosed
-            | Self::TenantResult => Side::Upstream,
+            | Self::TenantResult
+            | Self::SchemaUnusable
+            | Self::ResultInvalid => Side::Upstream,
             _ => Side::Downstream,
         }
     }

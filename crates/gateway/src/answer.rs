@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Target, ToolName};
-use cardea_guard::tenant::Guard;
+use cardea_guard::{elicitation::secret_asked_for, tenant::Guard};
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
     list::{self, Item, Keep, ListError, Sieve},
@@ -19,11 +19,13 @@ use cardea_policy::Question;
 use cardea_registry::Known;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     access::{self, Sight, declares_urls, native},
     confine,
     facts::{Heard, Outcome, Ruling},
+    firewall::not_listed,
     refusal,
     relay::Relay,
     seal::Purpose,
@@ -43,7 +45,7 @@ pub(crate) async fn answer(
     let sent = tokio::select! {
         biased;
         denial = cut => Err(denial),
-        sent = upstream.send(gateway, &mut call) => sent,
+        sent = send(gateway, world, upstream, &mut call) => sent,
     };
     match sent {
         Ok(Reply::Whole {
@@ -62,6 +64,16 @@ pub(crate) async fn answer(
     }
 }
 
+async fn send(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    upstream: &Upstream,
+    call: &mut Authorised,
+) -> Result<Reply, Denial> {
+    call.settle(gateway, world, upstream).await?;
+    upstream.send(gateway, call).await
+}
+
 /// What one answer may look like to its caller.
 pub(crate) struct Lens<'a> {
     pub(crate) world: &'a World,
@@ -70,6 +82,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) era: Era,
     /// The tenant's rules for the tool whose answer it is.
     pub(crate) guard: Option<&'a Guard>,
+    /// The tool whose answer it is.
+    pub(crate) tool: Option<&'a str>,
     /// Whether a list is asked for from its beginning.
     pub(crate) is_first_page: bool,
 }
@@ -106,6 +120,9 @@ impl Lens<'_> {
                 return Err(malformed("a request in place of an answer"));
             }
         }
+        if message.kind() == Kind::Result {
+            self.check_schema(message)?;
+        }
         if let Some(guard) = self.guard.filter(|guard| guard.filters()) {
             return self.checked(guard, message);
         }
@@ -116,7 +133,9 @@ impl Lens<'_> {
                 .parse::<f64>()
                 .map_err(|_| malformed("an error without a number as its `code`"))?;
             if code == URL_ELICITATION_REQUIRED {
-                self.server_may("elicitation/create").allowed?;
+                // It holds addresses alone, and no form.
+                self.server_may("elicitation/create", &Value::Null)
+                    .allowed?;
             }
             return Ok(error(message));
         }
@@ -146,6 +165,21 @@ impl Lens<'_> {
         };
         outcome.bytes = text.len();
         Ok(Filtered { text, outcome })
+    }
+
+    /// The result of a tool against the schema that its server lists for it.
+    fn check_schema(&self, message: &Message) -> Result<(), Denial> {
+        let (Some(tool), Some(firewall)) = (self.tool, self.world.firewall(self.known)) else {
+            return Ok(());
+        };
+        if !firewall.checks_results() {
+            return Ok(());
+        }
+        // INVARIANT: without a definition the call was not sent; one that is gone cannot be asked.
+        match self.known.definitions().tool(tool) {
+            Some(definition) => firewall.check_result(tool, &definition, message),
+            None => Err(not_listed()),
+        }
     }
 
     /// The answer of a tool whose results are checked: only the tenant's own, and nothing else.
@@ -291,6 +325,7 @@ impl Lens<'_> {
         #[derive(Deserialize)]
         struct InputRequest {
             method: String,
+            params: Option<Value>,
         }
         let Some(raw) = message.body("inputRequests") else {
             return Ok(());
@@ -298,7 +333,8 @@ impl Lens<'_> {
         let requests: BTreeMap<String, InputRequest> =
             serde_json::from_str(raw).map_err(|e| malformed(format!("`inputRequests`: {e}")))?;
         for request in requests.values() {
-            self.server_may(&request.method).allowed?;
+            let params = request.params.as_ref().unwrap_or(&Value::Null);
+            self.server_may(&request.method, params).allowed?;
         }
         Ok(())
     }
@@ -318,7 +354,7 @@ impl Lens<'_> {
     }
 
     /// Whether the server may ask this of the caller's client.
-    pub(crate) fn server_may(&self, method: &str) -> Heard {
+    pub(crate) fn server_may(&self, method: &str, params: &Value) -> Heard {
         let shown: String = method.chars().take(64).collect();
         let refused = |detail: String| {
             Denial::new(
@@ -347,13 +383,29 @@ impl Lens<'_> {
         match self.world.decide(question) {
             Ok(permit) => Heard {
                 ruling: Some(Ruling::from(&permit)),
-                allowed: Ok(()),
+                allowed: match action {
+                    Action::Elicit => asks_for_no_secret(params),
+                    _ => Ok(()),
+                },
             },
             Err(no) => Heard {
                 ruling: no.ruling,
                 allowed: Err(refused(no.denial.detail.unwrap_or_default())),
             },
         }
+    }
+}
+
+/// Forms are no way to give a secret away, whatever policies permit.
+fn asks_for_no_secret(params: &Value) -> Result<(), Denial> {
+    match secret_asked_for(params) {
+        None => Ok(()),
+        Some(field) => Err(Denial::new(
+            Code::PolicyDenied,
+            "the server asked for a secret by a form, which no server may",
+        )
+        .help("tell whoever runs the server to send people to an address of its own")
+        .detail(field)),
     }
 }
 
@@ -446,12 +498,14 @@ async fn whole(
         Err(_) if status.is_client_error() => return refused_upstream(call, status, None).await,
         Err(error) => return failed(call, malformed(error)).await,
     };
+    let tool = called_tool(&call);
     let lens = Lens {
         world,
         principal: call.principal(),
         known: call.known(),
         era: call.dialect().era,
         guard: call.guard(),
+        tool: tool.as_deref(),
         is_first_page: is_first_page(&call),
     };
     let filtered = match lens.answer(call.method(), &awaited, &message).await {
@@ -473,6 +527,15 @@ async fn whole(
             recorded
         }
         Err(unrecordable) => unrecordable,
+    }
+}
+
+/// The tool that a `tools/call` names.
+pub(crate) fn called_tool(call: &Authorised) -> Option<String> {
+    let target = &call.call().facts()?.target;
+    match target {
+        Some(Target::Tool(name)) => Some(name.to_string()),
+        _ => None,
     }
 }
 

@@ -5,6 +5,8 @@ use cardea_mcp::{Era, Version, reply, reply::code as rpc};
 use http::StatusCode;
 use serde_json::json;
 
+use crate::access::native;
+
 /// How a denial looks on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wire {
@@ -61,12 +63,15 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         | Code::AccessLocked
         | Code::AccessEnded
         | Code::TenantArgument => (StatusCode::OK, rpc::REFUSED),
+        Code::ArgumentInvalid => (StatusCode::OK, rpc::INVALID_PARAMS),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamMalformed
         | Code::UpstreamTooLarge
         | Code::UpstreamClosed
-        | Code::TenantResult => (StatusCode::OK, rpc::BAD_GATEWAY),
+        | Code::TenantResult
+        | Code::SchemaUnusable
+        | Code::ResultInvalid => (StatusCode::OK, rpc::BAD_GATEWAY),
         Code::AuditUnavailable | Code::Overloaded | Code::Draining => {
             (StatusCode::SERVICE_UNAVAILABLE, rpc::UNAVAILABLE)
         }
@@ -98,8 +103,22 @@ pub(crate) fn text(denial: &Denial, era: Era, id: Option<&str>, call: &str) -> S
         Some(help) => format!("{}; {help}", denial.message),
         None => denial.message.to_string(),
     };
-    reply::error(id, era, wire(denial.code, era).rpc, &message, Some(data))
+    match (denial.code, id) {
+        // A model can mend these, and most hosts show it a tool's failure only as a result
+        // (MCP 2025-11-25, server/tools, Error Handling).
+        (Code::ArgumentInvalid, Some(id)) => {
+            let mut result = native::result(&Err(message), era);
+            if let Some(result) = result.as_object_mut() {
+                result.insert("_meta".to_owned(), json!({ META_KEY: data }));
+            }
+            reply::result(id, &result.to_string())
+        }
+        _ => reply::error(id, era, wire(denial.code, era).rpc, &message, Some(data)),
+    }
 }
+
+/// Where a failed tool's result has what an error has in its `data`.
+const META_KEY: &str = "dev.cardea/refusal";
 
 #[cfg(test)]
 mod tests {

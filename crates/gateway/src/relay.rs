@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, Target};
+use cardea_domain::{Code, Denial};
 use cardea_guard::tenant::Guard;
 use cardea_mcp::{
     Era,
@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use self::{changes::Changes, position::resumed};
 use crate::{
-    answer::{Filtered, Lens, awaited, is_first_page},
+    answer::{Filtered, Lens, awaited, called_tool, is_first_page},
     facts::Outcome,
     refusal,
     streams::Slot,
@@ -243,6 +243,7 @@ impl Relay {
             known: self.call.known(),
             era: self.era(),
             guard: None,
+            tool: None,
             is_first_page: is_first_page(&self.call),
         }
     }
@@ -301,15 +302,6 @@ impl Relay {
                 }
             }
         }
-    }
-}
-
-/// The tool that a `tools/call` names.
-fn called_tool(call: &Authorised) -> Option<String> {
-    let target = &call.call().facts()?.target;
-    match target {
-        Some(Target::Tool(name)) => Some(name.to_string()),
-        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod connect;
 mod http;
+mod listing;
 mod pool;
 mod source;
 mod stdio;
@@ -70,6 +71,9 @@ pub(crate) enum Reply {
     Empty { status: StatusCode },
 }
 
+/// How long the gateway waits for a list that it asks for itself.
+const LIST_MAX: Duration = Duration::from_secs(30);
+
 impl Upstream {
     /// An upstream for this entry; nothing is connected or started before the first call.
     ///
@@ -108,6 +112,23 @@ impl Upstream {
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         call.call_mut().upstream_took(took);
         reply.unwrap_or_else(|_| Err(timed_out(within)))
+    }
+
+    /// Asks for the list of tools on behalf of a call and learns those that were not known: a client may call
+    /// a tool that it knows from elsewhere.
+    ///
+    /// # Errors
+    /// A denial when the server does not answer as it should.
+    pub(crate) async fn learn(&self, gateway: &Gateway, call: &Authorised) -> Result<(), Denial> {
+        let within = self.call_timeout.min(LIST_MAX);
+        let learnt = async {
+            match &self.transport {
+                Transport::Http(upstream) => upstream.learn(gateway, call).await,
+                Transport::Stdio(upstream) => upstream.learn(call).await,
+            }
+        };
+        let learnt = tokio::time::timeout(within, learnt).await;
+        learnt.unwrap_or_else(|_| Err(timed_out(within)))
     }
 
     /// Answers a request that the upstream made on a stream of this call, such as the refusal of

@@ -14,6 +14,7 @@ mod received;
 mod recorded;
 mod replies;
 mod resolved;
+mod screened;
 mod validated;
 
 pub(crate) use authorised::Authorised;

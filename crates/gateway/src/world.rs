@@ -20,7 +20,7 @@ use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Asked, Edge, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
+    Asked, Edge, Firewall, Metrics, Sealer, SpanSink, Tenant, Tls, TrustedProxies, Upstream,
     UpstreamIdentity,
     access::{Holds, TenantAccess, Tickets},
     facts::{Facts, NotPermitted},
@@ -96,6 +96,8 @@ pub struct World {
     pub upstreams: HashMap<(TenantId, UpstreamId), Arc<Upstream>>,
     /// What holds for the tools of upstreams that serve several tenants, where something does.
     pub guards: HashMap<(TenantId, UpstreamId), Rules>,
+    /// What the arguments and results of tools have to be, for each upstream.
+    pub firewalls: HashMap<(TenantId, UpstreamId), Firewall>,
     /// How upstreams are told who calls, where they are.
     pub identities: HashMap<(TenantId, UpstreamId), UpstreamIdentity>,
     /// Whose tokens are good.
@@ -128,6 +130,12 @@ impl World {
         // Most gateways have none: no key is made for nothing.
         let guards = Some(&self.guards).filter(|guards| !guards.is_empty())?;
         guards.get(&(known.tenant().clone(), known.id().clone()))
+    }
+
+    /// What the arguments and results of a known upstream's tools have to be.
+    pub(crate) fn firewall(&self, known: &Known) -> Option<&Firewall> {
+        self.firewalls
+            .get(&(known.tenant().clone(), known.id().clone()))
     }
 
     /// How a known upstream is told who calls.

@@ -117,6 +117,8 @@ impl Setup {
     }
 
     /// Adds an upstream with a configuration of any shape.
+    ///
+    /// Scripted servers answer what they do not list: without `schemas` of its own an upstream is not held to any.
     #[must_use]
     pub fn upstream(mut self, id: &str, config: Value) -> Self {
         self.config["upstreams"][id] = config;
@@ -225,6 +227,7 @@ impl Setup {
         for (name, content) in &self.files {
             fs::write(folder.join(name), content)?;
         }
+        hold_to_no_schema(&mut self.config);
         // JSON is YAML.
         let config = folder.join("cardea.yaml");
         fs::write(&config, serde_json::to_string_pretty(&self.config)?)?;
@@ -516,6 +519,28 @@ async fn status_of(address: SocketAddr, path: &str) -> anyhow::Result<StatusCode
     Ok(response.status())
 }
 
+/// Adds to each upstream of a configuration that does not speak of schemas that its tools are held to none: scripted
+/// servers answer what they do not list.
+pub fn hold_to_no_schema(config: &mut Map<String, Value>) {
+    let each = |upstreams: Option<&mut Value>| {
+        let upstreams = upstreams.and_then(Value::as_object_mut);
+        for upstream in upstreams
+            .into_iter()
+            .flat_map(|upstreams| upstreams.values_mut())
+        {
+            if let Some(upstream) = upstream.as_object_mut() {
+                let none = || json!({ "arguments": "ignore", "results": "ignore" });
+                upstream.entry("schemas").or_insert_with(none);
+            }
+        }
+    };
+    each(config.get_mut("upstreams"));
+    let tenants = config.get_mut("tenants").and_then(Value::as_object_mut);
+    for tenant in tenants.into_iter().flat_map(|tenants| tenants.values_mut()) {
+        each(tenant.get_mut("upstreams"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,7 +566,11 @@ mod tests {
         assert_eq!(written["allowed_hosts"], json!(["localhost:1"]));
         assert_eq!(
             written["upstreams"]["suite"],
-            json!({ "tenants": ["demo"], "http": { "url": "http://127.0.0.1:2/mcp" } })
+            json!({
+                "tenants": ["demo"],
+                "http": { "url": "http://127.0.0.1:2/mcp" },
+                "schemas": { "arguments": "ignore", "results": "ignore" },
+            })
         );
         let policy = fs::read_to_string(folder.path().join("policies/0.cedar")).unwrap();
         assert_eq!(policy, "permit(principal, action, resource);");

@@ -7,6 +7,7 @@
 //! | `binding` | tokens bound to keys: DPoP, client certificates, proxies, tenants that demand them |
 //! | `access` | what may be asked for: lists, refusals that say where, the gateway's own tools |
 //! | `authorization` | first account, login, consent, tokens, and what revoking one ends |
+//! | `firewall` | arguments and results against schemas and constraints |
 //! | `reload` | new configuration and policies while calls go on |
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
 //! | `operation` | health, metrics, traces, drain |
@@ -40,6 +41,7 @@ mod command_line;
 mod connect;
 mod departures;
 mod disk;
+mod firewall;
 mod hostile;
 mod kill;
 mod operation;

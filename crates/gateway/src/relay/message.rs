@@ -99,6 +99,7 @@ impl Relay {
         };
         let lens = Lens {
             guard: awaited.guard.as_ref(),
+            tool: awaited.tool.as_deref(),
             ..self.lens()
         };
         let answer = lens.answer(awaited.method, &awaited.id, message).await;
@@ -135,7 +136,12 @@ impl Relay {
         let method = message.method().to_owned();
         let heard = match self.call.is_confined() && method != "ping" {
             true => confine::no_questions(),
-            false => self.lens().server_may(&method),
+            false => {
+                let params = message.top("params").unwrap_or("null");
+                // INVARIANT: it is a part of a message that was read.
+                let params = serde_json::from_str(params).unwrap_or_default();
+                self.lens().server_may(&method, &params)
+            }
         };
         let recorded =
             self.call

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use super::{
     Reply, Source, UpstreamError,
     connect::Dialer,
+    listing::{self, Listing},
     malformed,
     pool::{Leased, Pool},
     too_large,
@@ -72,6 +73,36 @@ impl HttpUpstream {
         let request = self.request(gateway, call)?;
         let response = self.pool.send(call.worker(), request).await?;
         self.reply(call, response).await
+    }
+
+    /// Asks for the list of tools with the headers of a call, page by page.
+    pub(super) async fn learn(&self, gateway: &Gateway, call: &Authorised) -> Result<(), Denial> {
+        let era = call.dialect().era;
+        let mut listing = Listing::new(call.dialect().version);
+        while let Some((id, text)) = listing.next_page() {
+            let mut request = Request::new(Full::new(text));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = self.target.clone();
+            let headers = request.headers_mut();
+            self.common(call, headers)?;
+            headers.insert(header::CONTENT_TYPE, JSON);
+            headers.insert(header::ACCEPT, BOTH);
+            if era == Era::Modern {
+                headers.insert(mcp::METHOD, HeaderValue::from_static("tools/list"));
+            }
+            for (name, value) in call.added_headers() {
+                headers.insert(name.clone(), value.clone());
+            }
+            gateway.trace_headers(call, headers);
+            let response = self.pool.send(call.worker(), request).await?;
+            let answer = match self.reply(call, response).await? {
+                Reply::Whole { text, .. } => text,
+                Reply::Stream { source, .. } => answer_of(*source, &id).await?,
+                Reply::Empty { .. } => return Err(malformed("no answer to `tools/list`")),
+            };
+            listing.learn(&answer, &id, call.known())?;
+        }
+        Ok(())
     }
 
     pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
@@ -212,6 +243,25 @@ impl HttpUpstream {
         Ok(Reply::Empty { status })
     }
 }
+
+/// The answer on a stream; whatever else comes is not for this request.
+async fn answer_of(mut source: Source, id: &str) -> Result<Bytes, Denial> {
+    for _ in 0..EVENTS_MAX {
+        let Some(event) = source.next().await? else {
+            break;
+        };
+        if let Some(data) = event.data
+            && listing::is_answer(&data, id)
+        {
+            source.finish();
+            return Ok(data);
+        }
+    }
+    Err(malformed("no answer to `tools/list`"))
+}
+
+/// Messages before an answer, at most.
+const EVENTS_MAX: usize = 1000;
 
 /// `Mcp-Method` and `Mcp-Name` from the body, `Mcp-Param-*` as they came.
 fn modern_headers(

@@ -23,7 +23,7 @@ use self::{
     places::{Owner, Places, owner},
     process::{Launch, Process},
 };
-use super::{Reply, Source, closed, unreachable};
+use super::{Reply, Source, closed, listing::Listing, malformed, unreachable};
 use crate::{
     answer::ANSWER_DEPTH_MAX,
     way::{Ask, Authorised, Session, check_mirrored, unknown_session},
@@ -120,6 +120,27 @@ impl StdioUpstream {
 
     pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
         self.session(call)?.answer(text).await
+    }
+
+    /// Asks the call's process for its list of tools, page by page.
+    pub(super) async fn learn(self: &Arc<Self>, call: &Authorised) -> Result<(), Denial> {
+        let process = self.process(call).await?;
+        let dialect = call.dialect();
+        let limits = cardea_mcp::Limits::default();
+        let mut listing = Listing::new(dialect.version);
+        while let Some((id, text)) = listing.next_page() {
+            let message = Message::parse(text, &limits).map_err(malformed)?;
+            let (_ticket, mut messages) = process.request(&message, dialect.era).await?;
+            let answer = loop {
+                match messages.recv().await {
+                    Some(routed) if routed.is_answer => break routed.text,
+                    Some(_) => {}
+                    None => return Err(closed(process.last_words())),
+                }
+            };
+            listing.learn(&answer, &id, call.known())?;
+        }
+        Ok(())
     }
 
     /// Starts no new processes and ends each one when its last call has ended.

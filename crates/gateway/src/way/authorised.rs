@@ -18,12 +18,14 @@ use super::{
     Ask, OpenCall, Refused, Session, Validated, check_mirrored,
     decision::{Decision, cut, take},
     guarded::Guarded,
+    screened::Screened,
 };
 use crate::{
     Tenant,
     facts::{Facts, micros},
     protocol::{Dialect, unknown_method},
     streams::Slot,
+    upstream::Upstream,
     world::{Gateway, World},
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Authorised {
     /// The grants that the call is made by, with their room taken.
     granted: Vec<Granted>,
     guarded: Guarded,
+    /// What is still to be checked of the arguments, where the tool's schema was not known.
+    screened: Screened,
     call: OpenCall,
     worker: usize,
     life: TokenLife,
@@ -109,6 +113,11 @@ impl Authorised {
             Ok(guarded) => guarded,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        let screened = Screened::check(world, &known, &resolved.principal, &resolved.ask);
+        let screened = match screened.await {
+            Ok(screened) => screened,
+            Err(denial) => return Err(Refused::new(denial, facts)),
+        };
         let granted = match take(world, &resolved.principal, authorities).await {
             Ok(granted) => granted,
             Err(denial) => return Err(Refused::new(denial, facts)),
@@ -128,10 +137,29 @@ impl Authorised {
             slot,
             granted,
             guarded,
+            screened,
             call,
             worker: resolved.worker,
             life: resolved.life,
         })
+    }
+
+    /// Checks what of the arguments had to wait for the server's list: asks for it, and holds them to what it says.
+    ///
+    /// # Errors
+    /// The denial that ends the call before it is sent.
+    pub(crate) async fn settle(
+        &self,
+        gateway: &Gateway,
+        world: &World,
+        upstream: &Upstream,
+    ) -> Result<(), Denial> {
+        let (Screened::AwaitsSchema(_), Ask::Message(message)) = (&self.screened, &self.ask) else {
+            return Ok(());
+        };
+        upstream.learn(gateway, self).await?;
+        let tool = message.body_str("name").unwrap_or_default();
+        self.screened.check_late(world, &self.known, &tool)
     }
 
     pub(crate) fn ask(&self) -> &Ask {
