@@ -94,6 +94,7 @@ pub struct Constraint {
     #[serde(rename = "enum")]
     #[schemars(length(min = 1), extend("items" = {
         "type": ["string", "number", "boolean"],
+        "x-type": "text, number or truth value",
         "x-expected": "a text, a number, `true` or `false`",
     }))]
     pub exact: Vec<Value>,
@@ -103,9 +104,11 @@ pub struct Constraint {
     pub pattern: Option<String>,
 
     /// It is a number of at least this.
+    #[schemars(extend("x-type" = "number"))]
     pub minimum: Option<Number>,
 
     /// It is a number of at most this.
+    #[schemars(extend("x-type" = "number"))]
     pub maximum: Option<Number>,
 
     /// It is a string of at least so many characters, or an array of at least so many elements.
