@@ -33,8 +33,7 @@ use crate::{
     quantity::{Count, Quantity, bytes},
     raw::{
         ARGUMENTS_MAX, Constraint, ROTATE_MAX, ROTATE_MIN, RawAudit, RawConfig, RawEntitlement,
-        RawTelemetry,
-        RawUpstream, WORKERS_MAX,
+        RawTelemetry, RawUpstream, WORKERS_MAX,
     },
     yaml::{At, Document},
 };

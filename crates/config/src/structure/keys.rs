@@ -29,6 +29,8 @@ fn below(key: &str, here: &Value) -> Option<String> {
                 next.push((format!("{words}{suffix}"), inner));
             }
         }
+        // A section of the same depth is likelier meant than an entry of a list.
+        next.sort_by_key(|(words, _)| words.matches(['[', '<']).count());
         level = next;
     }
     None

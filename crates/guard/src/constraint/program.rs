@@ -59,9 +59,13 @@ impl ProgramRule {
         if !self.blanks && value.contains(' ') {
             return Err(Expected::of("no blanks"));
         }
-        // Whatever has a dash in front is an option to some program, also behind a blank.
-        if !self.leading_dash && value.starts_with(['-', '+']) || value.starts_with('@') {
-            return Err(Expected::of("no dash, `+` or `@` at the beginning"));
+        if value.starts_with('@') {
+            return Err(Expected::of("no `@` at the beginning"));
+        }
+        // A blank may end a word: whatever has a dash in front is an option to some program.
+        let is_option = |word: &str| word.len() > 1 && word.starts_with(['-', '+']);
+        if !self.leading_dash && (value.starts_with('-') || value.split(' ').any(is_option)) {
+            return Err(Expected::of("no word that begins with `-` or `+`"));
         }
         if is_assignment(value) {
             return Err(Expected::of("no assignment of a variable at the beginning"));

@@ -362,6 +362,9 @@ fn statements_read_what_they_may() {
             "SELECT * FROM orders WHERE id = 1 OR true",
             "SELECT * FROM orders WHERE id = id",
             "SELECT * FROM orders WHERE 1",
+            "SELECT * FROM orders WHERE id = 1 || 1=1",
+            "SELECT * FROM orders WHERE id = 1 OR (SELECT 1) = 1",
+            "SELECT * FROM orders WHERE id = 1 OR EXISTS (SELECT 1)",
             "SELECT * FROM orders WHERE id = 1 OR 2 > 1",
             "SELECT * FROM orders WHERE id = 1 OR (1) IN (1)",
             "SELECT * FROM orders UNION SELECT * FROM orders",
@@ -561,6 +564,10 @@ fn words_for_programs_are_words() {
         "cmd.exe /c dir",
         "ping 127.0.0.1",
         "python3 x.py",
+        "a --exec=x",
+        "\u{ff49}\u{ff44}",
+        "Get-Process",
+        "git status",
     ] {
         assert!(!admits(&rule, bad), "{bad:?}");
     }

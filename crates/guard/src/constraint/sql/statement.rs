@@ -325,6 +325,10 @@ fn is_constant(expr: &Expr) -> bool {
             ..
         } => is_constant(expr) && list.iter().all(is_constant),
         Expr::Tuple(values) => values.iter().all(is_constant),
+        Expr::Subquery(query)
+        | Expr::Exists {
+            subquery: query, ..
+        } => reads_nothing(query),
         Expr::Function(function) => {
             matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty())
         }
@@ -346,7 +350,11 @@ fn is_constant_condition(expr: &Expr) -> bool {
             | BinaryOperator::Gt
             | BinaryOperator::GtEq
             | BinaryOperator::Spaceship => {
-                is_constant(left) && is_constant(right) || unwrapped(left) == unwrapped(right)
+                is_constant(left) && is_constant(right)
+                    || unwrapped(left) == unwrapped(right)
+                    // `a = 1 || 1 = 1` is one to some, and an alternative to MySQL.
+                    || is_comparison(left)
+                    || is_comparison(right)
             }
             _ => false,
         },
@@ -360,9 +368,11 @@ fn is_constant_condition(expr: &Expr) -> bool {
             pattern: right,
             ..
         } => is_constant(left) && is_constant(right) || unwrapped(left) == unwrapped(right),
-        Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::In { .. } | Expr::Between { .. } => {
-            is_constant(expr)
-        }
+        Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::In { .. }
+        | Expr::Between { .. }
+        | Expr::Exists { .. } => is_constant(expr),
         _ => false,
     }
 }
@@ -372,4 +382,20 @@ fn unwrapped(expr: &Expr) -> &Expr {
         Expr::Nested(inner) => unwrapped(inner),
         expr => expr,
     }
+}
+
+/// A query without tables gives the same for each row.
+fn reads_nothing(query: &Query) -> bool {
+    matches!(&*query.body, SetExpr::Select(select) if select.from.is_empty())
+}
+
+fn is_comparison(expr: &Expr) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, Spaceship};
+    matches!(
+        expr,
+        Expr::BinaryOp {
+            op: Eq | NotEq | Lt | LtEq | Gt | GtEq | Spaceship,
+            ..
+        }
+    )
 }
