@@ -88,6 +88,9 @@ pub enum ChangeError {
         /// The most.
         max: usize,
     },
+    /// A request was justified before, or somebody has decided about it.
+    #[error("this request has a justification, or was decided about; cancel it and ask again")]
+    JustifiedLate,
     /// A text is too long.
     #[error("a reason is at most {} characters", crate::REASON_CHARS_MAX)]
     ReasonLong,

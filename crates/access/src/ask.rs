@@ -13,7 +13,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
-    JournalDown, Lock,
+    By, JournalDown, Lock,
     constraint::{self, ArgumentsError, Constraint, ConstraintError},
     decision::{check_all, cut},
     entitlement::{BoundTo, Compiled, Entitlement, Entitlements},
@@ -160,6 +160,7 @@ pub(crate) fn draft(
         policies: new.policies,
         terms,
         reason: new.reason.clone(),
+        justification: None,
         ticket: new.ticket.map(str::to_owned),
         model: new.model.map(str::to_owned),
         client: new.client.map(str::to_owned),
@@ -319,12 +320,15 @@ impl Reason {
         }
     }
 
-    /// A reason that a person wrote, who is logged in.
+    /// A reason that a person gave, at a page or through a program.
     #[must_use]
-    pub fn by_person(text: impl Into<String>) -> Self {
+    pub fn by(by: By<'_>, text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            author: Author::Person,
+            author: match by.program {
+                None => Author::Person,
+                Some(_) => Author::Program,
+            },
         }
     }
 }

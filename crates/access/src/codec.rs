@@ -33,6 +33,8 @@ struct RequestRecord {
     policies: String,
     terms: Terms,
     reason: Option<Reason>,
+    #[serde(default)]
+    justification: Option<Reason>,
     ticket: Option<String>,
     model: Option<String>,
     client: Option<String>,
@@ -42,6 +44,8 @@ struct RequestRecord {
 #[derive(Serialize, Deserialize)]
 struct ApprovalRecord {
     by: DecidedBy,
+    #[serde(default)]
+    program: Option<ActorId>,
     groups: Vec<String>,
     verdict: Verdict,
     reason: Option<String>,
@@ -85,6 +89,7 @@ pub(crate) fn request_row(request: &AccessRequest) -> Result<RequestRow, StoreEr
         policies: digest(request.policies),
         terms: request.terms.clone(),
         reason: request.reason.clone(),
+        justification: request.justification.clone(),
         ticket: request.ticket.clone(),
         model: request.model.clone(),
         client: request.client.clone(),
@@ -143,6 +148,7 @@ pub(crate) fn request(
         policies: parse_digest(&record.policies)?,
         terms: record.terms,
         reason: record.reason,
+        justification: record.justification,
         ticket: record.ticket,
         model: record.model,
         client: record.client,
@@ -164,6 +170,7 @@ pub(crate) fn approval_row(
 ) -> Result<ApprovalRow, StoreError> {
     let record = ApprovalRecord {
         by: approval.by.clone(),
+        program: approval.program.clone(),
         groups: approval.groups.clone(),
         verdict: approval.verdict,
         reason: approval.reason.clone(),
@@ -182,6 +189,7 @@ fn approval(row: ApprovalRow) -> Result<Approval, StoreError> {
     let record: ApprovalRecord = read(&row.record)?;
     Ok(Approval {
         by: record.by,
+        program: record.program,
         groups: record.groups,
         verdict: record.verdict,
         reason: record.reason,

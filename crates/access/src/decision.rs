@@ -6,7 +6,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use cardea_domain::SubjectId;
+use cardea_domain::{ActorId, SubjectId};
 use thiserror::Error;
 
 use crate::{
@@ -26,8 +26,11 @@ pub struct Approver<'a> {
     pub subject: &'a SubjectId,
     /// Their groups now.
     pub groups: &'a [String],
-    /// Whether a person is there: a login in a browser, never a token of an agent.
+    /// Whether a person decides: by a login of theirs, never by a token of an agent.
     pub is_person: bool,
+    /// The program that speaks with their login; `None` where they are at a page. It may be an
+    /// agent's, so it can say no and never yes.
+    pub program: Option<&'a ActorId>,
 }
 
 /// Yes or no, and under which conditions.
@@ -66,6 +69,11 @@ pub enum DecideRefused {
     /// The entitlement is gone, or does not cover the request any more.
     #[error("the request is not covered by an entitlement any more; it can only be refused")]
     NotCovered,
+    /// The entitlement asks for a justification by a person.
+    #[error(
+        "the person in whose name it is asked has to say why first; have them open the request's page"
+    )]
+    JustificationMissing,
     /// An approval that would give more.
     #[error(transparent)]
     Widens(#[from] WouldWiden),
@@ -118,7 +126,8 @@ pub(crate) fn by_person(
     decision: &Decision,
     now_ms: u64,
 ) -> Result<(Approval, Outcome), DecideRefused> {
-    if !approver.is_person {
+    let is_program = approver.program.is_some();
+    if !approver.is_person || (is_program && decision.verdict == Verdict::Approve) {
         return Err(DecideRefused::NotAPerson);
     }
     check_reason(decision.reason.as_deref())?;
@@ -128,6 +137,7 @@ pub(crate) fn by_person(
     }
     let approval = Approval {
         by,
+        program: approver.program.cloned(),
         groups: approver.groups.to_vec(),
         verdict: decision.verdict,
         reason: decision.reason.clone(),
@@ -173,6 +183,7 @@ pub(crate) fn by_rule(
 ) -> Result<(Approval, Outcome), DecideRefused> {
     let approval = Approval {
         by: DecidedBy::Rule(rule.name.clone()),
+        program: None,
         groups: Vec::new(),
         verdict,
         reason: rule.reason.clone(),
@@ -217,6 +228,9 @@ fn approve(
     request: &AccessRequest,
     last: Option<&Approval>,
 ) -> Result<Approved, DecideRefused> {
+    if compiled.entitlement.lacks_justification(request) {
+        return Err(DecideRefused::JustificationMissing);
+    }
     let mut terms = cut(&request.terms, &compiled.entitlement);
     let mut schemas: Vec<_> = request.constraint.iter().collect();
     let yes = request.approvals.iter().chain(last);

@@ -14,6 +14,7 @@ pub use check::EntitlementError;
 use crate::{
     constraint::Constraint,
     pattern::Pattern,
+    request::{AccessRequest, Author},
     rules::Rules,
     terms::{Kind, Rate},
 };
@@ -130,6 +131,9 @@ pub struct Justification {
     pub required: bool,
     /// How long it has to be.
     pub chars_min: usize,
+    /// Whether the person in whose name it is asked has to say it, at a page, before anybody can
+    /// approve.
+    pub by_person: bool,
 }
 
 /// The entitlements of one tenant, checked, most specific first.
@@ -259,6 +263,14 @@ impl Entitlement {
                 .resources
                 .iter()
                 .any(|r| r.covers(action, upstream, target))
+    }
+
+    /// Whether a person has to say why before a request can be approved, and has not. What a
+    /// program says in their name does not count: a model may have written it.
+    #[must_use]
+    pub fn lacks_justification(&self, request: &AccessRequest) -> bool {
+        let mut said = request.reason.iter().chain(&request.justification);
+        self.justification.by_person && !said.any(|reason| reason.author == Author::Person)
     }
 
     /// Whether anything of this upstream may be asked for under it.

@@ -30,6 +30,7 @@
 mod access;
 mod admission;
 mod ask;
+mod by;
 mod change;
 mod codec;
 mod constraint;
@@ -53,6 +54,7 @@ pub use access::{
 };
 pub use admission::{AccessError, Admission, Granted, NotGranted, Wanted};
 pub use ask::{ARGUMENTS_BYTES_MAX, AskRefused, LABEL_CHARS_MAX, REASON_CHARS_MAX, REQUEST_LIFE};
+pub use by::By;
 pub use change::{Change, Counts};
 pub use constraint::{
     ArgumentsError, Constraint, ConstraintError, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    By, Grant,
     entitlement::Who,
     terms::{Kind, Narrowing, Terms},
 };
@@ -69,6 +70,8 @@ pub struct Asker<'a> {
     pub chain: &'a [ActorId],
     /// Who owns the agent.
     pub owners: &'a [SubjectId],
+    /// The person who asks for it; `None` where the agent itself does, in a call.
+    pub through: Option<By<'a>>,
 }
 
 impl<'a> Asker<'a> {
@@ -83,20 +86,32 @@ impl<'a> Asker<'a> {
             binding: Some(principal.binding),
             chain: &[],
             owners: &[],
+            through: None,
         }
     }
 
     /// A person who asks beforehand, for an agent that acts for them.
     #[must_use]
-    pub fn person(subject: &'a SubjectId, groups: &'a [Arc<str>], actor: &'a ActorId) -> Self {
+    pub fn person(by: By<'a>, groups: &'a [Arc<str>], actor: &'a ActorId) -> Self {
         Self {
-            subject,
+            subject: by.person,
             groups,
             actor,
             run: None,
             binding: None,
             chain: &[],
             owners: &[],
+            through: Some(by),
+        }
+    }
+
+    /// A person who asks for a later end of a grant in their name.
+    #[must_use]
+    pub fn holder(by: By<'a>, groups: &'a [Arc<str>], grant: &'a Grant) -> Self {
+        Self {
+            run: grant.run.as_ref(),
+            binding: grant.binding,
+            ..Self::person(by, groups, &grant.actor)
         }
     }
 
@@ -125,8 +140,10 @@ pub struct Reason {
 pub enum Author {
     /// A model, through the agent.
     Model,
-    /// A person who is logged in.
+    /// A person who is logged in, at a page.
     Person,
+    /// A program with a person's login: that may be an agent, whose model wrote it.
+    Program,
 }
 
 /// An access request, as pages and lists show it.
@@ -170,6 +187,8 @@ pub struct AccessRequest {
     pub terms: Terms,
     /// Why, in untrusted words.
     pub reason: Option<Reason>,
+    /// Why, as the person in whose name it was asked has added; untrusted words as well.
+    pub justification: Option<Reason>,
     /// A ticket, by its name elsewhere.
     pub ticket: Option<String>,
     /// The model, as the host asserts it.
@@ -186,6 +205,19 @@ pub struct AccessRequest {
     pub state: RequestState,
     /// Who has decided so far, in order.
     pub approvals: Vec<Approval>,
+}
+
+impl AccessRequest {
+    /// Whether a justification can still be added: before anybody has decided, and where there is
+    /// none. At a page a person says it in place of a program.
+    #[must_use]
+    pub fn takes_justification(&self, by: By<'_>) -> bool {
+        let is_said = self
+            .justification
+            .as_ref()
+            .is_some_and(|said| by.program.is_some() || said.author != Author::Program);
+        self.state == RequestState::Pending && self.approvals.is_empty() && !is_said
+    }
 }
 
 /// What became of a request.
@@ -234,6 +266,8 @@ impl RequestState {
 pub struct Approval {
     /// Who said it.
     pub by: DecidedBy,
+    /// The program through which a person said it; `None` at a page.
+    pub program: Option<ActorId>,
     /// The approver's groups when it was said.
     pub groups: Vec<String>,
     /// Yes or no.
@@ -244,6 +278,17 @@ pub struct Approval {
     pub narrowing: Narrowing,
     /// When.
     pub decided_ms: u64,
+}
+
+impl Approval {
+    /// Who said it, and through which program, as records and views name it.
+    #[must_use]
+    pub fn by_whom(&self) -> String {
+        match &self.program {
+            Some(program) => format!("{} through {program}", self.by),
+            None => self.by.to_string(),
+        }
+    }
 }
 
 /// Yes or no.

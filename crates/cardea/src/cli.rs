@@ -1,5 +1,6 @@
 //! The command line, as it is typed.
 
+pub(crate) mod access;
 mod account;
 mod guard;
 pub(crate) mod login;
@@ -39,12 +40,16 @@ pub(crate) enum Command {
     Guard(GuardCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(SchemaArgs),
-    /// Log in to an MCP server, for `cardea connect`.
+    /// Log in to a gateway, to look after access, or to an MCP server, for `cardea connect`.
     Login(login::LoginArgs),
     /// End a login at the authorization server and forget it here.
     Logout(login::LogoutArgs),
     /// Be the MCP server that a host launches, and stand for one over HTTP.
     Connect(login::ConnectArgs),
+    #[command(flatten)]
+    Access(access::AccessCommand),
+    /// Print the completions of a shell.
+    Completions(access::CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -134,22 +139,25 @@ pub(crate) struct SchemaArgs {
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = Duration::from_secs(seconds(text, &[("s", 1), ("m", 60), ("h", 3600)])?);
+    if ttl.is_zero() || ttl > TTL_MAX {
+        return Err("the duration must be from 1s to 24h".into());
+    }
+    Ok(ttl)
+}
+
+/// A number and one of these units.
+fn seconds(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
     let wrong = || format!("`{text}` is not a duration such as `90s`, `10m` or `2h`");
     let (number, unit) = text
         .split_at_checked(text.len().saturating_sub(1))
         .ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "s" => Some(number),
-        "m" => number.checked_mul(60),
-        "h" => number.checked_mul(3600),
-        _ => None,
-    };
-    let ttl = Duration::from_secs(seconds.ok_or_else(wrong)?);
-    if ttl.is_zero() || ttl > TTL_MAX {
-        return Err("the duration must be from 1s to 24h".into());
-    }
-    Ok(ttl)
+    let (_, seconds) = units
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(wrong)?;
+    number.checked_mul(*seconds).ok_or_else(wrong)
 }
 
 fn thumbprint(text: &str) -> Result<Thumbprint, String> {

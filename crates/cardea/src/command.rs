@@ -1,9 +1,12 @@
 //! One module per command.
 
+mod access;
 mod account;
 mod audit;
 mod check;
+mod completions;
 mod connect;
+mod failure;
 mod guard;
 mod login;
 mod schema;
@@ -17,6 +20,8 @@ use cardea_config::Config;
 
 use crate::cli::{Cli, Command};
 
+pub(crate) use failure::Failure;
+
 pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
     match typed.command {
         Command::Serve(args) => serve::run(&args.config),
@@ -29,6 +34,8 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Login(args) => login::login(args),
         Command::Logout(args) => login::logout(args),
         Command::Connect(args) => connect::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Access(command) => access::run(&command),
     }
 }
 

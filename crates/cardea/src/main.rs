@@ -1,7 +1,8 @@
 //! The `cardea` command: what was typed, what it was wired to, how it ended.
 //!
 //! Nothing is decided here: configuration, keys, policies and upstreams are read and handed to
-//! the rooms that know what they mean. Exit status: 0 fine, 1 refused or failed, 2 wrong use.
+//! the rooms that know what they mean. Exit status: 0 fine, 1 refused or failed, 2 wrong use; the commands about access say
+//! more ([`command::Failure`]).
 
 mod cli;
 mod command;
@@ -18,24 +19,6 @@ use clap::Parser as _;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What was given to a command cannot be used.
-#[derive(Debug)]
-struct WrongUse(anyhow::Error);
-
-impl From<anyhow::Error> for WrongUse {
-    fn from(error: anyhow::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl std::fmt::Display for WrongUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.0)
-    }
-}
-
-impl std::error::Error for WrongUse {}
-
 fn main() -> ExitCode {
     let typed = cli::Cli::parse();
     match command::run(typed) {
@@ -48,10 +31,8 @@ fn main() -> ExitCode {
             if !closed {
                 let _ = writeln!(std::io::stderr(), "{error:#}");
             }
-            match error.is::<WrongUse>() {
-                true => ExitCode::from(2),
-                false => ExitCode::FAILURE,
-            }
+            let failure = error.downcast_ref::<command::Failure>();
+            failure.map_or(ExitCode::FAILURE, command::Failure::exit_code)
         }
     }
 }

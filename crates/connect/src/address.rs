@@ -19,6 +19,31 @@ pub fn server_url(text: &str) -> Result<Url, ConnectError> {
     Ok(url)
 }
 
+/// Where a gateway's own API is.
+const API_PATH: &str = "/api/v1";
+
+/// The API of the gateway that a person typed the address of.
+///
+/// # Errors
+/// [`ConnectError::Address`] unless it is the address of a host, `https`, or `http` on this computer.
+pub fn api_url(gateway: &str) -> Result<Url, ConnectError> {
+    let mut url = server_url(gateway)?;
+    let is_whole = matches!(url.path(), "/" | API_PATH) && url.query().is_none();
+    if !is_whole {
+        return Err(refused(
+            gateway,
+            "must be the address of the gateway, without a path",
+        ));
+    }
+    url.set_path(API_PATH);
+    Ok(url)
+}
+
+/// The gateway whose API is at this address, if it is one's.
+pub(crate) fn gateway_of(server: &Url) -> Option<String> {
+    (server.path() == API_PATH).then(|| origin(server))
+}
+
 /// An address that `from` named, in a header or a document.
 ///
 /// A server elsewhere cannot make this program talk to this computer: plain `http` is for
@@ -124,6 +149,29 @@ mod tests {
             let error = server_url(bad).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_gateway_is_known_by_its_host_alone() {
+        for typed in [
+            "https://gw.example.com",
+            "https://gw.example.com/",
+            "https://gw.example.com/api/v1",
+        ] {
+            let url = api_url(typed).unwrap();
+            assert_eq!(url.as_str(), "https://gw.example.com/api/v1");
+            assert_eq!(gateway_of(&url).unwrap(), "https://gw.example.com");
+        }
+        for bad in [
+            "https://gw.example.com/mcp/files",
+            "https://gw.example.com/?x=1",
+            "http://gw.example.com",
+            "gw.example.com",
+        ] {
+            assert!(api_url(bad).is_err(), "{bad}");
+        }
+        let mcp = server_url("https://gw.example.com/mcp/files").unwrap();
+        assert_eq!(gateway_of(&mcp), None);
     }
 
     #[test]

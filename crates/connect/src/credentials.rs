@@ -3,6 +3,7 @@
 
 mod held;
 mod obtain;
+mod send;
 mod stored;
 
 use std::sync::Arc;
@@ -218,7 +219,11 @@ impl Credentials {
 
     /// What a person runs to log in.
     fn command(&self, scope: Option<&str>) -> String {
-        let mut command = format!("cardea login --url {}", self.settings.server);
+        let server = &self.settings.server;
+        let mut command = match crate::address::gateway_of(server) {
+            Some(gateway) => format!("cardea login {gateway}"),
+            None => format!("cardea login --url {server}"),
+        };
         if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
             command.push_str(&format!(" --scope '{}'", crate::error::foreign(scope)));
         }

@@ -4,13 +4,14 @@
 //! with PKCE, device grant, the unattended grants, sender-constrained tokens), a folder where one
 //! person's logins lie, and a bridge from stdio to Streamable HTTP in both eras that uses them.
 //! What it is not: it decides nothing about calls and reads no gateway configuration; it works
-//! with any MCP server that follows the authorization specification.
+//! with any MCP server that follows the authorization specification, and [`Api`] with the API of a
+//! Cardea gateway.
 //!
 //! The data's path: a line from the host is checked ([`cardea_mcp::Message`]) and sent as the
 //! bytes that were checked, with the headers its era asks for and a token of [`Credentials`];
 //! what comes back is checked and written as one line.
 //!
-//! Entry points: [`Settings`], [`Credentials`], [`Bridge`], [`Store`].
+//! Entry points: [`Settings`], [`Credentials`], [`Bridge`], [`Api`], [`Store`].
 
 #![cfg_attr(
     test,
@@ -25,6 +26,7 @@
 )]
 
 mod address;
+mod api;
 mod bridge;
 mod browser;
 mod challenge;
@@ -45,7 +47,8 @@ mod store;
 mod token;
 mod unattended;
 
-pub use address::server_url;
+pub use address::{api_url, server_url};
+pub use api::{Answer, Api};
 pub use bridge::Bridge;
 pub use client::Secret;
 pub use credentials::Credentials;

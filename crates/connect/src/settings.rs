@@ -10,7 +10,7 @@ use crate::{Grant, Secret, SigningKey, Store};
 /// How the credentials for one server are had.
 #[derive(Clone)]
 pub struct Settings {
-    /// The MCP server.
+    /// The MCP server, or the API of a gateway.
     pub server: Url,
     /// Where logins lie.
     pub store: Store,

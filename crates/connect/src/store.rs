@@ -28,7 +28,7 @@ pub struct Store(PathBuf);
 pub(crate) struct Record {
     /// The form of this file.
     pub(crate) version: u8,
-    /// The MCP server's address.
+    /// The address of the MCP server, or of a gateway's API.
     pub(crate) server: String,
     /// What tokens are asked for (RFC 8707).
     pub(crate) resource: String,
@@ -94,6 +94,25 @@ impl Store {
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self(folder)
+    }
+
+    /// The gateways whose API there is a login for, by name. What is no login of this program is
+    /// passed over.
+    #[must_use]
+    pub fn gateways(&self) -> Vec<String> {
+        let Ok(files) = fs::read_dir(&self.0) else {
+            return Vec::new();
+        };
+        let files = files.filter_map(|file| Some(file.ok()?.path()));
+        let logins = files.filter(|file| file.extension().is_some_and(|e| e == "json"));
+        let gateway = |file: PathBuf| {
+            let folder = self.0.clone();
+            let record = Entry { folder, file }.read().ok()??;
+            crate::address::gateway_of(&Url::parse(&record.server).ok()?)
+        };
+        let mut gateways: Vec<_> = logins.filter_map(gateway).collect();
+        gateways.sort();
+        gateways
     }
 
     /// The place of the login for `server`.

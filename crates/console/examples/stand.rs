@@ -174,10 +174,11 @@ impl Furnished {
             }
         }
         if rows > 0 {
+            let cleo = subject("cleo");
             let lock = NewLock {
                 scope: Scope::Actor(ActorId::parse("agent-that-went-wrong").unwrap()),
                 reason: PAYLOAD,
-                by: &subject("cleo"),
+                by: (&cleo).into(),
                 expires_ms: None,
             };
             self.access.lock(lock).await.unwrap();
@@ -204,6 +205,7 @@ impl Furnished {
                 binding: Some(KeyBinding::NONE),
                 chain: &[],
                 owners: &[],
+                through: None,
             },
             action: Action::CallTool,
             upstream: &upstream,
@@ -300,7 +302,7 @@ impl Stand {
             let reply = self.authorization.serve(request, peer, &Quiet).await;
             return reply.map(|text| http_body_util::Full::new(text).boxed_unsync());
         }
-        let reply = self.console.serve(request, &self.rooms).await;
+        let reply = self.console.serve(request, None, &self.rooms).await;
         reply.map(|body| match body {
             Body::Whole(text) => http_body_util::Full::new(text).boxed_unsync(),
             Body::Events(events) => {

@@ -1,16 +1,15 @@
 //! What people do: the same for pages, which come back to a page, and for programs, which get the
 //! thing as it is afterwards. Each goes to the access room, which has the last word.
 
-use std::{sync::Arc, time::Duration};
+mod asking;
+mod scopes;
+
+use std::time::Duration;
 
 use cardea_access::{
-    AccessRequest, Approver, Asker, Author, ChangeError, Decision, Grant, Holder, Kind, Narrowing,
-    NewLock, NewRequest, Reason, RequestState, Scope, Verdict,
+    AccessRequest, Approver, ChangeError, Decision, Grant, Holder, Narrowing, RequestState, Verdict,
 };
-use cardea_domain::{
-    Action, ActorId, GrantId, LockId, PromptName, ResourceUri, RunId, SubjectId, Target, ToolName,
-    UpstreamId,
-};
+use cardea_domain::GrantId;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -22,11 +21,14 @@ use crate::{
     time,
 };
 
+pub(crate) use asking::{ask, cancel, extend, justify};
+pub(crate) use scopes::{lock, revoke_all, unlock};
+
 /// A year; entitlements bound it further.
 pub(crate) const MINUTES_MAX: u64 = 366 * 24 * 60;
 /// What entitlements bound further.
 pub(crate) const CALLS_MAX: u64 = 1_000_000;
-pub(crate) const LOCK_KINDS: &[&str] = &["tenant", "subject", "actor", "upstream", "tool", "run"];
+pub(crate) const SCOPE_KINDS: &[&str] = &["tenant", "subject", "actor", "upstream", "tool", "run"];
 
 const MINUTE_S: u64 = 60;
 
@@ -71,12 +73,16 @@ async fn decide(
     verdict: Verdict,
     narrowing: Narrowing,
 ) -> Result<Reply, Refusal> {
-    desk.check_login()?;
-    let person = &desk.caller.person;
+    let caller = &desk.caller;
+    // A program's login is as old as it is: a refusal only takes away.
+    if caller.program.is_none() {
+        desk.check_login()?;
+    }
     let approver = Approver {
-        subject: &person.subject,
-        groups: &person.groups,
+        subject: &caller.person.subject,
+        groups: &caller.person.groups,
         is_person: true,
+        program: caller.program.as_ref(),
     };
     let decision = Decision {
         verdict,
@@ -95,79 +101,6 @@ async fn decide(
     request_reply(desk, &decided, StatusCode::OK, done)
 }
 
-pub(crate) async fn cancel(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let request = desk.request().await?;
-    if request.subject != desk.caller.person.subject {
-        return Err(Refusal::role("ask the person in whose name it was asked"));
-    }
-    let holder = Holder::Person(&desk.caller.person.subject);
-    over(desk.access.cancel(&request.id, holder).await)?;
-    request_reply(desk, &desk.request().await?, StatusCode::OK, "cancelled")
-}
-
-/// Asks beforehand, for an agent that acts for the person.
-pub(crate) async fn ask(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let person = &desk.caller.person;
-    let groups: Vec<Arc<str>> = person
-        .groups
-        .iter()
-        .map(|group| group.as_str().into())
-        .collect();
-    let actor = need(desk, "actor", ActorId::parse)?;
-    let upstream = need(desk, "upstream", UpstreamId::parse)?;
-    let (action, target) = wish(desk)?;
-    let known = desk.rooms.subject(desk.tenant(), &upstream, &target);
-    let kind = desk.ask.field("grant").map(|kind| match kind {
-        "time" => Kind::Time,
-        "calls" => Kind::Calls,
-        _ => Kind::Once,
-    });
-    let reason = desk.ask.field("reason").map(|text| Reason {
-        text: text.to_owned(),
-        author: Author::Person,
-    });
-    let new = NewRequest {
-        asker: Asker::person(&person.subject, &groups, &actor),
-        action,
-        upstream: &upstream,
-        target: &target,
-        kind,
-        arguments: None,
-        constraint: None,
-        duration: desk
-            .ask
-            .number("minutes")
-            .map(|minutes| Duration::from_secs(minutes * MINUTE_S)),
-        calls_max: desk.ask.number("calls"),
-        tool_digest: known.digest,
-        policies: desk.rooms.policies(desk.tenant()),
-        reason,
-        ticket: desk.ask.field("ticket"),
-        model: None,
-        client: None,
-        extends: None,
-    };
-    let request = desk.access.ask(&desk.entitlements, &new).await?;
-    request_reply(desk, &request, StatusCode::CREATED, "asked")
-}
-
-fn wish(desk: &Desk<'_>) -> Result<(Action, Target), Refusal> {
-    Ok(match desk.ask.field("kind").unwrap_or("tool") {
-        "resource" => (
-            Action::ReadResource,
-            Target::Resource(need(desk, "name", ResourceUri::parse)?),
-        ),
-        "prompt" => (
-            Action::GetPrompt,
-            Target::Prompt(need(desk, "name", PromptName::parse)?),
-        ),
-        _ => (
-            Action::CallTool,
-            Target::Tool(need(desk, "name", ToolName::parse)?),
-        ),
-    })
-}
-
 /// Ends a grant: one of theirs, one that they may decide about, or any for an administrator.
 pub(crate) async fn revoke(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let grant = desk.grant().await?;
@@ -180,7 +113,7 @@ pub(crate) async fn revoke(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         ));
     }
     let reason = desk.ask.field("reason").unwrap_or_default();
-    let by = &desk.caller.person.subject;
+    let by = desk.caller.by();
     over(desk.access.revoke_grant(&grant.id, by, reason).await)?;
     grant_reply(desk, &desk.grant().await?, "revoked")
 }
@@ -191,7 +124,7 @@ pub(crate) async fn release(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     if grant.subject != desk.caller.person.subject {
         return Err(Refusal::role("revoke it instead, if you may"));
     }
-    let holder = Holder::Person(&desk.caller.person.subject);
+    let holder = Holder::Person(desk.caller.by());
     over(desk.access.release(&grant.id, holder).await)?;
     grant_reply(desk, &desk.grant().await?, "released")
 }
@@ -201,63 +134,6 @@ fn over(changed: Result<(), ChangeError>) -> Result<(), Refusal> {
     match changed {
         Err(ChangeError::Unknown(_)) => Err(Refusal::ended()),
         changed => Ok(changed?),
-    }
-}
-
-pub(crate) async fn lock(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let scope = scope(desk)?;
-    let minutes = desk.ask.number("minutes");
-    let expires_ms = minutes.map(|minutes| desk.now_ms() + minutes * MINUTE_S * 1000);
-    let new = NewLock {
-        scope,
-        reason: desk.ask.field("reason").unwrap_or_default(),
-        by: &desk.caller.person.subject,
-        expires_ms,
-    };
-    let lock = desk.access.lock(new).await?;
-    match desk.is_api() {
-        true => Ok(reply::json(StatusCode::CREATED, &api::lock_json(&lock))),
-        false => Ok(reply::see_other("/console/locks?done=locked")),
-    }
-}
-
-fn scope(desk: &Desk<'_>) -> Result<Scope, Refusal> {
-    Ok(match desk.ask.field("kind").unwrap_or_default() {
-        "tenant" => Scope::Tenant,
-        "subject" => Scope::Subject(need(desk, "name", SubjectId::parse)?),
-        "actor" => Scope::Actor(need(desk, "name", ActorId::parse)?),
-        "upstream" => Scope::Upstream(need(desk, "name", UpstreamId::parse)?),
-        "tool" => {
-            let named = desk.ask.field("name").unwrap_or_default().split_once('/');
-            let parsed = named.and_then(|(upstream, tool)| {
-                Some((
-                    UpstreamId::parse(upstream).ok()?,
-                    ToolName::parse(tool).ok()?,
-                ))
-            });
-            let (upstream, tool) = parsed.ok_or_else(|| {
-                Refusal::field(
-                    "name",
-                    "this names no tool of a server",
-                    "write it as `server/tool`",
-                )
-            })?;
-            Scope::Tool(upstream, tool)
-        }
-        _ => Scope::Run(need(desk, "name", RunId::parse)?),
-    })
-}
-
-pub(crate) async fn unlock(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let id = LockId::parse(&desk.id).map_err(|_| Refusal::not_found())?;
-    desk.access.unlock(&id, &desk.caller.person.subject).await?;
-    match desk.is_api() {
-        true => Ok(reply::typed(
-            StatusCode::NO_CONTENT,
-            "application/json",
-            bytes::Bytes::new(),
-        )),
-        false => Ok(reply::see_other("/console/locks?done=lifted")),
     }
 }
 

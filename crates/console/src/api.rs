@@ -1,7 +1,7 @@
 //! What programs get: the same things as the pages show, as documents. The schemas are in
 //! [`crate::openapi`]; a test holds every answer against them.
 
-use cardea_access::{AccessRequest, Author, DecidedBy, Grant, Lock, Scope, Terms};
+use cardea_access::{AccessRequest, Author, Grant, Lock, Reason, Scope, Terms};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -53,9 +53,11 @@ const REQUEST: Columns = &[
     "arguments",
     "terms",
     "reason",
+    "justification",
     "ticket",
     "model",
     "client",
+    "extends",
     "created",
     "expires",
     "grant",
@@ -121,8 +123,7 @@ pub(crate) async fn agents(desk: &Desk<'_>) -> Result<Reply, Refusal> {
 }
 
 pub(crate) fn locks(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let rows = Rows::of(&desk.ask, desk.access.locks(), |lock| lock.id.as_str());
-    list(desk, "locks", LOCK, &rows, lock_json)
+    list(desk, "locks", LOCK, &lists::locks(desk), lock_json)
 }
 
 /// A page of a list as a document, or more of it as a file.
@@ -160,20 +161,13 @@ pub(crate) fn request_json(request: &AccessRequest) -> Value {
         .iter()
         .map(|approval| {
             json!({
-                "by": decided_by(&approval.by),
+                "by": approval.by_whom(),
                 "verdict": approval.verdict.as_str(),
                 "reason": approval.reason,
                 "decided": iso(approval.decided_ms),
             })
         })
         .collect();
-    let reason = request.reason.as_ref().map(|reason| {
-        let author = match reason.author {
-            Author::Model => "model",
-            Author::Person => "person",
-        };
-        json!({"text": reason.text, "author": author})
-    });
     json!({
         "id": request.id,
         "state": request.state.as_str(),
@@ -187,22 +181,26 @@ pub(crate) fn request_json(request: &AccessRequest) -> Value {
         "name": request.target.name(),
         "arguments": request.arguments,
         "terms": terms_json(&request.terms),
-        "reason": reason,
+        "reason": request.reason.as_ref().map(reason_json),
+        "justification": request.justification.as_ref().map(reason_json),
         "ticket": request.ticket,
         "model": request.model,
         "client": request.client,
         "created": iso(request.created_ms),
+        "extends": request.extends,
         "expires": iso(request.expires_ms),
         "grant": request.state.grant(),
         "decisions": decisions,
     })
 }
 
-fn decided_by(by: &DecidedBy) -> String {
-    match by {
-        DecidedBy::Person(subject) => format!("person {subject}"),
-        DecidedBy::Rule(name) => format!("rule {name}"),
-    }
+fn reason_json(reason: &Reason) -> Value {
+    let author = match reason.author {
+        Author::Model => "model",
+        Author::Person => "person",
+        Author::Program => "program",
+    };
+    json!({"text": reason.text, "author": author})
 }
 
 pub(crate) fn grant_json(grant: &Grant, now_ms: u64) -> Value {

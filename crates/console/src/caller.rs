@@ -1,6 +1,7 @@
 //! Who has sent a request, and what of it is theirs to see and to decide.
 
-use cardea_access::{AccessRequest, DecidedBy, Entitlement, Grant, RequestState, Stage};
+use cardea_access::{AccessRequest, By, DecidedBy, Entitlement, Grant, RequestState, Stage};
+use cardea_domain::ActorId;
 use cardea_identity::server::Person;
 
 use crate::{refusal::Refusal, roles::Roles, routes::Who};
@@ -9,6 +10,8 @@ use crate::{refusal::Refusal, roles::Roles, routes::Who};
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) person: Person,
+    /// The program that acts with their login; none where they are at a page.
+    pub(crate) program: Option<ActorId>,
     pub(crate) is_administrator: bool,
     pub(crate) is_auditor: bool,
 }
@@ -25,11 +28,20 @@ pub(crate) enum Standing {
 }
 
 impl Caller {
-    pub(crate) fn new(person: Person, roles: Option<&Roles>) -> Self {
+    pub(crate) fn new(person: Person, program: Option<ActorId>, roles: Option<&Roles>) -> Self {
         Self {
             is_administrator: roles.is_some_and(|roles| roles.administrators.include(&person)),
             is_auditor: roles.is_some_and(|roles| roles.auditors.include(&person)),
             person,
+            program,
+        }
+    }
+
+    /// Who does something, for records.
+    pub(crate) fn by(&self) -> By<'_> {
+        By {
+            person: &self.person.subject,
+            program: self.program.as_ref(),
         }
     }
 
@@ -86,10 +98,12 @@ impl Caller {
             || self.decides_about(grant, entitlement)
     }
 
-    /// Whether they may end a grant that is not theirs to give back: an administrator may, and so
-    /// may whoever could refuse it.
+    /// Whether they may end a grant: one in their name, one that they could refuse, as an
+    /// administrator any.
     pub(crate) fn may_revoke(&self, grant: &Grant, entitlement: Option<&Entitlement>) -> bool {
-        self.is_administrator || self.decides_about(grant, entitlement)
+        self.is_administrator
+            || grant.subject == self.person.subject
+            || self.decides_about(grant, entitlement)
     }
 
     fn decides_about(&self, grant: &Grant, entitlement: Option<&Entitlement>) -> bool {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use cardea_access::{Access, AccessRequest, Entitlement, Entitlements};
-use cardea_domain::{RequestId, TenantId};
-use http::HeaderMap;
+use cardea_domain::{Denial, RequestId, TenantId};
+use cardea_identity::ApiHolder;
+use http::{HeaderMap, header};
 
 use crate::{
     Console, Rooms,
@@ -34,18 +35,29 @@ const FORM_NAME: &str = "console";
 pub(crate) async fn enter(
     console: &Console,
     headers: &HeaderMap,
+    token: Option<Result<ApiHolder, Denial>>,
     rooms: &dyn Rooms,
 ) -> Result<(Caller, Arc<Access>, Entitlements), Refusal> {
-    let person = console.authorization.person(headers).await;
-    let person = person.map_err(|_| Refusal::unavailable())?;
-    let person = person.ok_or_else(Refusal::login_missing)?;
+    let (person, program) = match token {
+        // Which of the two counts is nobody's to guess. Programs keep no cookies.
+        Some(_) if headers.contains_key(header::COOKIE) => return Err(Refusal::two_logins()),
+        Some(token) => {
+            let ApiHolder { person, program } = token.map_err(Refusal::token)?;
+            (person, Some(program))
+        }
+        None => {
+            let person = console.authorization.person(headers).await;
+            let person = person.map_err(|_| Refusal::unavailable())?;
+            (person.ok_or_else(Refusal::login_missing)?, None)
+        }
+    };
     let tenant = &person.tenant;
     let (Some(access), Some(entitlements)) = (rooms.access(tenant), rooms.entitlements(tenant))
     else {
         return Err(Refusal::not_found());
     };
     let roles = console.settings.roles.get(tenant);
-    Ok((Caller::new(person, roles), access, entitlements))
+    Ok((Caller::new(person, program, roles), access, entitlements))
 }
 
 impl Desk<'_> {
@@ -75,8 +87,11 @@ impl Desk<'_> {
     }
 
     /// Refuses a change that no page of this origin sent; of a form also one that was not shown
-    /// to this login.
+    /// to this login. No browser sends a token by itself, so a program needs no page.
     pub(crate) fn check_sender(&self) -> Result<(), Refusal> {
+        if self.caller.program.is_some() {
+            return Ok(());
+        }
         let is_shown = self.is_api() || {
             let token = self.ask.field(FORM).unwrap_or_default();
             let authorization = &self.console.authorization;

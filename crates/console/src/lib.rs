@@ -5,10 +5,11 @@
 //! place where anything is decided. Who may approve what is for the access room; who somebody is,
 //! for the authorization server.
 //!
-//! The data's path: [`Console::serve`] finds the route, the person behind the session cookie, and
-//! that person's tenant; everything after is read from and done to the rooms of this one tenant,
-//! which [`Rooms`] hands out. A change comes from a page that was shown to this login, or it is
-//! refused.
+//! The data's path: [`Console::serve`] finds the route, the person behind the session cookie or the
+//! token, and that person's tenant; everything after is read from and done to the rooms of this one
+//! tenant, which [`Rooms`] hands out. A change comes from a page that was shown to this login, or
+//! from a program with a token of the person's, or it is refused. What gives access (approving,
+//! lifting a lock) comes from a page alone: a program may be an agent's.
 //!
 //! Models, clients and servers write much of what is shown here. It is escaped by the templates,
 //! set apart as a quotation, cut, and without characters that reorder or hide text ([`text`]).
@@ -52,8 +53,8 @@ mod time;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cardea_domain::{Clock, TenantId};
-use cardea_identity::AuthorizationServer;
+use cardea_domain::{Clock, Denial, TenantId};
+use cardea_identity::{ApiHolder, AuthorizationServer, server::API_PATH};
 use http::Request;
 
 pub use reply::{Body, Reply};
@@ -108,7 +109,7 @@ impl Console {
     /// Whether a path is the console's.
     #[must_use]
     pub fn has(path: &str) -> bool {
-        ["/console", "/api/v1"].iter().any(|root| {
+        ["/console", API_PATH].iter().any(|root| {
             path.strip_prefix(root)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
@@ -116,9 +117,17 @@ impl Console {
 
     /// Answers one request, whose path [`Self::has`] knows and whose body is at most
     /// [`BODY_BYTES_MAX`] long.
-    pub async fn serve(&self, request: Request<Bytes>, rooms: &dyn Rooms) -> Reply {
+    ///
+    /// `token` is whose token the `Authorization` header carries, or why it is refused; `None` where
+    /// there is no such header.
+    pub async fn serve(
+        &self,
+        request: Request<Bytes>,
+        token: Option<Result<ApiHolder, Denial>>,
+        rooms: &dyn Rooms,
+    ) -> Reply {
         let (head, body) = request.into_parts();
-        routes::dispatch(self, head, &body, rooms).await
+        routes::dispatch(self, head, &body, token, rooms).await
     }
 }
 

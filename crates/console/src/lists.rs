@@ -5,7 +5,7 @@ mod agents;
 mod reach;
 mod row;
 
-use cardea_access::{AccessRequest, Filter, Grant, Page, RequestState};
+use cardea_access::{AccessRequest, Filter, Grant, Lock, Page, RequestState};
 use cardea_domain::{ActorId, SubjectId, UpstreamId};
 use url::form_urlencoded;
 
@@ -107,7 +107,12 @@ pub(crate) const REACH: &[Field] = &[
     FORMAT,
 ];
 pub(crate) const AGENTS: &[Field] = &[AFTER, FORMAT];
-pub(crate) const LOCKS: &[Field] = &[AFTER, FORMAT, DONE];
+pub(crate) const LOCKS: &[Field] = &[
+    Field::text("id", 63, "the one lock of this name"),
+    AFTER,
+    FORMAT,
+    DONE,
+];
 
 /// Rows of one page, and where the next one begins.
 #[derive(Debug)]
@@ -190,6 +195,14 @@ pub(crate) async fn grants(desk: &Desk<'_>, state: &str) -> Result<Rows<Grant>, 
         rows.take(found, |grant| grant.id.as_str(), keep);
     }
     Ok(rows.done())
+}
+
+/// Locks that are set, by age.
+pub(crate) fn locks(desk: &Desk<'_>) -> Rows<Lock> {
+    let id = desk.ask.param("id");
+    let mut all = desk.access.locks();
+    all.retain(|lock| id.is_none_or(|id| lock.id.as_str() == id));
+    Rows::of(&desk.ask, all, |lock| lock.id.as_str())
 }
 
 /// What the query asks for; `None` when it names what cannot be, so that nothing is found.

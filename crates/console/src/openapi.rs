@@ -4,10 +4,11 @@ mod schemas;
 
 use std::collections::BTreeMap;
 
+use cardea_identity::server::API_SCOPE;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::routes::{Handler as H, ROUTES, Route, Who, is_api};
+use crate::routes::{Handler as H, ROUTES, Route, Token, Who, is_api};
 
 /// The cookie that names a login, over TLS.
 pub(crate) const SESSION_COOKIE: &str = "__Host-cardea-session";
@@ -29,7 +30,9 @@ pub(crate) fn document() -> Value {
             "version": "1",
             "summary": "Access requests, grants and locks of one tenant: that of whoever is logged in.",
             "description": "A person logs in at `/console`; the session cookie says who asks. What changes something has \
-                to come from a page of the gateway's own origin. Lists have 50 rows a page; `format=csv` gives up to \
+                to come from a page of the gateway's own origin. A program uses a token of the person's instead, never \
+                both; what only a person may do on a page says so (`x-page`), and refuses a program with the page's \
+                address. Lists have 50 rows a page; `format=csv` gives up to \
                 10,000 rows as a file.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -38,6 +41,17 @@ pub(crate) fn document() -> Value {
             "schemas": schemas::all(),
             "securitySchemes": {
                 "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+                "token": {
+                    "type": "oauth2",
+                    "description": "An access token of the gateway's own authorization server for the resource \
+                        `/api/v1`, bound to a key: sent as `Authorization: DPoP` with a proof (RFC 9449). The \
+                        server's metadata is at `/.well-known/oauth-authorization-server`.",
+                    "flows": {"authorizationCode": {
+                        "authorizationUrl": "/authorize",
+                        "tokenUrl": "/token",
+                        "scopes": {API_SCOPE: "see, ask for and end access; approve nothing, lift no lock"},
+                    }},
+                },
             },
         },
     })
@@ -65,7 +79,14 @@ fn operation(route: &Route) -> Value {
         if route.who == Who::Anyone {
             operation.insert("security".into(), json!([]));
         } else {
-            operation.insert("security".into(), json!([{"session": []}]));
+            let mut ways = vec![json!({"session": []})];
+            if route.token == Token::Good {
+                ways.push(json!({"token": [API_SCOPE]}));
+            }
+            operation.insert("security".into(), json!(ways));
+            if let Token::Page(page) = route.token {
+                operation.insert("x-page".into(), json!(page));
+            }
             operation.insert("x-role".into(), json!(role(route.who)));
         }
         if route.method == Method::POST {
@@ -128,11 +149,11 @@ fn responses(route: &Route) -> Value {
     if route.who != Who::Anyone {
         responses.insert(
             "401".into(),
-            problem("nobody is logged in, or the login is too old"),
+            problem("nobody is logged in, the login is too old, or the token is not good here"),
         );
         responses.insert(
             "403".into(),
-            problem("a role is missing, or the sender is not this origin"),
+            problem("a role is missing, the sender is not this origin, or a person has to do it on a page"),
         );
         responses.insert(
             "503".into(),
@@ -172,9 +193,10 @@ fn success(route: &Route) -> (&'static str, Value) {
         H::Reach => ("200", list("Reach")),
         H::Agents => ("200", list("Agent")),
         H::Locks => ("200", list("Lock")),
-        H::Ask => ("201", of(a("Request"))),
-        H::Request | H::Approve | H::Refuse | H::Cancel => ("200", of(a("Request"))),
+        H::Ask | H::Extend => ("201", of(a("Request"))),
+        H::Request | H::Approve | H::Refuse | H::Cancel | H::Justify => ("200", of(a("Request"))),
         H::Revoke | H::Release => ("200", of(a("Grant"))),
+        H::RevokeAll => ("200", of(a("Revocation"))),
         H::Lock => ("201", of(a("Lock"))),
         H::Events => (
             "200",

@@ -4,6 +4,7 @@ mod access;
 
 use std::borrow::Cow;
 
+use cardea_domain::{Code, Denial};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
@@ -22,6 +23,8 @@ pub(crate) struct Refusal {
     /// The field or parameter, where it is one.
     pub(crate) field: Option<Cow<'static, str>>,
     pub(crate) next: Cow<'static, str>,
+    /// The page on which a person goes on, where there is one.
+    pub(crate) page: Option<String>,
     /// The methods that there are, where this is not one.
     pub(crate) allow: Vec<&'static str>,
 }
@@ -39,6 +42,7 @@ impl Refusal {
             what: what.into(),
             field: None,
             next: next.into(),
+            page: None,
             allow: Vec::new(),
         }
     }
@@ -114,6 +118,52 @@ impl Refusal {
         )
     }
 
+    /// A token that is not good here.
+    pub(crate) fn token(denial: Denial) -> Self {
+        let status = match denial.code {
+            Code::ScopeInsufficient => StatusCode::FORBIDDEN,
+            Code::Overloaded | Code::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let next = denial
+            .help
+            .unwrap_or("run `cardea login` with the address of the gateway".into());
+        Self::new(status, denial.code.as_str(), denial.message, next)
+    }
+
+    pub(crate) fn two_logins() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "E_LOGIN_TWICE",
+            "this carries cookies and a token, and it is not clear which counts",
+            "send one of them",
+        )
+    }
+
+    /// For what is never done by a program.
+    pub(crate) fn person_needed(origin: &str, page: &str) -> Self {
+        let page = format!("{origin}{page}");
+        Self {
+            page: Some(page.clone()),
+            ..Self::new(
+                StatusCode::FORBIDDEN,
+                "E_PERSON_NEEDED",
+                "a person has to do this on a page; a program with their login may not",
+                format!("open {page}"),
+            )
+        }
+    }
+
+    /// For pages, which no program reads.
+    pub(crate) fn browser_needed() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "E_PERSON_NEEDED",
+            "this is for a person in a browser",
+            "see /api/v1/openapi.json for what programs may use",
+        )
+    }
+
     /// For what was there a moment ago.
     pub(crate) fn ended() -> Self {
         Self::new(
@@ -146,8 +196,9 @@ impl Refusal {
             "code": self.code,
             "next": self.next,
         });
-        if let (Some(field), Some(document)) = (self.field, document.as_object_mut()) {
-            document.insert("field".into(), json!(field));
+        if let Some(document) = document.as_object_mut() {
+            document.extend(self.field.map(|field| ("field".to_owned(), json!(field))));
+            document.extend(self.page.map(|page| ("page".to_owned(), json!(page))));
         }
         let mut reply = reply::typed(
             self.status,

@@ -3,6 +3,8 @@
 
 mod table;
 
+use cardea_domain::Denial;
+use cardea_identity::ApiHolder;
 use http::{Method, StatusCode, request::Parts};
 
 use crate::{
@@ -27,6 +29,7 @@ pub(crate) struct Route {
     /// `{id}` stands for one segment.
     pub(crate) path: &'static str,
     pub(crate) who: Who,
+    pub(crate) token: Token,
     pub(crate) handler: Handler,
     pub(crate) query: &'static [Field],
     pub(crate) body: &'static [Field],
@@ -44,6 +47,18 @@ pub(crate) enum Who {
     /// Administrators and auditors.
     Overseer,
     Administrator,
+}
+
+/// What a program with a token of the person's may do with a route. It may be an agent that found
+/// the login: it may look, ask and take away, and never give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// Use it.
+    Good,
+    /// Nothing. The person does it on the page of this path; `{id}` is that of the route.
+    Page(&'static str),
+    /// Nothing: it is for browsers.
+    No,
 }
 
 /// What answers.
@@ -69,9 +84,12 @@ pub(crate) enum Handler {
     Approve,
     Refuse,
     Cancel,
+    Justify,
     Grants,
     Revoke,
     Release,
+    Extend,
+    RevokeAll,
     Reach,
     Agents,
     Locks,
@@ -85,6 +103,7 @@ pub(crate) async fn dispatch(
     console: &Console,
     head: Parts,
     body: &[u8],
+    token: Option<Result<ApiHolder, Denial>>,
     rooms: &dyn Rooms,
 ) -> Reply {
     let path = head.uri.path().to_owned();
@@ -97,7 +116,7 @@ pub(crate) async fn dispatch(
         // After a login a page is asked for with GET.
         _ => pages::of(&path).to_owned(),
     };
-    match answer(console, head, body, rooms).await {
+    match answer(console, head, body, token, rooms).await {
         Ok(reply) => reply,
         Err(refusal) if is_api(&path) => refusal.into_problem(&path),
         Err(refusal) => pages::refuse(console, refusal, &page),
@@ -112,6 +131,7 @@ async fn answer(
     console: &Console,
     head: Parts,
     body: &[u8],
+    token: Option<Result<ApiHolder, Denial>>,
     rooms: &dyn Rooms,
 ) -> Result<Reply, Refusal> {
     let (route, id) = find(&head.method, head.uri.path())?;
@@ -121,8 +141,11 @@ async fn answer(
         return public(console, route, &ask(head)?);
     }
     // Who asks comes before what is asked: a stranger learns nothing of what is wrong with it.
-    let (caller, access, entitlements) = desk::enter(console, &headers, rooms).await?;
+    let (caller, access, entitlements) = desk::enter(console, &headers, token, rooms).await?;
     caller.check(route.who)?;
+    if caller.program.is_some() {
+        check_token(console, route, &id)?;
+    }
     let ask = ask(head)?;
     let desk = Desk {
         console,
@@ -138,6 +161,18 @@ async fn answer(
         desk.check_sender()?;
     }
     serve(&desk).await
+}
+
+/// Refuses a program what needs a person in front of a page.
+fn check_token(console: &Console, route: &Route, id: &str) -> Result<(), Refusal> {
+    match route.token {
+        Token::Good => Ok(()),
+        Token::Page(page) => {
+            let page = page.replace("{id}", id);
+            Err(Refusal::person_needed(&console.settings.origin, &page))
+        }
+        Token::No => Err(Refusal::browser_needed()),
+    }
 }
 
 fn public(console: &Console, route: &Route, ask: &Ask) -> Result<Reply, Refusal> {
@@ -172,6 +207,9 @@ async fn serve(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         H::Refuse => acts::refuse(desk).await,
         H::Cancel => acts::cancel(desk).await,
         H::Grants => api::grants(desk).await,
+        H::Justify => acts::justify(desk).await,
+        H::Extend => acts::extend(desk).await,
+        H::RevokeAll => acts::revoke_all(desk).await,
         H::Revoke => acts::revoke(desk).await,
         H::Release => acts::release(desk).await,
         H::Reach => api::reach(desk).await,
@@ -266,6 +304,12 @@ mod unit {
             assert!(Console::has(route.path));
             assert!(
                 route.method == Method::GET || route.who != Who::Anyone,
+                "{}",
+                route.path
+            );
+            // A page is for browsers, whatever it says of itself.
+            assert!(
+                is_api(route.path) || route.token == Token::No,
                 "{}",
                 route.path
             );

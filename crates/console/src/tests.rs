@@ -5,5 +5,6 @@ mod deciding;
 mod furniture;
 mod house;
 mod listing;
+mod programs;
 mod table;
 mod watching;

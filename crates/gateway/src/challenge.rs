@@ -2,7 +2,7 @@
 
 use cardea_domain::Denial;
 use cardea_identity::Scheme;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{edge::MCP_PATH, way::Recorded, world::World};
 
@@ -21,9 +21,20 @@ pub(crate) struct Offer {
 impl Offer {
     /// Adds the nonce, if one is due.
     pub(crate) fn give(self, recorded: &mut Recorded) {
-        if let Some(nonce) = self.nonce.and_then(|n| HeaderValue::try_from(n).ok()) {
+        if let Some(nonce) = self.nonce() {
             recorded.header(DPOP_NONCE, nonce);
         }
+    }
+
+    /// Adds the nonce, if one is due, to an answer of the gateway's own API.
+    pub(crate) fn give_api(self, headers: &mut HeaderMap) {
+        if let Some(nonce) = self.nonce() {
+            headers.insert(DPOP_NONCE, nonce);
+        }
+    }
+
+    fn nonce(self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.nonce?).ok()
     }
 }
 

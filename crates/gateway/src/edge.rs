@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use cardea_domain::{Code, Denial};
-use cardea_identity::{Scheme, SigningKeys};
+use cardea_identity::{
+    Scheme, SigningKeys,
+    server::{API_PATH, API_SCOPE},
+};
 use http::{HeaderMap, header};
 use serde_json::json;
 
@@ -98,8 +101,28 @@ impl Edge {
         format!("{}{MCP_PATH}/{upstream}", self.origin)
     }
 
+    /// The resource identifier of the gateway's own API.
+    pub(crate) fn api_resource(&self) -> String {
+        self.address(API_PATH)
+    }
+
     pub(crate) fn jwks(&self) -> Option<Arc<str>> {
         self.keys.as_ref().map(|keys| keys.jwks())
+    }
+
+    /// The metadata of the gateway's own API (RFC 9728), which takes tokens of its own
+    /// authorization server alone, each bound to a key.
+    pub(crate) fn api_metadata(&self) -> String {
+        json!({
+            "resource": self.api_resource(),
+            "authorization_servers": [self.origin],
+            "bearer_methods_supported": ["header"],
+            "scopes_supported": [API_SCOPE],
+            "resource_name": "Cardea access",
+            "dpop_signing_alg_values_supported": self.bindings.algorithms,
+            "dpop_bound_access_tokens_required": true,
+        })
+        .to_string()
     }
 
     /// The metadata of the resource at `path` (RFC 9728), which starts with [`MCP_PATH`].
@@ -126,6 +149,21 @@ impl Edge {
     /// # Source
     /// RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1.
     pub(crate) fn challenge(&self, scheme: Scheme, code: Option<Code>, path: &str) -> String {
+        self.challenge_for(scheme, code, path, &self.scopes.join(" "))
+    }
+
+    /// The `WWW-Authenticate` value for tokens of the gateway's own API.
+    pub(crate) fn api_challenge(&self, code: Option<Code>) -> String {
+        self.challenge_for(Scheme::Dpop, code, API_PATH, API_SCOPE)
+    }
+
+    fn challenge_for(
+        &self,
+        scheme: Scheme,
+        code: Option<Code>,
+        path: &str,
+        scopes: &str,
+    ) -> String {
         let metadata = format!("{}{RESOURCE_METADATA_PATH}{path}", self.origin);
         let error = match code {
             None | Some(Code::TokenMissing) => "",
@@ -134,10 +172,9 @@ impl Edge {
             Some(Code::ProofNonce) => "error=\"use_dpop_nonce\", ",
             Some(_) => "error=\"invalid_token\", ",
         };
-        let scope = if self.scopes.is_empty() {
-            String::new()
-        } else {
-            format!(", scope=\"{}\"", self.scopes.join(" "))
+        let scope = match scopes {
+            "" => String::new(),
+            scopes => format!(", scope=\"{scopes}\""),
         };
         let (name, algorithms) = match scheme {
             Scheme::Bearer => ("Bearer", String::new()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cardea_audit::{Receipt, Unavailable};
 use cardea_domain::{Code, Denial};
+use cardea_identity::server::API_PATH;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
@@ -52,6 +53,9 @@ pub(crate) async fn serve(
     };
     if let Some(resource) = resource.filter(|r| *r == MCP_PATH || upstream_of(r).is_some()) {
         return admin::json(world.edge.metadata(resource));
+    }
+    if resource == Some(API_PATH) && world.console.is_some() {
+        return admin::json(world.edge.api_metadata());
     }
     match path {
         JWKS_PATH => match world.edge.jwks() {

@@ -18,7 +18,7 @@ mod screened;
 mod validated;
 
 pub(crate) use authorised::Authorised;
-pub(crate) use identified::Identified;
+pub(crate) use identified::{Identified, verify};
 pub(crate) use open_call::OpenCall;
 pub(crate) use received::Received;
 pub(crate) use recorded::{Recorded, Released};

@@ -61,6 +61,8 @@ pub(crate) struct Claims {
     pub(crate) binding: KeyBinding,
     pub(crate) expires_s: u64,
     pub(crate) token_id: Option<Arc<str>>,
+    /// When the person logged in for it; none where nobody did.
+    pub(crate) auth_time_s: Option<u64>,
 }
 
 /// Clocks of issuer and gateway may differ by this much when a token is brand new. Nothing is
@@ -117,6 +119,7 @@ impl Claims {
             binding: confirmation(claims)?,
             expires_s,
             token_id: string(claims, "/jti").map(Arc::from),
+            auth_time_s: claims.get("auth_time").and_then(Value::as_u64),
         })
     }
 }

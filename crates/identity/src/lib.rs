@@ -54,7 +54,7 @@ pub use keys::{KeySource, KeySourceError};
 pub use server::{AuthorizationServer, Revocations};
 pub use signing::{LEAD_S, PERIOD_S, RETAIN_S, SigningKeys, SigningKeysError};
 pub use trusted::TrustedIssuer;
-pub use verified::{Confirmed, RunHints, TokenLife, Verified};
+pub use verified::{ApiHolder, Confirmed, RunHints, TokenLife, Verified};
 
 /// Signature algorithms, by their JOSE names.
 pub use jsonwebtoken::Algorithm;

@@ -60,6 +60,7 @@ pub use error::JournalDown;
 pub use journal::{Event, Journal, Who};
 pub use oidc::{LoginProvider, ProviderCredential};
 pub use person::Person;
+pub use resource::{API_PATH, API_SCOPE};
 pub use revocations::Revocations;
 pub use routes::{ROUTES, Route};
 pub use settings::{Certificates, ServerError, ServerSettings};

@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use cardea_domain::{Code, Denial, KeyBinding, Principal, RunId, RunSource, TenantId};
+use cardea_domain::{ActorId, Code, Denial, KeyBinding, Principal, RunId, RunSource, TenantId};
 
 use crate::{
     Revocations, TrustedIssuer,
     claims::{Claims, invalid},
+    server::{API_SCOPE, Person},
 };
 
 /// A verified token. Made by [`crate::Authenticator::verify`] alone.
@@ -26,6 +27,17 @@ pub struct Verified(pub(crate) Arc<Known>);
 pub struct Confirmed {
     verified: Verified,
     nonce_is_due: bool,
+}
+
+/// A person, and the program that uses the gateway's own API with their login.
+///
+/// The program may be an agent that found the login: what needs a person is not done by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiHolder {
+    /// The person, as they logged in for this program.
+    pub person: Person,
+    /// The program.
+    pub program: ActorId,
 }
 
 /// What is remembered of a verified token.
@@ -190,6 +202,57 @@ impl Confirmed {
     #[must_use]
     pub fn nonce_is_due(&self) -> bool {
         self.nonce_is_due
+    }
+
+    /// The person and the program that use the gateway's API at `resource`.
+    ///
+    /// The token must be of the gateway's own authorization server, for this resource and no
+    /// other, bound to a key, and of a person who logged in. No token that agents call tools with
+    /// is one.
+    ///
+    /// # Errors
+    /// [`Code::TokenInvalid`], [`Code::BindingRequired`], [`Code::ScopeInsufficient`].
+    pub fn api_holder(&self, resource: &str) -> Result<ApiHolder, Denial> {
+        let known = &self.verified.0;
+        let claims = &known.claims;
+        if known.revocations.is_none() {
+            return Err(invalid("it is of another issuer than the gateway"));
+        }
+        match claims.audiences.as_slice() {
+            [only] if only == resource => {}
+            others => {
+                return Err(invalid(format!(
+                    "issued for {others:?}, not for `{resource}`"
+                )));
+            }
+        }
+        if claims.binding.is_none() {
+            return Err(Denial::new(
+                Code::BindingRequired,
+                "this access token can be used by whoever has it, which is not accepted here",
+            )
+            .help("send a DPoP proof (RFC 9449) when you ask for it"));
+        }
+        if !claims.scopes.iter().any(|scope| scope == API_SCOPE) {
+            return Err(Denial::new(
+                Code::ScopeInsufficient,
+                format!("the access token lacks the scope `{API_SCOPE}`"),
+            )
+            .help("authorise again with this scope"));
+        }
+        let auth_time_s = claims.auth_time_s;
+        Ok(ApiHolder {
+            person: Person {
+                tenant: claims.tenant.clone(),
+                subject: claims.subject.clone(),
+                groups: claims.groups.iter().map(ToString::to_string).collect(),
+                auth_time_s: auth_time_s.ok_or_else(|| invalid("nobody logged in for it"))?,
+                acr: None,
+                amr: Vec::new(),
+                provider: None,
+            },
+            program: claims.actor.clone(),
+        })
     }
 
     /// How long the token is good for.

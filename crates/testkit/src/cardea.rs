@@ -256,6 +256,8 @@ pub struct TokenFor<'a> {
     pub task: Option<&'a str>,
     /// How long it lives, such as `10m`.
     pub ttl: Option<&'a str>,
+    /// The thumbprint of the DPoP key that it is bound to.
+    pub jkt: Option<&'a str>,
 }
 
 /// A gateway that was ready when it was made.
@@ -349,7 +351,11 @@ impl Gateway {
         for group in request.groups {
             command.args(["--group", group]);
         }
-        for (flag, value) in [("--task", request.task), ("--ttl", request.ttl)] {
+        for (flag, value) in [
+            ("--task", request.task),
+            ("--ttl", request.ttl),
+            ("--jkt", request.jkt),
+        ] {
             if let Some(value) = value {
                 command.args([flag, value]);
             }

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{Principal, RequestId, SubjectId};
+use cardea_domain::{Principal, RequestId};
 use cardea_store::RequestCount;
 
-use super::{Access, ChangeError, Turn, first_name};
+use super::{Access, ChangeError, Turn, ending::check_reason, first_name};
 use crate::{
-    Event, JournalDown,
+    By, Event, JournalDown,
     ask::{self, AskRefused, Sameness},
     codec, decision,
     entitlement::Entitlements,
     live::Place,
-    request::{AccessRequest, NewRequest, RequestState, Verdict},
+    request::{AccessRequest, NewRequest, Reason, RequestState, Verdict},
     rules::{Asked, History, Ruling},
     scope::Caller,
     terms::millis,
@@ -42,14 +42,14 @@ pub enum Holder<'a> {
     /// An agent, in a call.
     Agent(&'a Principal),
     /// A person who is logged in.
-    Person(&'a SubjectId),
+    Person(By<'a>),
 }
 
 impl Holder<'_> {
     /// Whether something of this caller is theirs.
     pub(super) fn has(self, of: &Caller<'_>) -> bool {
         match self {
-            Self::Person(subject) => subject == of.subject,
+            Self::Person(by) => by.person == of.subject,
             Self::Agent(principal) => {
                 principal.subject == *of.subject
                     && principal.actor == *of.actor
@@ -60,7 +60,7 @@ impl Holder<'_> {
 
     pub(super) fn name(self) -> String {
         match self {
-            Self::Person(subject) => format!("person {subject}"),
+            Self::Person(by) => by.to_string(),
             Self::Agent(principal) => format!("agent {}", principal.actor),
         }
     }
@@ -102,11 +102,15 @@ impl Access {
         }
         let ruling = self.ruling(entitlements, new, &request).await;
         let (access, request) = (Arc::clone(self), Arc::new(request));
-        let (entitlements, is_agent) = (entitlements.clone(), new.asker.run.is_some());
+        let entitlements = entitlements.clone();
+        let by = match new.asker.through {
+            Some(person) => person.to_string(),
+            None => format!("agent {}", request.actor),
+        };
         // To its end, also when whoever asks goes away: the store must not know of one that memory does not.
         let work = tokio::spawn(async move {
             let _turn = turn;
-            access.make(&request, is_agent, &ruling).await?;
+            access.make(&request, by, &ruling).await?;
             Ok(access.settle_by_rule(&entitlements, request, ruling).await)
         });
         work.await.unwrap_or(Err(AskRefused::Journal(JournalDown)))
@@ -116,15 +120,11 @@ impl Access {
     async fn make(
         &self,
         request: &Arc<AccessRequest>,
-        is_agent: bool,
+        by: String,
         ruling: &Ruling,
     ) -> Result<(), AskRefused> {
         let mut change = self.store.change_access(&self.tenant).await?;
         change.add_request(&codec::request_row(request)?).await?;
-        let by = match is_agent {
-            true => format!("agent {}", request.actor),
-            false => format!("person {}", request.subject),
-        };
         let failed = match ruling {
             Ruling::Failed(error) => format!(" rules_failed={error:?}"),
             _ => String::new(),
@@ -202,6 +202,51 @@ impl Access {
                 request
             }
         }
+    }
+
+    /// Adds why it is wanted, in the words of the person in whose name it was asked: once, where a
+    /// program's words are none, and before anybody has decided, so that all who decide see the same.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; `Unknown` also where it is somebody else's, or is not pending any more.
+    pub async fn justify(
+        self: &Arc<Self>,
+        id: &RequestId,
+        by: By<'_>,
+        text: &str,
+    ) -> Result<(), ChangeError> {
+        check_reason(text)?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let now_ms = self.clock.unix_ms();
+        let request = self.pending.read().request(id).cloned();
+        let own = request.filter(|r| r.subject == *by.person && now_ms < r.expires_ms);
+        let request = own.ok_or(ChangeError::Unknown("request"))?;
+        if !request.takes_justification(by) {
+            return Err(ChangeError::JustifiedLate);
+        }
+        let after = AccessRequest {
+            justification: Some(Reason::by(by, text)),
+            ..AccessRequest::clone(&request)
+        };
+        let (access, by) = (Arc::clone(self), by.to_string());
+        // To its end, also when whoever does it goes away: memory must not lack what the store has.
+        let work = tokio::spawn(async move {
+            let _turn = turn;
+            access.write_justified(after, by).await
+        });
+        work.await.unwrap_or(Err(ChangeError::Journal(JournalDown)))
+    }
+
+    async fn write_justified(&self, after: AccessRequest, by: String) -> Result<(), ChangeError> {
+        let mut change = self.store.change_access(&self.tenant).await?;
+        if !change.change_request(&codec::request_row(&after)?).await? {
+            return Err(ChangeError::Unknown("request"));
+        }
+        self.record(&event("access_justified", &after, by)).await?;
+        change.commit().await?;
+        self.tell_request(&after);
+        self.pending.write().replace(Arc::new(after));
+        Ok(())
     }
 
     /// Takes a pending request back.

@@ -345,6 +345,6 @@ fn decided<'a>(name: &'static str, after: &'a AccessRequest, approval: &Approval
     let reason = approval.reason.as_deref().unwrap_or_default();
     Event {
         detail: format!("narrowing={narrowing} reason={reason:?}"),
-        ..event(name, after, approval.by.to_string())
+        ..event(name, after, approval.by_whom())
     }
 }

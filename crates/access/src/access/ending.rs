@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{GrantId, SubjectId, ToolName, UpstreamId};
+use cardea_domain::{GrantId, ToolName, UpstreamId};
 
 use super::{Access, ChangeError, asking::Holder};
 use crate::{
-    EndReason, Event, entitlement::Entitlements, live::Live, request::RequestState, scope::Scope,
+    By, EndReason, Event, entitlement::Entitlements, live::Live, request::RequestState,
+    scope::Scope,
 };
 
 /// A grant that has ended in memory and has to be written down.
@@ -58,16 +59,17 @@ impl Access {
     /// # Errors
     /// [`ChangeError`]; after a failure of the store or the record it is in force, and has to be
     /// repeated to be durable.
-    pub async fn revoke_grant(
+    pub async fn revoke_grant<'a>(
         &self,
         id: &GrantId,
-        by: &SubjectId,
+        by: impl Into<By<'a>>,
         why: &str,
     ) -> Result<(), ChangeError> {
         check_reason(why)?;
+        let by = by.into().to_string();
         let live = self.index.read().grant(id).cloned();
         if let Some(live) = live {
-            self.end(&[live], EndReason::Revoked, &person(by), why);
+            self.end(&[live], EndReason::Revoked, &by, why);
         } else if !self.is_unwritten(id) {
             return Err(ChangeError::Unknown("grant"));
         }
@@ -79,14 +81,14 @@ impl Access {
     ///
     /// # Errors
     /// As [`Self::revoke_grant`].
-    pub async fn revoke(
+    pub async fn revoke<'a>(
         &self,
         scope: &Scope,
-        by: &SubjectId,
+        by: impl Into<By<'a>>,
         why: &str,
     ) -> Result<usize, ChangeError> {
         check_reason(why)?;
-        let by = person(by);
+        let by = by.into().to_string();
         let mut count = self.end_scope(scope, &by, why);
         {
             // Whoever had the turn may have made one meanwhile.
@@ -277,10 +279,6 @@ impl Ending {
             ..Event::default()
         }
     }
-}
-
-pub(super) fn person(by: &SubjectId) -> String {
-    format!("person {by}")
 }
 
 pub(super) fn check_reason(why: &str) -> Result<(), ChangeError> {

@@ -1,13 +1,10 @@
 //! Locks: set at once, lifted when it is written down.
 
-use cardea_domain::{LockId, SubjectId};
+use cardea_domain::LockId;
 use cardea_store::{LockRow, StoreError};
 
-use super::{
-    Access, ChangeError,
-    ending::{check_reason, person},
-};
-use crate::{Change, Event, Lock, scope::Scope};
+use super::{Access, ChangeError, ending::check_reason};
+use crate::{By, Change, Event, Lock, scope::Scope};
 
 /// Locks of one tenant; each look of a call is at six places, whatever their number.
 const LOCKS_MAX: usize = 10_000;
@@ -20,7 +17,7 @@ pub struct NewLock<'a> {
     /// Why.
     pub reason: &'a str,
     /// Who sets it.
-    pub by: &'a SubjectId,
+    pub by: By<'a>,
     /// When it ends by itself, in milliseconds since the Unix epoch; `None`: when it is lifted.
     pub expires_ms: Option<u64>,
 }
@@ -41,7 +38,7 @@ impl Access {
             id: LockId::parse(&self.name()).map_err(StoreError::from)?,
             scope: new.scope,
             reason: new.reason.to_owned(),
-            set_by: new.by.as_str().to_owned(),
+            set_by: new.by.person.as_str().to_owned(),
             set_ms: self.clock.unix_ms(),
             expires_ms: new.expires_ms,
         };
@@ -50,7 +47,7 @@ impl Access {
         let _turn = self.turn.lock().await;
         let mut change = self.store.change_access(&self.tenant).await?;
         change.add_lock(&row(&lock)?).await?;
-        let event = event("access_locked", &lock, person(new.by));
+        let event = event("access_locked", &lock, new.by.to_string());
         self.record(&event).await?;
         change.commit().await?;
         Ok(lock)
@@ -60,13 +57,14 @@ impl Access {
     ///
     /// # Errors
     /// [`ChangeError`]; then it is still set.
-    pub async fn unlock(&self, id: &LockId, by: &SubjectId) -> Result<(), ChangeError> {
+    pub async fn unlock<'a>(&self, id: &LockId, by: impl Into<By<'a>>) -> Result<(), ChangeError> {
+        let by = by.into().to_string();
         let _turn = self.turn.lock().await;
         let now_ms = self.clock.unix_ms();
         let all = self.locks.all(now_ms);
         let lock = all.iter().find(|lock| lock.id == *id);
         let lock = lock.ok_or(ChangeError::Unknown("lock"))?;
-        self.remove_lock(lock, person(by)).await?;
+        self.remove_lock(lock, by).await?;
         self.locks.lift(id);
         self.tell_lock(lock, false);
         Ok(())

@@ -137,6 +137,7 @@ fn a_reason_has_to_be_given_where_it_is_asked_for_and_is_bounded() {
     strict.justification = Justification {
         required: true,
         chars_min: 10,
+        by_person: false,
     };
     let blank = refusal(strict.clone(), |new| {
         new.reason = Some(Reason::by_model("            \n"));

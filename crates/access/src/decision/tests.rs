@@ -82,6 +82,7 @@ fn request(kind: Kind, arguments: &str) -> AccessRequest {
             rate: None,
         },
         reason: None,
+        justification: None,
         ticket: None,
         model: None,
         client: None,
@@ -113,6 +114,7 @@ fn say(
         subject: &who,
         groups: &groups,
         is_person: true,
+        program: None,
     };
     let decision = yes(Narrowing::default());
     let (approval, outcome) = by_person(entitlements, request, approver, &decision, NOW_MS).ok()?;
@@ -191,14 +193,14 @@ proptest! {
         let mut request = request(Kind::Time, &arguments);
         for (n, constraint) in all.iter().enumerate().skip(1) {
             let who = subject(&format!("p{n}"));
-            let approver = Approver { subject: &who, groups: &[], is_person: true };
+            let approver = Approver { subject: &who, groups: &[], is_person: true, program: None };
             let narrowing = Narrowing { constraint: Some(constraint.clone()), ..Narrowing::default() };
             let (approval, _) =
                 by_person(&entitlements, &request, approver, &yes(narrowing), NOW_MS).unwrap();
             request.approvals.push(approval);
         }
         let last = subject("last");
-        let approver = Approver { subject: &last, groups: &[], is_person: true };
+        let approver = Approver { subject: &last, groups: &[], is_person: true, program: None };
         let decision = yes(Narrowing::default());
         let (_, outcome) = by_person(&entitlements, &request, approver, &decision, NOW_MS).unwrap();
         let Outcome::Approved(approved) = outcome else { panic!("the last stage") };

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Which server, and where logins are kept.
+/// Where logins are kept, and whom to trust.
 #[derive(Debug, Args)]
-pub(crate) struct ServerArgs {
-    /// The MCP server: `https`, or `http` on this computer.
-    #[arg(long, value_name = "URL", env = "CARDEA_URL")]
-    pub(crate) url: String,
+pub(crate) struct StoreArgs {
     /// Where logins are kept, instead of `$XDG_DATA_HOME/cardea`.
     #[arg(long, value_name = "DIR", env = "CARDEA_STORE")]
     pub(crate) store: Option<PathBuf>,
@@ -64,8 +61,19 @@ pub(crate) struct PersonArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
+    /// The gateway, to look after access there; instead of an MCP server.
+    #[arg(value_name = "GATEWAY")]
+    pub(crate) gateway: Option<String>,
+    /// The MCP server: `https`, or `http` on this computer.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CARDEA_URL",
+        required_unless_present = "gateway"
+    )]
+    pub(crate) url: Option<String>,
     #[command(flatten)]
-    pub(crate) server: ServerArgs,
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
     #[command(flatten)]
@@ -74,14 +82,28 @@ pub(crate) struct LoginArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogoutArgs {
+    /// The gateway; instead of an MCP server.
+    #[arg(value_name = "GATEWAY")]
+    pub(crate) gateway: Option<String>,
+    /// The MCP server: `https`, or `http` on this computer.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CARDEA_URL",
+        required_unless_present = "gateway"
+    )]
+    pub(crate) url: Option<String>,
     #[command(flatten)]
-    pub(crate) server: ServerArgs,
+    pub(crate) store: StoreArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectArgs {
+    /// The MCP server: `https`, or `http` on this computer.
+    #[arg(long, value_name = "URL", env = "CARDEA_URL")]
+    pub(crate) url: String,
     #[command(flatten)]
-    pub(crate) server: ServerArgs,
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
     #[command(flatten)]

@@ -11,7 +11,13 @@ use crate::{cli::login::ConnectArgs, telemetry};
 pub(super) fn run(args: ConnectArgs) -> anyhow::Result<()> {
     telemetry::host_logs();
     let grant = grant(&args)?;
-    let settings = settings(&args.server, Some(&args.client), grant, &args.person)?;
+    let settings = settings(
+        cardea_connect::server_url(&args.url)?,
+        &args.store,
+        Some(&args.client),
+        grant,
+        args.person.no_browser,
+    )?;
     let bridge = Bridge::new(Credentials::new(settings)?);
     let runtime = runtime()?;
     let ended = runtime.block_on(async {

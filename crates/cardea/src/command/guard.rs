@@ -10,8 +10,8 @@ use cardea_guard::constraint::{Constraints, Look, Pending, Refused};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::Failure;
 use crate::{
-    WrongUse,
     cli::{GuardArgs, GuardCommand},
     wiring::constraints,
 };
@@ -21,7 +21,7 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 
 pub(super) fn run(command: &GuardCommand) -> anyhow::Result<()> {
     let GuardCommand::Args(args) = command;
-    let constraints = read(&args.constraint).map_err(WrongUse::from)?;
+    let constraints = read(&args.constraint).map_err(|error| Failure::wrong_use(&error))?;
     let mut out = std::io::stdout().lock();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -34,7 +34,7 @@ pub(super) fn run(command: &GuardCommand) -> anyhow::Result<()> {
         }
         all += 1;
         let value = value(&line)
-            .map_err(|error| WrongUse::from(anyhow!("line {all} cannot be read: {error}")))?;
+            .map_err(|error| Failure::wrong_use(&anyhow!("line {all} cannot be read: {error}")))?;
         let verdict = check(&constraints, &value, args, &runtime);
         refused += u64::from(verdict.is_err());
         writeln!(out, "{}", shown(all, &verdict, args.json))?;

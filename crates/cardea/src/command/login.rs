@@ -5,17 +5,19 @@ use std::{env, ffi::OsString, fs, io::Write as _, path::Path, path::PathBuf, syn
 use anyhow::{Context as _, bail};
 use cardea_connect::{Credentials, Grant, Secret, Settings, SigningKey, Store};
 use cardea_domain::Clock;
+use url::Url;
 
-use crate::cli::login::{ClientArgs, LoginArgs, LogoutArgs, PersonArgs, ServerArgs};
+use crate::cli::login::{ClientArgs, LoginArgs, LogoutArgs, PersonArgs, StoreArgs};
 
 pub(super) fn login(args: LoginArgs) -> anyhow::Result<()> {
+    let server = server(args.gateway.as_deref(), args.url.as_deref())?;
     let settings = settings(
-        &args.server,
+        server.clone(),
+        &args.store,
         Some(&args.client),
         person(&args.person),
-        &args.person,
+        args.person.no_browser,
     )?;
-    let server = settings.server.clone();
     let credentials = Credentials::new(settings)?;
     let outcome = runtime()?.block_on(credentials.login())?;
     let mut out = std::io::stdout();
@@ -39,12 +41,8 @@ pub(super) fn login(args: LoginArgs) -> anyhow::Result<()> {
 }
 
 pub(super) fn logout(args: LogoutArgs) -> anyhow::Result<()> {
-    let nobody = PersonArgs {
-        device: false,
-        no_browser: true,
-    };
-    let settings = settings(&args.server, None, Grant::Stored, &nobody)?;
-    let server = settings.server.clone();
+    let server = server(args.gateway.as_deref(), args.url.as_deref())?;
+    let settings = settings(server.clone(), &args.store, None, Grant::Stored, true)?;
     let credentials = Credentials::new(settings)?;
     let was_there = runtime()?
         .block_on(credentials.logout())
@@ -57,6 +55,15 @@ pub(super) fn logout(args: LogoutArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where somebody logs in: at the API of a gateway, or at an MCP server.
+fn server(gateway: Option<&str>, url: Option<&str>) -> anyhow::Result<Url> {
+    Ok(match (gateway, url) {
+        (Some(gateway), _) => cardea_connect::api_url(gateway)?,
+        (None, Some(url)) => cardea_connect::server_url(url)?,
+        (None, None) => bail!("name a gateway, or an MCP server by `--url`"),
+    })
+}
+
 /// How a person logs in by these arguments.
 pub(super) fn person(args: &PersonArgs) -> Grant {
     match args.device {
@@ -67,20 +74,17 @@ pub(super) fn person(args: &PersonArgs) -> Grant {
 
 /// The settings of one server.
 pub(super) fn settings(
-    server: &ServerArgs,
+    server: Url,
+    args: &StoreArgs,
     client: Option<&ClientArgs>,
     grant: Grant,
-    person: &PersonArgs,
+    no_browser: bool,
 ) -> anyhow::Result<Settings> {
-    let folder = match &server.store {
-        Some(folder) => folder.clone(),
-        None => default_store()?,
-    };
     let secret = client.map(secret).transpose()?.flatten();
     let key = client.and_then(|client| client.client_key_file.as_deref());
     Ok(Settings {
-        server: cardea_connect::server_url(&server.url)?,
-        store: Store::new(folder),
+        server,
+        store: store(args)?,
         grant,
         client_id: client.and_then(|client| client.client_id.clone()),
         client_secret: secret,
@@ -92,8 +96,8 @@ pub(super) fn settings(
         scopes: client
             .map(|client| client.scope.split_whitespace().map(str::to_owned).collect())
             .unwrap_or_default(),
-        ca_file: server.ca_file.clone(),
-        browsers: match person.no_browser {
+        ca_file: args.ca_file.clone(),
+        browsers: match no_browser {
             true => Vec::new(),
             false => browsers(),
         },
@@ -102,6 +106,14 @@ pub(super) fn settings(
         }),
         clock: Clock::system(),
     })
+}
+
+/// Where logins lie.
+pub(super) fn store(args: &StoreArgs) -> anyhow::Result<Store> {
+    Ok(Store::new(match &args.store {
+        Some(folder) => folder.clone(),
+        None => default_store()?,
+    }))
 }
 
 pub(super) fn secret_file(path: &Path) -> anyhow::Result<Secret> {

@@ -200,6 +200,7 @@ fn entitlement(id: &str, wanted: &config::Entitlement) -> anyhow::Result<Entitle
         justification: Justification {
             required: wanted.justification == config::Justification::Required,
             chars_min: 0,
+            by_person: wanted.justification == config::Justification::Person,
         },
         hold: wanted.hold,
     })

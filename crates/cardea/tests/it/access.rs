@@ -3,9 +3,11 @@
 //!
 //! What counts, narrows, ends and survives a crash is tried in the access room; the browser in `make eval-console`.
 
+mod credentials;
 mod deciding;
 mod notifications;
 mod rules;
+mod terminal;
 
 use crate::support::*;
 

@@ -16,6 +16,8 @@ mod keys;
 
 use std::collections::BTreeMap;
 
+use cardea_testkit::dpop::Prover;
+
 use crate::support::*;
 
 const REDIRECT: &str = "http://127.0.0.1:5000/callback";
@@ -187,7 +189,49 @@ impl Browser {
 
     /// A code for this client, after a yes; and after a login, where nobody is logged in.
     async fn code(&mut self, gateway: &Gateway, client: &str) -> String {
-        let mut to = location(&self.get(gateway, &request(gateway, client)).await);
+        self.code_for(gateway, &request(client, &gateway.url(UPSTREAM)))
+            .await
+    }
+
+    async fn code_for(&mut self, gateway: &Gateway, request: &str) -> String {
+        let back = self.allow(gateway, request).await;
+        let back = url::Url::parse(&back).unwrap();
+        let code = back.query_pairs().find(|(name, _)| name == "code");
+        code.unwrap().1.into_owned()
+    }
+
+    /// An access token for the gateway's own API, bound to this key.
+    pub(crate) async fn api_token(&mut self, gateway: &Gateway, prover: &Prover) -> String {
+        let origin = format!("http://{}", gateway.address());
+        let resource = format!("{origin}/api/v1");
+        let asked = request("cardea-cli", &resource);
+        let code = self.code_for(gateway, &asked).await;
+        let proof = prover.proof("POST", &format!("{origin}/token"), "", None);
+        let redeemed = redeem(&code, "cardea-cli", &[]).set("dpop", proof);
+        let answer = redeemed.send(gateway.address()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["scope"], "access offline_access");
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// What is said to whoever asks for such a token and shows no key.
+    pub(crate) async fn api_token_without_key(&mut self, gateway: &Gateway) -> Value {
+        let resource = format!("http://{}/api/v1", gateway.address());
+        let asked = request("cardea-cli", &resource);
+        let code = self.code_for(gateway, &asked).await;
+        let redeemed = redeem(&code, "cardea-cli", &[]);
+        redeemed.send(gateway.address()).await.json()
+    }
+
+    /// The cookies as they are sent.
+    pub(crate) fn cookies(&self) -> String {
+        let pairs: Vec<_> = self.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        pairs.join("; ")
+    }
+
+    /// Says yes to an authorization request; where the browser is sent then.
+    pub(crate) async fn allow(&mut self, gateway: &Gateway, request: &str) -> String {
+        let mut to = location(&self.get(gateway, request).await);
         if to.contains("/login?") {
             let page = self.get(gateway, &to).await;
             let fields = [
@@ -204,10 +248,7 @@ impl Browser {
             ("next", hidden(&page, "next")),
             ("decision", "allow".to_owned()),
         ];
-        let back = location(&self.post(gateway, "/consent", &fields).await);
-        let back = url::Url::parse(&back).unwrap();
-        let code = back.query_pairs().find(|(name, _)| name == "code");
-        code.unwrap().1.into_owned()
+        location(&self.post(gateway, "/consent", &fields).await)
     }
 
     pub(crate) async fn get(&mut self, gateway: &Gateway, to: &str) -> Answer {
@@ -224,9 +265,8 @@ impl Browser {
     }
 
     pub(crate) async fn exchange(&mut self, gateway: &Gateway, ask: Ask) -> Answer {
-        let pairs: Vec<_> = self.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let answer = ask
-            .set("cookie", pairs.join("; "))
+            .set("cookie", self.cookies())
             .send(gateway.address())
             .await;
         for cookie in answer.headers.get_all("set-cookie") {
@@ -243,8 +283,8 @@ impl Browser {
     }
 }
 
-/// An authorization request of this client.
-fn request(gateway: &Gateway, client: &str) -> String {
+/// An authorization request of this client for a resource.
+fn request(client: &str, resource: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([
             ("response_type", "code"),
@@ -252,8 +292,8 @@ fn request(gateway: &Gateway, client: &str) -> String {
             ("redirect_uri", REDIRECT),
             ("code_challenge", CHALLENGE),
             ("code_challenge_method", "S256"),
-            ("scope", "mcp offline_access"),
-            ("resource", &gateway.url(UPSTREAM)),
+            ("scope", "mcp access offline_access"),
+            ("resource", resource),
         ])
         .finish();
     format!("/authorize?{query}")

@@ -103,7 +103,7 @@ pub(crate) struct RawEntitlement {
     /// Whether lists leave out what may be asked for under it. Most agents only ever try what is listed.
     pub(crate) hidden: bool,
 
-    /// Whether a request must say why.
+    /// Whether a request must say why, or the person in whose name it is asked.
     pub(crate) justification: Justification,
 
     /// How long a call waits for the decision before it is refused. Without it, it is refused at once,
@@ -204,6 +204,9 @@ pub enum Justification {
     Optional,
     /// It must; an agent says it by `cardea__request_access`.
     Required,
+    /// It need not; the person in whose name it is asked must, on the request's page, before
+    /// anybody can approve it.
+    Person,
 }
 
 /// One stage of an approval.

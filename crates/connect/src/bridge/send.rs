@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cardea_mcp::Message;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 
 use super::{headers, shared::Shared};
-use crate::{ConnectError, challenge::Wanted};
-
-/// Times that a refused token is replaced for one request: one that ended, and one whose
-/// authorization server has changed meanwhile.
-const REPLACED_MAX: usize = 2;
+use crate::ConnectError;
 
 /// Sends a message that has no answer.
 pub(super) async fn post(shared: &Shared, message: &Message) -> Result<(), ConnectError> {
@@ -41,7 +37,7 @@ pub(super) async fn message_to(
     request(shared, Method::POST, headers, body, CALL_MAX).await
 }
 
-/// Sends a request whose answer begins `within` some time, and again with a nonce, another token or more scopes where the server asks.
+/// Sends a request to the server, whose answer begins `within` some time.
 pub(super) async fn request(
     shared: &Shared,
     method: Method,
@@ -50,46 +46,8 @@ pub(super) async fn request(
     within: Duration,
 ) -> Result<Response<Incoming>, ConnectError> {
     let credentials = &shared.credentials;
-    let url = &credentials.settings.server;
-    let (mut nonce_given, mut replaced) = (false, 0);
-    loop {
-        let token = credentials.token().await?;
-        let mut headers = headers.clone();
-        if let Some(token) = &token {
-            token.authorise(&method, url, &mut headers)?;
-        }
-        let sending = credentials
-            .http
-            .open(method.clone(), url, headers, body.clone());
-        let answer = tokio::time::timeout(within, sending)
-            .await
-            .map_err(|_| ConnectError::Closed)??;
-        let named_nonce = token
-            .as_ref()
-            .is_some_and(|token| token.learn(url, answer.headers()));
-        match answer.status() {
-            StatusCode::UNAUTHORIZED => {
-                let wanted = Wanted::read(answer.headers());
-                let wants_nonce = wanted.error.as_deref() == Some("use_dpop_nonce");
-                if wants_nonce && named_nonce && !nonce_given {
-                    nonce_given = true;
-                    continue;
-                }
-                if replaced >= REPLACED_MAX {
-                    return Ok(answer);
-                }
-                replaced += 1;
-                nonce_given = false;
-                credentials.rejected(token.as_ref(), &wanted).await?;
-            }
-            StatusCode::FORBIDDEN => {
-                let wanted = Wanted::read(answer.headers());
-                if wanted.insufficient_scope().is_none() {
-                    return Ok(answer);
-                }
-                credentials.step_up(token.as_ref(), &wanted).await?;
-            }
-            _ => return Ok(answer),
-        }
-    }
+    let server = &credentials.settings.server;
+    credentials
+        .send(method, server, headers, body, within)
+        .await
 }

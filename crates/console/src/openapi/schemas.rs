@@ -11,6 +11,7 @@ pub(super) fn all() -> Value {
         "Agent": agent(),
         "Lock": lock(),
         "Overview": overview(),
+        "Revocation": object(&[("revoked", count("grants that were ended"))]),
         "Problem": problem(),
     })
 }
@@ -50,29 +51,43 @@ fn request() -> Value {
         ("name", optional(&text("its name or URI"))),
         ("arguments", optional(&text("as exact JSON text"))),
         ("terms", terms()),
+        ("reason", said("why, as whoever asked says")),
         (
-            "reason",
-            optional(&object(&[
-                ("text", text("untrusted")),
-                ("author", choice(&["model", "person"])),
-            ])),
+            "justification",
+            said("why, as the person in whose name it was asked has added"),
         ),
         ("ticket", optional(&text("by its name elsewhere"))),
         ("model", optional(&text("as the host asserts it"))),
         ("client", optional(&text("as it calls itself"))),
+        (
+            "extends",
+            optional(&text("the grant whose end is to be put off")),
+        ),
         ("created", time("when it was asked")),
         ("expires", time("when it ends unanswered")),
         ("grant", optional(&text("the grant that came of it"))),
         (
             "decisions",
             json!({"type": "array", "items": object(&[
-                ("by", text("who, a person or a rule")),
+                ("by", text("who: a person, through which program if not at a page, or a rule")),
                 ("verdict", choice(&["approve", "refuse"])),
                 ("reason", optional(&text("why"))),
                 ("decided", time("when")),
             ])}),
         ),
     ])
+}
+
+fn said(what: &str) -> Value {
+    let said = object(&[
+        ("text", text("untrusted")),
+        ("author", choice(&["model", "person", "program"])),
+    ]);
+    let mut said = optional(&said);
+    if let Some(said) = said.as_object_mut() {
+        said.insert("description".into(), json!(what));
+    }
+    said
 }
 
 fn grant() -> Value {
@@ -181,6 +196,8 @@ fn problem() -> Value {
     ]);
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("field".into(), text("the field or parameter"));
+        let page = "where a person goes on, when no program may";
+        properties.insert("page".into(), text(page));
     }
     schema
 }

@@ -1,11 +1,12 @@
 //! Grants, with what is left of them and the way to end them.
 
 use askama::Template;
-use cardea_access::Grant;
+use cardea_access::{Grant, Kind};
 use http::StatusCode;
 
 use super::Frame;
 use crate::{
+    acts::MINUTES_MAX,
     desk::Desk,
     lists::{self, GrantRow, Paging, Shown, grant_row},
     refusal::Refusal,
@@ -23,11 +24,15 @@ struct Page<'a> {
     paging: Paging,
     token: String,
     reason_chars_max: usize,
+    minutes_max: u64,
+    /// For administrators.
+    may_revoke_all: bool,
 }
 
 struct Row {
     grant: GrantRow,
     end: Option<End>,
+    may_extend: bool,
 }
 
 /// How this person can end a grant.
@@ -50,6 +55,8 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         rows: rows.items.iter().map(|grant| row(desk, grant)).collect(),
         token: desk.form_token(),
         reason_chars_max: cardea_access::REASON_CHARS_MAX,
+        minutes_max: MINUTES_MAX,
+        may_revoke_all: desk.caller.is_administrator,
     };
     Ok(reply::page(StatusCode::OK, &page))
 }
@@ -70,5 +77,12 @@ fn row(desk: &Desk<'_>, grant: &Grant) -> Row {
         }),
         _ => None,
     };
-    Row { grant: row, end }
+    let may_extend = row.state == "active"
+        && grant.subject == desk.caller.person.subject
+        && grant.terms.kind != Kind::Once;
+    Row {
+        grant: row,
+        end,
+        may_extend,
+    }
 }

@@ -7,7 +7,7 @@ use super::Frame;
 use crate::{
     acts::MINUTES_MAX,
     desk::Desk,
-    lists::{LockRow, Paging, Rows, lock_row},
+    lists::{self, LockRow, Paging, lock_row},
     refusal::Refusal,
     reply::{self, Reply},
 };
@@ -25,7 +25,7 @@ struct Page<'a> {
 }
 
 pub(crate) fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
-    let rows = Rows::of(&desk.ask, desk.access.locks(), |lock| lock.id.as_str());
+    let rows = lists::locks(desk);
     let page = Page {
         frame: Frame::new(desk, "/console/locks", "Locks"),
         paging: rows.paging(&desk.ask),

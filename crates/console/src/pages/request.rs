@@ -43,9 +43,11 @@ struct RequestPage<'a> {
     reasons: Vec<Said>,
     may_decide: bool,
     login_again: Option<String>,
+    cannot_approve: Option<&'static str>,
     calls_field: Option<CallsField>,
     why_not: Option<&'static str>,
     may_cancel: bool,
+    may_justify: bool,
     own_text: &'static str,
     facts: Vec<Fact>,
     grant: Option<String>,
@@ -96,6 +98,7 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         .subject(desk.tenant(), &request.upstream, &request.target);
     let standing = desk.caller.standing(&request, entitlement);
     let is_whole = shown_len(request.arguments.as_deref()) <= ARGUMENTS_CHARS_MAX;
+    let waits_for_words = entitlement.is_some_and(|e| e.lacks_justification(&request));
     let standing = match standing {
         Standing::May if !is_whole => Standing::MayNot(
             "The arguments are too long to be shown whole, so they cannot be approved here. Refuse them through the API, or let the request end.",
@@ -128,12 +131,15 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         reasons: reasons(&request),
         may_decide: standing == Standing::May,
         login_again,
+        cannot_approve: waits_for_words
+            .then_some("The person in whose name it is asked has to say why first, on this page."),
         calls_field: calls_field(&request),
         why_not: match standing {
             Standing::MayNot(why) if is_pending => Some(why),
             _ => None,
         },
         may_cancel: is_own && is_pending,
+        may_justify: is_own && request.takes_justification(desk.caller.by()),
         own_text: "It waits for those who decide. You can leave this page; the agent may try again.",
         facts: facts(desk, &request, entitlement),
         grant: request.state.grant().map(ToString::to_string),
@@ -222,10 +228,14 @@ fn lines(request: &AccessRequest, before: Option<&AccessRequest>) -> Vec<LineRow
 }
 
 fn reasons(request: &AccessRequest) -> Vec<Said> {
-    let said = request.reason.iter().map(|reason| Said {
+    let said = request.reason.iter().chain(&request.justification);
+    let said = said.map(|reason| Said {
         by: match reason.author {
             Author::Model => "Written by a model; nobody has checked it",
-            Author::Person => "Written by the person",
+            Author::Person => "Written by the person in whose name it is asked",
+            Author::Program => {
+                "Sent by a program in the person’s name; a model may have written it"
+            }
         },
         text: visible(&reason.text, cardea_access::REASON_CHARS_MAX, Breaks::Kept),
     });
@@ -357,9 +367,14 @@ fn decision(approval: &Approval) -> DecisionRow {
             Verdict::Approve => "approved",
             Verdict::Refuse => "refused",
         },
-        by: match &approval.by {
-            DecidedBy::Person(subject) => short(subject.as_str()),
-            DecidedBy::Rule(name) => format!("the rule {}", short(name)),
+        by: match (&approval.by, &approval.program) {
+            (DecidedBy::Person(subject), None) => short(subject.as_str()),
+            (DecidedBy::Person(subject), Some(program)) => format!(
+                "{} through {}",
+                short(subject.as_str()),
+                short(program.as_str())
+            ),
+            (DecidedBy::Rule(name), _) => format!("the rule {}", short(name)),
         },
         at: Moment::at(approval.decided_ms),
         narrowed: narrowed(&approval.narrowing),

@@ -16,6 +16,7 @@ impl From<DecideRefused> for Refusal {
             D::Twice => (StatusCode::CONFLICT, "E_DECIDED_TWICE"),
             D::NotCovered => (StatusCode::CONFLICT, "E_NOT_COVERED"),
             D::NotAPerson | D::NotAnApprover => (StatusCode::FORBIDDEN, "E_NOT_APPROVER"),
+            D::JustificationMissing => (StatusCode::CONFLICT, "E_JUSTIFICATION_MISSING"),
             D::OwnRequest => (StatusCode::FORBIDDEN, "E_SECOND_PERSON"),
             D::Widens(_) | D::Constraint(_) | D::Arguments(_) => {
                 (StatusCode::BAD_REQUEST, "E_NARROWING_INVALID")
@@ -49,6 +50,7 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         let (status, code) = match &error {
             ChangeError::Unknown(_) => return Self::not_found(),
+            ChangeError::JustifiedLate => (StatusCode::CONFLICT, "E_DECIDED_TWICE"),
             ChangeError::LocksFull { .. } => (StatusCode::CONFLICT, "E_TOO_MANY"),
             ChangeError::ReasonLong => (StatusCode::BAD_REQUEST, "E_FIELD_INVALID"),
             ChangeError::Store(_) | ChangeError::Journal(_) => return in_memory(&error),

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::{
     Handler, Handler as H, Route,
+    Token::{self, Good, No, Page},
     Who::{self, Administrator, Anyone, Overseer, Person},
 };
 use crate::{
@@ -16,43 +17,49 @@ use crate::{
 /// Every route.
 #[rustfmt::skip]
 pub(crate) static ROUTES: &[Route] = &[
-    get(pages::STYLE_PATH, Anyone, H::Style, &[], "the style sheet"),
-    get(pages::SCRIPT_PATH, Anyone, H::Script, &[], "the script"),
-    get(pages::ICON_PATH, Anyone, H::Icon, &[], "the icon"),
-    get("/console", Person, H::Overview, &[], "what waits, what is open, what happened in the last hour"),
-    get("/console/login", Anyone, H::Login, pages::LOGIN, "logs in again and comes back"),
-    get("/console/requests", Person, H::RequestsPage, REQUESTS, "requests, the newest first"),
-    get("/console/requests/new", Person, H::AskPage, &[], "a form that asks for access beforehand"),
-    post("/console/requests", Person, H::Ask, WISH, "asks for access"),
-    get("/console/requests/{id}", Person, H::RequestPage, pages::DONE, "one request, to look at and to decide"),
-    post("/console/requests/{id}/approve", Person, H::Approve, APPROVAL, "says yes"),
-    post("/console/requests/{id}/refuse", Person, H::Refuse, &[REASON], "says no"),
-    post("/console/requests/{id}/cancel", Person, H::Cancel, &[], "takes a request back"),
-    get("/console/grants", Person, H::GrantsPage, GRANTS, "grants, the newest first"),
-    post("/console/grants/{id}/revoke", Person, H::Revoke, &[REASON], "ends a grant"),
-    post("/console/grants/{id}/release", Person, H::Release, &[], "gives a grant back"),
-    get("/console/reach", Person, H::ReachPage, REACH, "who can reach what, until when and why"),
-    get("/console/agents", Person, H::AgentsPage, AGENTS, "agents that have asked for something"),
-    get("/console/locks", Overseer, H::LocksPage, LOCKS, "what is locked"),
-    post("/console/locks", Administrator, H::Lock, LOCK, "locks something"),
-    post("/console/locks/{id}/lift", Administrator, H::Unlock, &[], "lifts a lock"),
-    get("/api/v1/openapi.json", Anyone, H::OpenApi, &[], "this document"),
-    get("/api/v1/overview", Person, H::Overall, &[], "how much waits and is open, and the calls of the last hour"),
-    get("/api/v1/requests", Person, H::Requests, REQUESTS, "requests, the newest first"),
-    post("/api/v1/requests", Person, H::Ask, WISH, "asks for access"),
-    get("/api/v1/requests/{id}", Person, H::Request, &[], "one request"),
-    post("/api/v1/requests/{id}/approve", Person, H::Approve, APPROVAL, "says yes"),
-    post("/api/v1/requests/{id}/refuse", Person, H::Refuse, &[REASON], "says no"),
-    post("/api/v1/requests/{id}/cancel", Person, H::Cancel, &[], "takes a request back"),
-    get("/api/v1/grants", Person, H::Grants, GRANTS, "grants, the newest first"),
-    post("/api/v1/grants/{id}/revoke", Person, H::Revoke, &[REASON], "ends a grant"),
-    post("/api/v1/grants/{id}/release", Person, H::Release, &[], "gives a grant back"),
-    get("/api/v1/reach", Person, H::Reach, REACH, "who can reach what, until when and why"),
-    get("/api/v1/agents", Person, H::Agents, AGENTS, "agents that have asked for something"),
-    get("/api/v1/locks", Overseer, H::Locks, LOCKS, "what is locked"),
-    post("/api/v1/locks", Administrator, H::Lock, LOCK, "locks something"),
-    delete("/api/v1/locks/{id}", Administrator, H::Unlock, "lifts a lock"),
-    get("/api/v1/events", Person, H::Events, &[], "server-sent events: what has changed"),
+    get(pages::STYLE_PATH, Anyone, No, H::Style, &[], "the style sheet"),
+    get(pages::SCRIPT_PATH, Anyone, No, H::Script, &[], "the script"),
+    get(pages::ICON_PATH, Anyone, No, H::Icon, &[], "the icon"),
+    get("/console", Person, No, H::Overview, &[], "what waits, what is open, what happened in the last hour"),
+    get("/console/login", Anyone, No, H::Login, pages::LOGIN, "logs in again and comes back"),
+    get("/console/requests", Person, No, H::RequestsPage, REQUESTS, "requests, the newest first"),
+    get("/console/requests/new", Person, No, H::AskPage, &[], "a form that asks for access beforehand"),
+    post("/console/requests", Person, No, H::Ask, WISH, "asks for access"),
+    get("/console/requests/{id}", Person, No, H::RequestPage, pages::DONE, "one request, to look at and to decide"),
+    post("/console/requests/{id}/approve", Person, No, H::Approve, APPROVAL, "says yes"),
+    post("/console/requests/{id}/refuse", Person, No, H::Refuse, &[REASON], "says no"),
+    post("/console/requests/{id}/justify", Person, No, H::Justify, WHY, "says why, for those who decide"),
+    post("/console/requests/{id}/cancel", Person, No, H::Cancel, &[], "takes a request back"),
+    get("/console/grants", Person, No, H::GrantsPage, GRANTS, "grants, the newest first"),
+    post("/console/grants/{id}/revoke", Person, No, H::Revoke, &[REASON], "ends a grant"),
+    post("/console/grants/{id}/release", Person, No, H::Release, &[], "gives a grant back"),
+    post("/console/grants/{id}/extend", Person, No, H::Extend, EXTENSION, "asks for a later end of a grant"),
+    post("/console/revocations", Person, No, H::RevokeAll, REVOCATION, "ends every grant of a person, an agent, a server, a tool, a run or the tenant"),
+    get("/console/reach", Person, No, H::ReachPage, REACH, "who can reach what, until when and why"),
+    get("/console/agents", Person, No, H::AgentsPage, AGENTS, "agents that have asked for something"),
+    get("/console/locks", Overseer, No, H::LocksPage, LOCKS, "what is locked"),
+    post("/console/locks", Administrator, No, H::Lock, LOCK, "locks something"),
+    post("/console/locks/{id}/lift", Administrator, No, H::Unlock, &[], "lifts a lock"),
+    get("/api/v1/openapi.json", Anyone, No, H::OpenApi, &[], "this document"),
+    get("/api/v1/overview", Person, Good, H::Overall, &[], "how much waits and is open, and the calls of the last hour"),
+    get("/api/v1/requests", Person, Good, H::Requests, REQUESTS, "requests, the newest first"),
+    post("/api/v1/requests", Person, Good, H::Ask, WISH, "asks for access"),
+    get("/api/v1/requests/{id}", Person, Good, H::Request, &[], "one request"),
+    post("/api/v1/requests/{id}/approve", Person, Page("/console/requests/{id}"), H::Approve, APPROVAL, "says yes"),
+    post("/api/v1/requests/{id}/refuse", Person, Good, H::Refuse, &[REASON], "says no"),
+    post("/api/v1/requests/{id}/justify", Person, Good, H::Justify, WHY, "says why, for those who decide"),
+    post("/api/v1/requests/{id}/cancel", Person, Good, H::Cancel, &[], "takes a request back"),
+    get("/api/v1/grants", Person, Good, H::Grants, GRANTS, "grants, the newest first"),
+    post("/api/v1/grants/{id}/revoke", Person, Good, H::Revoke, &[REASON], "ends a grant"),
+    post("/api/v1/grants/{id}/release", Person, Good, H::Release, &[], "gives a grant back"),
+    post("/api/v1/grants/{id}/extend", Person, Good, H::Extend, EXTENSION, "asks for a later end of a grant"),
+    post("/api/v1/revocations", Person, Good, H::RevokeAll, REVOCATION, "ends every grant of a person, an agent, a server, a tool, a run or the tenant"),
+    get("/api/v1/reach", Person, Good, H::Reach, REACH, "who can reach what, until when and why"),
+    get("/api/v1/agents", Person, Good, H::Agents, AGENTS, "agents that have asked for something"),
+    get("/api/v1/locks", Overseer, Good, H::Locks, LOCKS, "what is locked"),
+    post("/api/v1/locks", Administrator, Good, H::Lock, LOCK, "locks something"),
+    delete("/api/v1/locks/{id}", Administrator, Page("/console/locks?id={id}"), H::Unlock, "lifts a lock"),
+    get("/api/v1/events", Person, Good, H::Events, &[], "server-sent events: what has changed"),
 ];
 
 const REASON: Field = Field::text(
@@ -71,13 +78,36 @@ const APPROVAL: &[Field] = &[
         acts::CALLS_MAX,
         "for so many calls only; never more than was asked for",
     ),
-    Field::text(
-        "constraint",
-        16_384,
-        "a JSON Schema, as text, that the arguments have to satisfy besides all others",
-    ),
+    CONSTRAINT,
     REASON,
 ];
+const CONSTRAINT: Field = Field::text(
+    "constraint",
+    16_384,
+    "a JSON Schema, as text, that the arguments have to satisfy besides all others",
+);
+const TICKET: Field = Field::text(
+    "ticket",
+    cardea_access::LABEL_CHARS_MAX,
+    "a ticket, by its name elsewhere",
+);
+const WHY: &[Field] = &[REASON.needed()];
+const EXTENSION: &[Field] = &[
+    Field::number(
+        "minutes",
+        acts::MINUTES_MAX,
+        "for so long from the decision on; as long as may be asked for when absent",
+    ),
+    TICKET,
+    REASON,
+];
+const SCOPE_KIND: Field = Field::choice("kind", acts::SCOPE_KINDS, "what it is about").needed();
+const SCOPE_NAME: Field = Field::text(
+    "name",
+    4096,
+    "its name; of a tool: server, slash, tool; of the tenant: none",
+);
+const REVOCATION: &[Field] = &[SCOPE_KIND, SCOPE_NAME, REASON.needed()];
 const WISH: &[Field] = &[
     Field::text("actor", 255, "the agent that is to have it").needed(),
     Field::text("upstream", 63, "the server").needed(),
@@ -99,35 +129,29 @@ const WISH: &[Field] = &[
     ),
     Field::number("calls", acts::CALLS_MAX, "how many calls"),
     Field::text(
-        "ticket",
-        cardea_access::LABEL_CHARS_MAX,
-        "a ticket, by its name elsewhere",
+        "arguments",
+        cardea_access::ARGUMENTS_BYTES_MAX,
+        "arguments as exact JSON text: an example, for those who decide",
     ),
+    CONSTRAINT,
+    TICKET,
     REASON,
 ];
 const LOCK: &[Field] = &[
-    Field::choice("kind", acts::LOCK_KINDS, "what is locked").needed(),
-    Field::text(
-        "name",
-        4096,
-        "its name; of a tool: server, slash, tool; of the tenant: none",
-    ),
+    SCOPE_KIND,
+    SCOPE_NAME,
     Field::number(
         "minutes",
         acts::MINUTES_MAX,
         "for how long; until it is lifted when absent",
     ),
-    Field::text(
-        "reason",
-        cardea_access::REASON_CHARS_MAX,
-        "why; it is recorded and shown",
-    )
-    .needed(),
+    REASON.needed(),
 ];
 
 const fn get(
     path: &'static str,
     who: Who,
+    token: Token,
     handler: Handler,
     query: &'static [Field],
     what: &'static str,
@@ -136,6 +160,7 @@ const fn get(
         method: Method::GET,
         path,
         who,
+        token,
         handler,
         query,
         body: &[],
@@ -146,6 +171,7 @@ const fn get(
 const fn post(
     path: &'static str,
     who: Who,
+    token: Token,
     handler: Handler,
     body: &'static [Field],
     what: &'static str,
@@ -154,6 +180,7 @@ const fn post(
         method: Method::POST,
         path,
         who,
+        token,
         handler,
         query: &[],
         body,
@@ -161,11 +188,18 @@ const fn post(
     }
 }
 
-const fn delete(path: &'static str, who: Who, handler: Handler, what: &'static str) -> Route {
+const fn delete(
+    path: &'static str,
+    who: Who,
+    token: Token,
+    handler: Handler,
+    what: &'static str,
+) -> Route {
     Route {
         method: Method::DELETE,
         path,
         who,
+        token,
         handler,
         query: &[],
         body: &[],

@@ -171,6 +171,11 @@ async fn documents_are_as_they_are_described() {
             is(name, path, item);
         }
     }
+    let scope = json!({"kind": "tenant", "reason": "test"});
+    let revoked = house
+        .call(&cleo, Method::POST, "/api/v1/revocations", &scope)
+        .await;
+    is("Revocation", "/api/v1/revocations", &document(&revoked));
 }
 
 fn schema_of(name: &str) -> Value {

@@ -19,7 +19,7 @@ use cardea_domain::{
     UpstreamId,
 };
 use cardea_identity::{
-    AuthorizationServer, Revocations, SigningKeys,
+    ApiHolder, AuthorizationServer, Revocations, SigningKeys,
     server::{Person, State},
 };
 use cardea_store::{LoginSession, SecretHash, Store};
@@ -47,7 +47,7 @@ pub(super) struct House {
 /// What each tenant has.
 pub(super) struct Furnished {
     access: BTreeMap<TenantId, Arc<Access>>,
-    entitlements: Entitlements,
+    pub(super) entitlements: Entitlements,
     pub(super) description: String,
 }
 
@@ -159,6 +159,14 @@ impl House {
         rooms.entitlements = Entitlements::new(vec![all]).unwrap();
     }
 
+    /// Nothing is approved before the person in whose name it is asked has said why.
+    pub(super) fn want_words_of_a_person(&mut self) {
+        let mut all = entitlement("writing");
+        all.justification.by_person = true;
+        let rooms = Arc::get_mut(&mut self.rooms).unwrap();
+        rooms.entitlements = Entitlements::new(vec![all]).unwrap();
+    }
+
     pub(super) fn access(&self) -> Arc<Access> {
         self.rooms.access(&tenant("acme")).unwrap()
     }
@@ -216,6 +224,7 @@ impl House {
             kind: Kind::Once,
             reason: "I need it.".into(),
             model: "model-1".into(),
+            duration: None,
         };
         change(&mut wish);
         let (who, actor) = (subject(&wish.subject), ActorId::parse(&wish.actor).unwrap());
@@ -231,6 +240,7 @@ impl House {
                 binding: Some(KeyBinding::NONE),
                 chain: &[],
                 owners: &[],
+                through: None,
             },
             action: Action::CallTool,
             upstream: &upstream,
@@ -238,7 +248,7 @@ impl House {
             kind: Some(wish.kind),
             arguments: Some(&wish.arguments),
             constraint: None,
-            duration: None,
+            duration: wish.duration,
             calls_max: None,
             tool_digest: Some([3; 32]),
             policies: [7; 32],
@@ -261,7 +271,11 @@ impl House {
 
     /// A grant of Ada's agent.
     pub(super) async fn grants(&self) -> GrantId {
-        let request = self.asks(|wish| wish.kind = Kind::Time).await;
+        let short = |wish: &mut Wish| {
+            wish.kind = Kind::Time;
+            wish.duration = Some(Duration::from_secs(300));
+        };
+        let request = self.asks(short).await;
         let access = self.access();
         let decided = access.approve_automatically(&self.rooms.entitlements, &request.id, "a-rule");
         decided.await.unwrap().state.grant().unwrap().clone()
@@ -317,7 +331,41 @@ impl House {
     }
 
     pub(super) async fn send(&self, request: Request<Bytes>) -> Reply {
-        self.console.serve(request, &*self.rooms).await
+        self.console.serve(request, None, &*self.rooms).await
+    }
+
+    /// As a program with a token of the person's.
+    pub(super) async fn program(
+        &self,
+        holder: &ApiHolder,
+        method: Method,
+        to: &str,
+        body: &Value,
+    ) -> Reply {
+        let headers = [("content-type", "application/json")];
+        let body = match body.is_null() {
+            true => String::new(),
+            false => body.to_string(),
+        };
+        let request = Visitor::nobody().request(method, to, &headers, &body);
+        let token = Some(Ok(holder.clone()));
+        self.console.serve(request, token, &*self.rooms).await
+    }
+
+    /// A token of somebody's, for a program, who logged in for it long ago.
+    pub(super) fn holder(&self, of: &str, who: &str, groups: &[&str]) -> ApiHolder {
+        ApiHolder {
+            person: Person {
+                tenant: tenant(of),
+                subject: subject(who),
+                groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+                auth_time_s: self.clock.unix_s() - 30 * 86_400,
+                acr: None,
+                amr: Vec::new(),
+                provider: None,
+            },
+            program: ActorId::parse("cardea-cli").unwrap(),
+        }
     }
 }
 
@@ -331,6 +379,8 @@ pub(super) struct Wish {
     pub(super) kind: Kind,
     pub(super) reason: String,
     pub(super) model: String,
+    /// As long as the entitlement allows when absent.
+    pub(super) duration: Option<Duration>,
 }
 
 impl Visitor {

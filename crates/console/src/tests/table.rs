@@ -1,56 +1,63 @@
 //! Who may do what: every route, and every kind of caller.
 
+use cardea_identity::ApiHolder;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::house::{House, Visitor, document};
 use crate::routes::{ROUTES, Route, is_api};
 
-/// What each caller gets: nobody, an administrator of another tenant, a requester, an approver, an
-/// administrator, an auditor.
-type Row = (&'static str, &'static str, [u16; 6]);
+/// What each caller gets at a page: nobody, an administrator of another tenant, a requester, an
+/// approver, an administrator, an auditor; and what a program gets with the token of each of them.
+type Row = (&'static str, &'static str, [u16; 6], [u16; 5]);
 
 /// Pages send nobody to the login, and go on with 303 after a form. Another tenant's administrator
 /// sees their own lists, which are empty, and nothing of this one.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    ("GET", "/console/assets/{v}/console.css", [200, 200, 200, 200, 200, 200]),
-    ("GET", "/console/assets/{v}/console.js", [200, 200, 200, 200, 200, 200]),
-    ("GET", "/console/assets/{v}/icon.svg", [200, 200, 200, 200, 200, 200]),
-    ("GET", "/console", [303, 200, 200, 200, 200, 200]),
-    ("GET", "/console/login", [303, 303, 303, 303, 303, 303]),
-    ("GET", "/console/requests", [303, 200, 200, 200, 200, 200]),
-    ("GET", "/console/requests/new", [303, 200, 200, 200, 200, 200]),
-    ("POST", "/console/requests", [303, 303, 303, 303, 303, 303]),
-    ("GET", "/console/requests/{id}", [303, 404, 200, 200, 200, 200]),
-    ("POST", "/console/requests/{id}/approve", [303, 404, 403, 303, 403, 403]),
-    ("POST", "/console/requests/{id}/refuse", [303, 404, 403, 303, 403, 403]),
-    ("POST", "/console/requests/{id}/cancel", [303, 404, 303, 403, 403, 403]),
-    ("GET", "/console/grants", [303, 200, 200, 200, 200, 200]),
-    ("POST", "/console/grants/{id}/revoke", [303, 404, 403, 303, 303, 403]),
-    ("POST", "/console/grants/{id}/release", [303, 404, 303, 403, 403, 403]),
-    ("GET", "/console/reach", [303, 200, 200, 200, 200, 200]),
-    ("GET", "/console/agents", [303, 200, 200, 200, 200, 200]),
-    ("GET", "/console/locks", [303, 200, 403, 403, 200, 200]),
-    ("POST", "/console/locks", [303, 303, 403, 403, 303, 403]),
-    ("POST", "/console/locks/{id}/lift", [303, 404, 403, 403, 303, 403]),
-    ("GET", "/api/v1/openapi.json", [200, 200, 200, 200, 200, 200]),
-    ("GET", "/api/v1/overview", [401, 200, 200, 200, 200, 200]),
-    ("GET", "/api/v1/requests", [401, 200, 200, 200, 200, 200]),
-    ("POST", "/api/v1/requests", [401, 201, 201, 201, 201, 201]),
-    ("GET", "/api/v1/requests/{id}", [401, 404, 200, 200, 200, 200]),
-    ("POST", "/api/v1/requests/{id}/approve", [401, 404, 403, 200, 403, 403]),
-    ("POST", "/api/v1/requests/{id}/refuse", [401, 404, 403, 200, 403, 403]),
-    ("POST", "/api/v1/requests/{id}/cancel", [401, 404, 200, 403, 403, 403]),
-    ("GET", "/api/v1/grants", [401, 200, 200, 200, 200, 200]),
-    ("POST", "/api/v1/grants/{id}/revoke", [401, 404, 403, 200, 200, 403]),
-    ("POST", "/api/v1/grants/{id}/release", [401, 404, 200, 403, 403, 403]),
-    ("GET", "/api/v1/reach", [401, 200, 200, 200, 200, 200]),
-    ("GET", "/api/v1/agents", [401, 200, 200, 200, 200, 200]),
-    ("GET", "/api/v1/locks", [401, 200, 403, 403, 200, 200]),
-    ("POST", "/api/v1/locks", [401, 201, 403, 403, 201, 403]),
-    ("DELETE", "/api/v1/locks/{id}", [401, 404, 403, 403, 204, 403]),
-    ("GET", "/api/v1/events", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/console/assets/{v}/console.css", [200, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/console/assets/{v}/console.js", [200, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/console/assets/{v}/icon.svg", [200, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/console", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/login", [303, 303, 303, 303, 303, 303], [303, 303, 303, 303, 303]),
+    ("GET", "/console/requests", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/requests/new", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("POST", "/console/requests", [303, 303, 303, 303, 303, 303], [403, 403, 403, 403, 403]),
+    ("GET", "/console/requests/{id}", [303, 404, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("POST", "/console/requests/{id}/approve", [303, 404, 403, 303, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/requests/{id}/refuse", [303, 404, 403, 303, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/requests/{id}/justify", [303, 404, 303, 403, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/requests/{id}/cancel", [303, 404, 303, 403, 403, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/console/grants", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("POST", "/console/grants/{id}/revoke", [303, 404, 303, 303, 303, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/grants/{id}/release", [303, 404, 303, 403, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/grants/{id}/extend", [303, 404, 303, 403, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/revocations", [303, 303, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/console/reach", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/agents", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/locks", [303, 200, 403, 403, 200, 200], [403, 403, 403, 403, 403]),
+    ("POST", "/console/locks", [303, 303, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/locks/{id}/lift", [303, 404, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/api/v1/openapi.json", [200, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/overview", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/requests", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("POST", "/api/v1/requests", [401, 201, 201, 201, 201, 201], [201, 201, 201, 201, 201]),
+    ("GET", "/api/v1/requests/{id}", [401, 404, 200, 200, 200, 200], [404, 200, 200, 200, 200]),
+    ("POST", "/api/v1/requests/{id}/approve", [401, 404, 403, 200, 403, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/api/v1/requests/{id}/refuse", [401, 404, 403, 200, 403, 403], [404, 403, 200, 403, 403]),
+    ("POST", "/api/v1/requests/{id}/justify", [401, 404, 200, 403, 403, 403], [404, 200, 403, 403, 403]),
+    ("POST", "/api/v1/requests/{id}/cancel", [401, 404, 200, 403, 403, 403], [404, 200, 403, 403, 403]),
+    ("GET", "/api/v1/grants", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("POST", "/api/v1/grants/{id}/revoke", [401, 404, 200, 200, 200, 403], [404, 200, 200, 200, 403]),
+    ("POST", "/api/v1/grants/{id}/release", [401, 404, 200, 403, 403, 403], [404, 200, 403, 403, 403]),
+    ("POST", "/api/v1/grants/{id}/extend", [401, 404, 201, 403, 403, 403], [404, 201, 403, 403, 403]),
+    ("POST", "/api/v1/revocations", [401, 200, 403, 403, 200, 403], [200, 403, 403, 200, 403]),
+    ("GET", "/api/v1/reach", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/agents", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/locks", [401, 200, 403, 403, 200, 200], [200, 403, 403, 200, 200]),
+    ("POST", "/api/v1/locks", [401, 201, 403, 403, 201, 403], [201, 403, 403, 201, 403]),
+    ("DELETE", "/api/v1/locks/{id}", [401, 404, 403, 403, 204, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/api/v1/events", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
 ];
 
 #[tokio::test]
@@ -66,9 +73,9 @@ async fn every_route_gives_every_caller_what_the_table_says() {
     ];
     let mut wrong = Vec::new();
     for route in ROUTES {
-        let expected = row(route);
-        for (caller, expected) in callers.iter().zip(expected) {
-            let status = reach(&house, caller, route).await;
+        let (at_pages, _) = row(route);
+        for (caller, expected) in callers.iter().zip(at_pages) {
+            let status = reach(&house, Caller::Page(caller), route).await;
             if status != expected {
                 wrong.push(format!(
                     "{} {}: {status} instead of {expected} for {caller:?}",
@@ -80,6 +87,39 @@ async fn every_route_gives_every_caller_what_the_table_says() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn every_route_gives_programs_what_the_table_says() {
+    let house = House::open().await;
+    let holders = [
+        house.holder("globex", "zoe", &[]),
+        house.holder("acme", "ada", &[]),
+        house.holder("acme", "bob", &["approvers"]),
+        house.holder("acme", "cleo", &[]),
+        house.holder("acme", "dora", &[]),
+    ];
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let (_, by_programs) = row(route);
+        for (holder, expected) in holders.iter().zip(by_programs) {
+            let status = reach(&house, Caller::Program(holder), route).await;
+            if status != expected {
+                wrong.push(format!(
+                    "{} {}: {status} instead of {expected} for {holder:?}",
+                    route.method, route.path
+                ));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Whoever uses a route.
+#[derive(Clone, Copy)]
+enum Caller<'a> {
+    Page(&'a Visitor),
+    Program(&'a ApiHolder),
+}
+
 #[test]
 fn the_table_has_every_route_and_no_other() {
     let listed: Vec<_> = ROUTES
@@ -88,19 +128,19 @@ fn the_table_has_every_route_and_no_other() {
         .collect();
     let rows: Vec<_> = ROWS
         .iter()
-        .map(|(method, path, _)| (*method, (*path).to_owned()))
+        .map(|(method, path, ..)| (*method, (*path).to_owned()))
         .collect();
     assert_eq!(listed, rows);
 }
 
-fn row(route: &Route) -> [u16; 6] {
+fn row(route: &Route) -> ([u16; 6], [u16; 5]) {
     let name = named(route.path);
     let found = ROWS
         .iter()
-        .find(|(method, path, _)| *method == route.method.as_str() && *path == name);
-    found
-        .unwrap_or_else(|| panic!("{} {} is not in the table", route.method, route.path))
-        .2
+        .find(|(method, path, ..)| *method == route.method.as_str() && *path == name);
+    let (.., at_pages, by_programs) =
+        found.unwrap_or_else(|| panic!("{} {} is not in the table", route.method, route.path));
+    (*at_pages, *by_programs)
 }
 
 /// Assets by their place: their address changes with their content.
@@ -112,7 +152,7 @@ fn named(path: &str) -> String {
 }
 
 /// Uses a route with something that is there and is good, so that only who asks matters.
-async fn reach(house: &House, caller: &Visitor, route: &Route) -> u16 {
+async fn reach(house: &House, caller: Caller<'_>, route: &Route) -> u16 {
     let id = match route.path {
         path if path.contains("/requests/{id}") => house.asks(|_| {}).await.id.to_string(),
         path if path.contains("/grants/{id}") => house.grants().await.to_string(),
@@ -127,8 +167,21 @@ async fn reach(house: &House, caller: &Visitor, route: &Route) -> u16 {
         Some("requests") => {
             json!({"actor": "agent", "upstream": "files", "name": "write_file", "grant": "time"})
         }
-        Some("locks") => json!({"kind": "run", "name": "a-run", "reason": "test"}),
+        Some("justify") => json!({"reason": "because"}),
+        Some("locks" | "revocations") => json!({"kind": "run", "name": "a-run", "reason": "test"}),
         _ => json!({}),
+    };
+    let is_nobody = matches!(caller, Caller::Page(caller) if caller.is_nobody());
+    let caller = match caller {
+        Caller::Page(caller) => caller,
+        Caller::Program(holder) => {
+            let method = route.method.clone();
+            return house
+                .program(holder, method, &to, &body)
+                .await
+                .status()
+                .as_u16();
+        }
     };
     let reply = match route.method {
         Method::GET => house.get(caller, &to).await,
@@ -154,7 +207,7 @@ async fn reach(house: &House, caller: &Visitor, route: &Route) -> u16 {
         let to = reply.headers()["location"].to_str().unwrap();
         let leads_to_login = to.contains("/login?next=");
         let is_login = route.path == "/console/login";
-        assert_eq!(leads_to_login, is_login || caller.is_nobody(), "{to}");
+        assert_eq!(leads_to_login, is_login || is_nobody, "{to}");
     }
     status.as_u16()
 }

@@ -200,6 +200,10 @@ fn reason(request: &AccessRequest) -> Option<Said> {
     let (by, name) = match reason.author {
         Author::Model => ("The agent says, in a model's words", "reason_by_model"),
         Author::Person => ("The person says", "reason_by_person"),
+        Author::Program => (
+            "A program with the person's login says",
+            "reason_by_program",
+        ),
     };
     Some(Said {
         by,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cardea_domain::{Code, Denial};
 use cardea_identity::{Confirmed, Credentials, Possession, Proofs, RunHints, Scheme, Verified};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use super::{Received, Refused};
 use crate::{challenge::Offer, peer::Peer, world::World};
@@ -29,7 +29,9 @@ impl Identified {
         offer: &mut Offer,
         now_ms: u64,
     ) -> Result<Self, Box<Refused>> {
-        let confirmed = match verify(&received, world, client, offer).await {
+        let head = &received.head;
+        let confirmed = verify(world, &head.method, &head.uri, &head.headers, client, offer);
+        let confirmed = match confirmed.await {
             Ok(confirmed) => confirmed,
             Err(denial) => return Err(Refused::new(denial, received.facts)),
         };
@@ -49,13 +51,16 @@ impl Identified {
     }
 }
 
-async fn verify(
-    received: &Received,
+/// Verifies the one token of a request, and that its holder sent it; what it is for is still to be
+/// looked at.
+pub(crate) async fn verify(
     world: &World,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
     client: &Peer,
     offer: &mut Offer,
 ) -> Result<Confirmed, Denial> {
-    let headers = &received.head.headers;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().map(HeaderValue::as_bytes);
     if values.next().is_some() {
@@ -70,12 +75,12 @@ async fn verify(
     // A bearer token has no proof whose address would have to be right.
     let uri = match credentials.scheme {
         Scheme::Bearer => String::new(),
-        Scheme::Dpop => world.edge.address(received.head.uri.path()),
+        Scheme::Dpop => world.edge.address(uri.path()),
     };
     let possession = Possession {
         scheme: credentials.scheme,
         proofs: Proofs::of(headers.get_all(DPOP).iter().map(HeaderValue::as_bytes)),
-        method: received.head.method.as_str(),
+        method: method.as_str(),
         uri: &uri,
         certificate: client.certificate.as_deref(),
     };

@@ -61,6 +61,7 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
         },
         expires_s: NOW_S + 600,
         token_id: None,
+        auth_time_s: None,
     };
     Verified(Arc::new(Known {
         claims,

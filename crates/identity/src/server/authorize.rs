@@ -8,7 +8,6 @@ use super::{
     cookie::Cookie,
     error::Refusal,
     http::{Reply, see_other},
-    metadata::SCOPES,
     next::{NEXT_S, Next, Wanted},
     person, redirect, secret,
 };
@@ -130,6 +129,7 @@ fn wanted(desk: &Desk<'_>, client: &Client, way: Way<'_>) -> Result<Wanted, Refu
     if jkt.is_some_and(|jkt| Confirmation::by_thumbprint(jkt).is_none()) {
         return Err(Refusal::invalid_request("`dpop_jkt` is not a thumbprint"));
     }
+    let resource = desk.server.resources.asked(params.find("resource"))?;
     Ok(Wanted {
         id: secret::random()?,
         client: client.id.to_string(),
@@ -137,20 +137,13 @@ fn wanted(desk: &Desk<'_>, client: &Client, way: Way<'_>) -> Result<Wanted, Refu
         redirect_named: params.find("redirect_uri").is_some(),
         state: way.state.map(str::to_owned),
         code_challenge: challenge.to_owned(),
-        resource: desk.server.resources.asked(params.find("resource"))?,
-        scope: scope(params.find("scope")),
+        scope: desk.server.resources.scope(&resource, params.find("scope")),
+        resource,
         login_since_s,
         ask_consent: prompts.contains(&"consent"),
         confirmation_jkt: jkt.map(str::to_owned),
         ends_s: now_s + NEXT_S,
     })
-}
-
-/// The known scopes of those that were asked for, sorted; `mcp` is always one.
-pub(super) fn scope(asked: Option<&str>) -> String {
-    let asked: Vec<&str> = asked.unwrap_or_default().split(' ').collect();
-    let granted = SCOPES.iter().filter(|s| **s == "mcp" || asked.contains(s));
-    granted.copied().collect::<Vec<_>>().join(" ")
 }
 
 async fn proceed(
@@ -212,33 +205,5 @@ impl Way<'_> {
             ("error", refusal.code),
             ("error_description", &refusal.description),
         ])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unknown_scopes_are_left_out_and_mcp_is_always_one() {
-        assert_eq!(scope(None), "mcp");
-        assert_eq!(
-            scope(Some("offline_access admin mcp")),
-            "mcp offline_access"
-        );
-        assert_eq!(scope(Some("offline_access")), "mcp offline_access");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_wish_gives_a_scope_that_is_not_there(asked in "((mcp|offline_access|admin|[ -~]{0,6})[ \t]?){0,6}") {
-            let granted = scope(Some(&asked));
-            let names: Vec<&str> = granted.split(' ').collect();
-            proptest::prop_assert!(names.contains(&"mcp"));
-            for name in &names {
-                proptest::prop_assert!(SCOPES.contains(name));
-                proptest::prop_assert!(*name == "mcp" || asked.split(' ').any(|wish| wish == *name));
-            }
-        }
     }
 }

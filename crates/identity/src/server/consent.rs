@@ -139,6 +139,7 @@ fn show(desk: &Desk<'_>, matter: &Matter) -> Result<Reply, Refusal> {
         subject: matter.person.subject.as_str(),
         tenant: matter.person.tenant.as_str(),
         resource: &matter.resource,
+        is_api: desk.server.resources.is_api(&matter.resource),
         permissions: permissions(desk, matter),
         may_remember: match &matter.next {
             Next::Authorize(wanted) => may_remember(client, wanted),
@@ -156,7 +157,13 @@ fn show(desk: &Desk<'_>, matter: &Matter) -> Result<Reply, Refusal> {
 
 /// The scopes in a person's words.
 fn permissions(desk: &Desk<'_>, matter: &Matter) -> Vec<String> {
-    let mut lines = vec!["call tools and read resources in your name".to_owned()];
+    let mut lines = match desk.server.resources.is_api(&matter.resource) {
+        true => vec![
+            "see who has access, who asks for it, and what is locked, as far as you may".to_owned(),
+            "ask for access, refuse requests, end access and set locks in your name".to_owned(),
+        ],
+        false => vec!["call tools and read resources in your name".to_owned()],
+    };
     let has_offline = matter.scope.split(' ').any(|s| s == "offline_access");
     if has_offline || matter.client.grants.refresh {
         let days = desk.server.settings.grant_s.div_ceil(86_400);

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{
     Desk,
     approval::Approval,
-    authorize::scope,
     error::Refusal,
     http::{Reply, json as json_reply, page as page_reply},
     next::{DeviceWish, NEXT_S, Next},
@@ -51,9 +50,11 @@ pub(super) async fn authorize(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         ));
     }
     let params = &desk.ask.params;
+    let resources = &desk.server.resources;
+    let resource = resources.asked(params.find("resource"))?;
     let asked = Asked {
-        resource: desk.server.resources.asked(params.find("resource"))?,
-        scope: scope(params.find("scope")),
+        scope: resources.scope(&resource, params.find("scope")),
+        resource,
     };
     let (device_code, user_code) = (secret::random()?, user_code()?);
     let device = Device {

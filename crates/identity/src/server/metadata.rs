@@ -10,6 +10,7 @@ use super::{
         authentication::{SELF_SIGNED_TLS_METHOD, TLS_METHOD},
     },
     http::{Reply, json as json_reply, set},
+    resource::{API_SCOPE, MCP_SCOPE, OFFLINE_SCOPE},
     settings::Certificates,
 };
 
@@ -18,8 +19,8 @@ pub(super) const OAUTH_PATH: &str = "/.well-known/oauth-authorization-server";
 /// OpenID Connect Discovery section 4, where some clients look too.
 pub(super) const OPENID_PATH: &str = "/.well-known/openid-configuration";
 
-/// What may be asked for: to use MCP, and to go on without the person.
-pub(super) const SCOPES: [&str; 2] = ["mcp", "offline_access"];
+/// What may be asked for.
+const SCOPES: [&str; 3] = [API_SCOPE, MCP_SCOPE, OFFLINE_SCOPE];
 
 pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 

@@ -57,6 +57,7 @@ pub(super) struct Consent<'a> {
     pub(super) subject: &'a str,
     pub(super) tenant: &'a str,
     pub(super) resource: &'a str,
+    pub(super) is_api: bool,
     pub(super) permissions: Vec<String>,
     pub(super) may_remember: bool,
     pub(super) tag: &'a str,

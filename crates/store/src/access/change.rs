@@ -49,6 +49,23 @@ impl AccessChange {
         Ok(())
     }
 
+    /// Writes anew what a pending request says; `false` when it is not pending.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn change_request(&mut self, row: &RequestRow) -> Result<bool, StoreError> {
+        let changed = sqlx::query(
+            "UPDATE access_request SET record = $3
+             WHERE tenant = $1 AND request = $2 AND state = 'pending'",
+        )
+        .bind(self.tenant.as_str())
+        .bind(row.request.as_str())
+        .bind(&row.record)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
     /// Adds a decision; fails when its approver has decided about this request before.
     ///
     /// # Errors

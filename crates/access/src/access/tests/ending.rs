@@ -19,7 +19,7 @@ fn lock(scope: Scope, by: &cardea_domain::SubjectId) -> NewLock<'_> {
     NewLock {
         scope,
         reason: "an incident",
-        by,
+        by: by.into(),
         expires_ms: None,
     }
 }
@@ -166,7 +166,10 @@ async fn a_grant_is_released_by_its_holder_only() {
         assert!(matches!(refused, Err(ChangeError::Unknown(_))));
     }
     let eve = subject("eve");
-    let refused = house.access.release(&grant, Holder::Person(&eve)).await;
+    let refused = house
+        .access
+        .release(&grant, Holder::Person((&eve).into()))
+        .await;
     assert!(matches!(refused, Err(ChangeError::Unknown(_))));
     let own = Holder::Agent(&wish.principal);
     house.access.release(&grant, own).await.unwrap();

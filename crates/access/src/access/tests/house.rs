@@ -102,6 +102,7 @@ impl House {
             subject: &subject,
             groups: &[],
             is_person: true,
+            program: None,
         };
         self.access
             .decide(&self.entitlements, id, approver, &decision)

@@ -146,6 +146,7 @@ async fn an_agent_never_approves_and_strangers_neither() {
         subject: &grace,
         groups: &[],
         is_person: false,
+        program: None,
     };
     let refused = house
         .access
@@ -207,6 +208,7 @@ async fn an_entitlement_that_is_gone_or_other_approves_nothing() {
             subject: &grace,
             groups: &[],
             is_person: true,
+            program: None,
         };
         let refused = house
             .access
@@ -288,7 +290,7 @@ async fn a_person_can_ask_beforehand_where_the_agent_is_enough() {
     let wish = Wish::of(Kind::Time);
     let (ada, bot) = (subject("ada"), ActorId::parse("bot").unwrap());
     let mut new = wish.request();
-    new.asker = Asker::person(&ada, &[], &bot);
+    new.asker = Asker::person((&ada).into(), &[], &bot);
     let request = house.access.ask(&house.entitlements, &new).await.unwrap();
     house.approve(&request.id).await.unwrap();
     for run in ["run-1", "run-2"] {

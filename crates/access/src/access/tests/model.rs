@@ -204,7 +204,7 @@ impl Pair {
                 let lock = NewLock {
                     scope: Scope::Actor(cardea_domain::ActorId::parse("bot").unwrap()),
                     reason: "",
-                    by: &grace,
+                    by: (&grace).into(),
                     expires_ms: None,
                 };
                 self.locks.push(access.lock(lock).await.unwrap().id);

@@ -4,7 +4,7 @@ use super::*;
 use crate::authorization::Browser;
 
 /// A stage whose requests Ada decides herself, with her at the console.
-async fn decided_by_ada(more: Value) -> (Stage, Browser) {
+pub(super) async fn decided_by_ada(more: Value) -> (Stage, Browser) {
     let mut all = json!({ "approval": [{ "subjects": ["ada"] }], "second_person": false });
     for (key, value) in more.as_object().unwrap() {
         all[key] = value.clone();
@@ -26,7 +26,12 @@ async fn decided_by_ada(more: Value) -> (Stage, Browser) {
 }
 
 /// Something that the console's API is asked to do, from its own pages.
-async fn act(browser: &mut Browser, gateway: &Gateway, path: &str, body: Value) -> Answer {
+pub(super) async fn act(
+    browser: &mut Browser,
+    gateway: &Gateway,
+    path: &str,
+    body: Value,
+) -> Answer {
     let ask = Ask::message(path, &body).set("origin", origin(gateway));
     let answer = browser.exchange(gateway, ask).await;
     assert!(
@@ -38,7 +43,7 @@ async fn act(browser: &mut Browser, gateway: &Gateway, path: &str, body: Value) 
     answer
 }
 
-fn origin(gateway: &Gateway) -> String {
+pub(super) fn origin(gateway: &Gateway) -> String {
     let url = url::Url::parse(&gateway.url(UPSTREAM)).unwrap();
     url.origin().ascii_serialization()
 }

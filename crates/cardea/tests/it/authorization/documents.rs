@@ -28,7 +28,9 @@ fn page(document: &Value) -> Page {
 
 /// The gateway refuses the client, and says this in its log.
 async fn refuses(gateway: &Gateway, id: &str, why: &str) {
-    let answer = Browser::default().get(gateway, &request(gateway, id)).await;
+    let answer = Browser::default()
+        .get(gateway, &request(id, &gateway.url(UPSTREAM)))
+        .await;
     assert_eq!(answer.status, 400, "{id}: {}", answer.text());
     assert!(answer.header("location").is_none(), "{id}");
     assert!(

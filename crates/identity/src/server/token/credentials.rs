@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::issue::Issue;
 use crate::server::{
     Desk, approval::Approval, binding::Confirmation, client::Client, error::Refusal, http::Reply,
-    person::Person,
+    person::Person, resource::MCP_SCOPE,
 };
 
 pub(super) async fn exchange(
@@ -32,13 +32,19 @@ pub(super) async fn exchange(
     }
     let params = &desk.ask.params;
     let resource = desk.server.resources.asked(params.find("resource"))?;
+    if desk.server.resources.is_api(&resource) {
+        return Err(Refusal::new(
+            "invalid_target",
+            "the API is for people, and nobody has logged in for this grant",
+        ));
+    }
     let approval = Approval {
         client: client.id.to_string(),
         redirect_uri: None,
         redirect_named: false,
         code_challenge: None,
         resource: resource.clone(),
-        scope: "mcp".to_owned(),
+        scope: MCP_SCOPE.to_owned(),
         person: Person {
             tenant: tenant.clone(),
             subject: subject.clone(),

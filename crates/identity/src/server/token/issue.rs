@@ -68,6 +68,12 @@ pub(super) struct Issue<'a> {
 impl Desk<'_> {
     /// Issues: remembered, recorded, and only then answered.
     pub(super) async fn issue(&self, issue: Issue<'_>) -> Result<Reply, Refusal> {
+        if self.server.resources.is_api(&issue.resource) && issue.confirmation.is_none() {
+            return Err(Refusal::new(
+                "invalid_dpop_proof",
+                "a token for the API is bound to a key; send a DPoP proof",
+            ));
+        }
         let claims = self.claims(&issue);
         let (of, store) = (issue.approval.tenant(), &self.state().store);
         let is_remembered = store.add_access(of, issue.family, &claims.jti, claims.exp);
