@@ -59,6 +59,14 @@ eval-schema: ## The official JSON Schema Test Suite through the schema firewall,
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh
 
+.PHONY: eval-model
+eval-model: ## Random lives of grants against a model, and processes killed in their midst
+	@tools/eval-model.sh
+
+.PHONY: eval-revocation
+eval-revocation: ## From a revocation to the last byte of 200 calls under way; p99 must be below 50 ms
+	@tools/eval-revocation.sh
+
 .PHONY: eval-mutants
 eval-mutants: ## Seeded leaks between tenants; the tests of tenants must catch each
 	@tools/eval-mutants.sh

@@ -19,7 +19,7 @@ mod views;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ use crate::{
 
 pub use asking::{Holder, PENDING_MAX, PENDING_PER_AGENT_MAX};
 pub use locking::NewLock;
-pub use views::{Filter, Page, ROWS_MAX};
+pub use views::{Filter, Onlooker, Page, ROWS_MAX};
 
 use ending::Ending;
 
@@ -56,6 +56,8 @@ pub struct Access {
     settled: Mutex<HashMap<GrantId, Settled>>,
     /// Grants of which it is not known how many calls the store has counted.
     doubts: Mutex<Vec<Arc<Live>>>,
+    /// How long grants hold without a sign of the store, in milliseconds.
+    staleness_max_ms: AtomicU64,
     /// Grants that have ended and the store does not know of.
     endings: Mutex<Vec<Ending>>,
     changes: broadcast::Sender<Change>,
@@ -101,6 +103,9 @@ pub enum ChangeError {
     #[error(transparent)]
     Journal(#[from] JournalDown),
 }
+
+/// How long grants hold without a sign of the store, unless it is said otherwise.
+pub const STALENESS_MAX: Duration = Duration::from_secs(10);
 
 /// Changes that a slow listener may be behind before it misses some; then it reads anew.
 const CHANGES_MAX: usize = 1024;

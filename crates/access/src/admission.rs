@@ -59,6 +59,9 @@ pub enum NotGranted {
     /// The arguments are not those that it is for.
     #[error("the grant is for other arguments: {0}")]
     Arguments(String),
+    /// The run has the same name, and something else names it.
+    #[error("the grant is for a run that something else names")]
+    Run,
     /// The token is bound to other keys.
     #[error("the grant is for another key")]
     Key,
@@ -68,6 +71,9 @@ pub enum NotGranted {
     /// The policies are other ones.
     #[error("the policies have changed since the call was approved")]
     Policies,
+    /// There is one, and the store has not been there for too long: it may have been taken back meanwhile.
+    #[error("the store has not been there for too long")]
+    Stale,
 }
 
 /// Why a call that was admitted does not begin.
@@ -221,6 +227,10 @@ async fn ended(access: &Access, live: &Live, run: &RunId) -> EndReason {
         if access.locks.meets(&caller, now_ms).is_some() {
             return EndReason::Locked;
         }
+        let fresh = access.fresh_for();
+        if fresh.is_zero() {
+            return EndReason::Stale;
+        }
         let left_ms = live.expires_ms().saturating_sub(now_ms);
         if left_ms == 0 {
             live.end(EndReason::Expired);
@@ -229,7 +239,7 @@ async fn ended(access: &Access, live: &Live, run: &RunId) -> EndReason {
         tokio::select! {
             () = changed => {}
             () = locked => {}
-            () = tokio::time::sleep(Duration::from_millis(left_ms)) => {}
+            () = tokio::time::sleep(fresh.min(Duration::from_millis(left_ms))) => {}
         }
     }
 }

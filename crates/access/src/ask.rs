@@ -6,7 +6,8 @@ mod tests;
 use std::time::Duration;
 
 use cardea_domain::{
-    Action, ActorId, GrantId, KeyBinding, RequestId, RunId, SubjectId, Target, UpstreamId,
+    Action, ActorId, GrantId, KeyBinding, RequestId, RunId, RunSource, SubjectId, Target,
+    UpstreamId,
 };
 use cardea_store::StoreError;
 use serde_json::Value;
@@ -147,9 +148,10 @@ pub(crate) fn draft(
         groups: asker.groups.into(),
         actor: asker.actor.clone(),
         run: asker.run.filter(|_| is_bound).cloned(),
+        run_source: asker.run_source.filter(|_| is_bound),
         binding: asker.binding,
         chain: asker.chain.to_vec(),
-        owners: asker.owners.to_vec(),
+        owners: entitlements.owned(asker.actor, asker.chain),
         action: new.action,
         upstream: new.upstream.clone(),
         target: new.target.clone(),
@@ -278,6 +280,7 @@ pub(crate) struct Sameness {
     subject: SubjectId,
     actor: ActorId,
     run: Option<RunId>,
+    run_source: Option<RunSource>,
     binding: Option<KeyBinding>,
     action: Action,
     upstream: UpstreamId,
@@ -296,6 +299,7 @@ impl Sameness {
             subject: request.subject.clone(),
             actor: request.actor.clone(),
             run: request.run.clone(),
+            run_source: request.run_source,
             binding: request.binding,
             action: request.action,
             upstream: request.upstream.clone(),

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use cardea_domain::{
-    Action, ActorId, EntitlementId, GrantId, KeyBinding, PromptName, RequestId, ResourceUri,
-    SubjectId, Target, Thumbprint, ToolName,
+    Action, ActorId, GrantId, KeyBinding, PromptName, RequestId, ResourceUri, RunSource, SubjectId,
+    Target, Thumbprint, ToolName,
 };
 use cardea_store::{ApprovalRow, GrantRow, RequestRow, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -13,18 +13,21 @@ use serde_json::Value;
 
 use crate::{
     EndReason, Grant,
-    request::{AccessRequest, Approval, DecidedBy, Reason, RequestState, Verdict},
+    request::{AccessRequest, Approval, DecidedBy, Owned, Reason, RequestState, Verdict},
     terms::{Narrowing, Terms},
 };
 
 #[derive(Serialize, Deserialize)]
 struct RequestRecord {
-    entitlement: EntitlementId,
     groups: Vec<String>,
     run: Option<cardea_domain::RunId>,
+    #[serde(default)]
+    run_source: Option<String>,
     binding: Option<Keys>,
     chain: Vec<ActorId>,
     owners: Vec<SubjectId>,
+    #[serde(default)]
+    owner_groups: Vec<String>,
     action: String,
     arguments: Option<String>,
     arguments_digest: String,
@@ -54,7 +57,10 @@ struct ApprovalRecord {
 
 #[derive(Serialize, Deserialize)]
 struct GrantRecord {
-    entitlement: EntitlementId,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    run_source: Option<String>,
     binding: Option<Keys>,
     action: String,
     terms: Terms,
@@ -75,12 +81,13 @@ struct Keys {
 
 pub(crate) fn request_row(request: &AccessRequest) -> Result<RequestRow, StoreError> {
     let record = RequestRecord {
-        entitlement: request.entitlement.clone(),
         groups: request.groups.iter().map(|g| g.to_string()).collect(),
         run: request.run.clone(),
+        run_source: request.run_source.map(|source| source.as_str().to_owned()),
         binding: request.binding.as_ref().map(Keys::of),
         chain: request.chain.clone(),
-        owners: request.owners.clone(),
+        owners: request.owners.subjects.clone(),
+        owner_groups: request.owners.groups.clone(),
         action: request.action.as_str().to_owned(),
         arguments: request.arguments.clone(),
         arguments_digest: digest(request.arguments_digest),
@@ -98,6 +105,7 @@ pub(crate) fn request_row(request: &AccessRequest) -> Result<RequestRow, StoreEr
     Ok(RequestRow {
         request: request.id.clone(),
         state: request.state.as_str().to_owned(),
+        entitlement: request.entitlement.clone(),
         subject: request.subject.clone(),
         actor: request.actor.clone(),
         upstream: request.upstream.clone(),
@@ -123,17 +131,20 @@ pub(crate) fn request(
         ("void", _) => RequestState::Void,
         (other, _) => return Err(corrupt(format!("a request is `{other}`"))),
     };
-    let groups: Vec<Arc<str>> = record.groups.into_iter().map(Arc::from).collect();
     Ok(AccessRequest {
         id: row.request,
-        entitlement: record.entitlement,
+        entitlement: row.entitlement,
         subject: row.subject,
-        groups: groups.into(),
+        groups: record.groups.into_iter().map(Arc::from).collect(),
         actor: row.actor,
+        run_source: source(record.run.is_some(), record.run_source)?,
         run: record.run,
         binding: record.binding.map(Keys::binding).transpose()?,
         chain: record.chain,
-        owners: record.owners,
+        owners: Owned {
+            subjects: record.owners,
+            groups: record.owner_groups,
+        },
         action: parse_action(&record.action)?,
         upstream: row.upstream,
         target: parse_target(&row.target)?,
@@ -200,7 +211,8 @@ fn approval(row: ApprovalRow) -> Result<Approval, StoreError> {
 
 pub(crate) fn grant_row(grant: &Grant) -> Result<GrantRow, StoreError> {
     let record = GrantRecord {
-        entitlement: grant.entitlement.clone(),
+        groups: grant.groups.iter().map(|g| g.to_string()).collect(),
+        run_source: grant.run_source.map(|source| source.as_str().to_owned()),
         binding: grant.binding.as_ref().map(Keys::of),
         action: grant.action.as_str().to_owned(),
         terms: grant.terms.clone(),
@@ -215,6 +227,7 @@ pub(crate) fn grant_row(grant: &Grant) -> Result<GrantRow, StoreError> {
     Ok(GrantRow {
         grant: grant.id.clone(),
         request: grant.request.clone(),
+        entitlement: grant.entitlement.clone(),
         subject: grant.subject.clone(),
         actor: grant.actor.clone(),
         run: grant.run.clone(),
@@ -248,9 +261,11 @@ pub(crate) fn grant(row: GrantRow) -> Result<Grant, StoreError> {
     Ok(Grant {
         id: row.grant,
         request: row.request,
-        entitlement: record.entitlement,
+        entitlement: row.entitlement,
         subject: row.subject,
+        groups: record.groups.into_iter().map(Arc::from).collect(),
         actor: row.actor,
+        run_source: source(row.run.is_some(), record.run_source)?,
         run: row.run,
         binding: record.binding.map(Keys::binding).transpose()?,
         action: parse_action(&record.action)?,
@@ -302,9 +317,27 @@ impl Keys {
     }
 }
 
+/// What names a run; where it was not written down, the strongest, which the others are not.
+fn source(has_run: bool, text: Option<String>) -> Result<Option<RunSource>, StoreError> {
+    let Some(text) = text else {
+        return Ok(has_run.then_some(RunSource::Token));
+    };
+    let mut all = RunSource::ALL.into_iter();
+    let source = all.find(|source| source.as_str() == text);
+    Ok(Some(source.ok_or_else(|| {
+        corrupt(format!("`{text}` names no run"))
+    })?))
+}
+
 /// A kind and a name: `Tool read_file`.
 pub(crate) fn target(target: &Target) -> String {
     format!("{} {}", target.kind(), target.name().unwrap_or_default())
+}
+
+/// Everything of this name that can be granted.
+pub(crate) fn targets(name: &str) -> Vec<String> {
+    let kinds = ["Tool", "Resource", "Prompt"];
+    kinds.map(|kind| format!("{kind} {name}")).to_vec()
 }
 
 fn parse_target(text: &str) -> Result<Target, StoreError> {

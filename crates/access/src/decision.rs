@@ -153,10 +153,19 @@ pub(crate) fn by_person(
             let compiled = compiled
                 .filter(|c| covers(&c.entitlement, request))
                 .ok_or(DecideRefused::NotCovered)?;
-            if compiled.entitlement.second_person && is_own(request, approver.subject) {
+            if compiled.entitlement.second_person
+                && entitlements.stands_behind(request, approver.subject, approver.groups)
+            {
                 return Err(DecideRefused::OwnRequest);
             }
-            match stages::progress(stages, &request.approvals, approver) {
+            // Said while nobody else was asked for, it does not count when somebody is.
+            let before = request.approvals.iter().filter(|a| match &a.by {
+                DecidedBy::Person(subject) if compiled.entitlement.second_person => {
+                    !entitlements.stands_behind(request, subject, &a.groups)
+                }
+                DecidedBy::Person(_) | DecidedBy::Rule(_) => true,
+            });
+            match stages::progress(stages, before, approver) {
                 None => return Err(DecideRefused::NotAnApprover),
                 // Also while more people are to come: a narrowing that cannot be is refused to
                 // whoever makes it.
@@ -212,14 +221,6 @@ fn covers(entitlement: &Entitlement, request: &AccessRequest) -> bool {
     };
     entitlement.kinds.contains(&request.terms.kind)
         && entitlement.covers(who, request.action, &request.upstream, &request.target)
-}
-
-/// Whether the approver is, behind any name, who asks.
-fn is_own(request: &AccessRequest, approver: &SubjectId) -> bool {
-    let names = std::iter::once(&request.actor).chain(&request.chain);
-    *approver == request.subject
-        || request.owners.contains(approver)
-        || names.into_iter().any(|n| n.as_str() == approver.as_str())
 }
 
 /// The terms and constraints after all approvals, by the entitlement as it is now.

@@ -13,8 +13,9 @@ pub use check::EntitlementError;
 
 use crate::{
     constraint::Constraint,
+    owners::{self, Owners, Ownership},
     pattern::Pattern,
-    request::{AccessRequest, Author},
+    request::{AccessRequest, Author, Owned},
     rules::Rules,
     terms::{Kind, Rate},
 };
@@ -142,6 +143,7 @@ pub struct Entitlements {
     ordered: Arc<[Compiled]>,
     by_id: Arc<BTreeMap<EntitlementId, usize>>,
     rules: Arc<BTreeMap<EntitlementId, Arc<dyn Rules>>>,
+    owners: Ownership,
 }
 
 /// An entitlement whose schema is compiled.
@@ -176,6 +178,7 @@ impl Entitlements {
             ordered: ordered.into(),
             by_id: Arc::new(by_id),
             rules: Arc::default(),
+            owners: Ownership::default(),
         })
     }
 
@@ -186,6 +189,31 @@ impl Entitlements {
             rules: Arc::new(rules),
             ..self
         }
+    }
+
+    /// The same, with these owners of agents, who are behind what their agents ask for.
+    #[must_use]
+    pub fn with_owners(self, owners: Vec<Owners>) -> Self {
+        Self {
+            owners: Ownership::new(owners),
+            ..self
+        }
+    }
+
+    /// Whether a person is behind a request, by whatever name: then they are no second person.
+    #[must_use]
+    pub fn stands_behind<G: AsRef<str>>(
+        &self,
+        request: &AccessRequest,
+        subject: &SubjectId,
+        groups: &[G],
+    ) -> bool {
+        owners::stands_behind(request, &self.owners, subject, groups)
+    }
+
+    /// Who owns an agent, or another of its chain.
+    pub(crate) fn owned(&self, actor: &ActorId, chain: &[ActorId]) -> Owned {
+        self.owners.of(std::iter::once(actor).chain(chain))
     }
 
     /// The entitlement under which this principal may ask for this: of several the one with the

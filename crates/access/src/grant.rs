@@ -1,8 +1,10 @@
 //! Grants, as pages and lists show them.
 
+use std::sync::Arc;
+
 use cardea_domain::{
-    Action, ActorId, EntitlementId, GrantId, KeyBinding, RequestId, RunId, SubjectId, Target,
-    UpstreamId,
+    Action, ActorId, EntitlementId, GrantId, KeyBinding, RequestId, RunId, RunSource, SubjectId,
+    Target, UpstreamId,
 };
 use serde_json::Value;
 
@@ -22,10 +24,14 @@ pub struct Grant {
     pub entitlement: EntitlementId,
     /// The person.
     pub subject: SubjectId,
+    /// The person's groups when it was asked for.
+    pub groups: Arc<[Arc<str>]>,
     /// The agent.
     pub actor: ActorId,
     /// The run; `None` for every run of the agent.
     pub run: Option<RunId>,
+    /// What names the run.
+    pub run_source: Option<RunSource>,
     /// The keys that a token has to be bound to; `None` where it may be bound to any.
     pub binding: Option<KeyBinding>,
     /// What may be done.
@@ -80,10 +86,12 @@ pub enum EndReason {
     NotCovered,
     /// A lock was set; the grant itself goes on when that is lifted.
     Locked,
+    /// The store has not been there for too long; the grant itself goes on when it is there again.
+    Stale,
 }
 
 impl EndReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Expired,
         Self::Exhausted,
         Self::Released,
@@ -91,6 +99,7 @@ impl EndReason {
         Self::ToolChanged,
         Self::NotCovered,
         Self::Locked,
+        Self::Stale,
     ];
 
     /// The name used in views and records.
@@ -104,6 +113,7 @@ impl EndReason {
             Self::ToolChanged => "tool_changed",
             Self::NotCovered => "not_covered",
             Self::Locked => "locked",
+            Self::Stale => "stale",
         }
     }
 

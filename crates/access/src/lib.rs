@@ -34,6 +34,7 @@ mod by;
 mod change;
 mod codec;
 mod constraint;
+mod cover;
 mod decision;
 mod entitlement;
 mod grant;
@@ -41,6 +42,7 @@ mod index;
 mod journal;
 mod live;
 mod lock;
+mod owners;
 mod pattern;
 mod pending;
 mod request;
@@ -49,8 +51,8 @@ mod scope;
 mod terms;
 
 pub use access::{
-    Access, ChangeError, Filter, Holder, NewLock, PENDING_MAX, PENDING_PER_AGENT_MAX, Page,
-    ROWS_MAX,
+    Access, ChangeError, Filter, Holder, NewLock, Onlooker, PENDING_MAX, PENDING_PER_AGENT_MAX,
+    Page, ROWS_MAX, STALENESS_MAX,
 };
 pub use admission::{AccessError, Admission, Granted, NotGranted, Wanted};
 pub use ask::{ARGUMENTS_BYTES_MAX, AskRefused, LABEL_CHARS_MAX, REASON_CHARS_MAX, REQUEST_LIFE};
@@ -68,9 +70,11 @@ pub use entitlement::{
 pub use grant::{EndReason, Grant};
 pub use journal::{Event, Journal, JournalDown};
 pub use lock::Lock;
+pub use owners::Owners;
 pub use pattern::{PATTERN_BYTES_MAX, PATTERN_STARS_MAX, Pattern, PatternError};
 pub use request::{
-    AccessRequest, Approval, Asker, Author, DecidedBy, NewRequest, Reason, RequestState, Verdict,
+    AccessRequest, Approval, Asker, Author, DecidedBy, NewRequest, Owned, Reason, RequestState,
+    Verdict,
 };
 pub use rules::{Asked, History, Recent, Rule, Rules, Ruling};
 pub use scope::Scope;

@@ -13,7 +13,8 @@ use std::{
 };
 
 use cardea_domain::{
-    Action, ActorId, EntitlementId, GrantId, KeyBinding, RunId, SubjectId, Target, UpstreamId,
+    Action, ActorId, EntitlementId, GrantId, KeyBinding, RunId, RunSource, SubjectId, Target,
+    UpstreamId,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -23,7 +24,7 @@ use crate::{
     admission::{NotGranted, Wanted},
     constraint::{self, Constraint},
     scope::Caller,
-    terms::{Rate, Terms, millis},
+    terms::{Kind, Rate, Terms, millis},
 };
 
 /// For whom and what a grant is: the key by which it is found.
@@ -50,9 +51,20 @@ impl Place {
     }
 }
 
+/// Where a grant comes from: by this an entitlement that has changed is asked about it again.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) entitlement: EntitlementId,
+    /// The person's groups when it was asked for.
+    pub(crate) groups: Arc<[Arc<str>]>,
+    pub(crate) kind: Kind,
+}
+
 /// What a call has to show besides its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Bound {
+    /// What names the run, where the place has one.
+    pub(crate) run_source: Option<RunSource>,
     pub(crate) binding: Option<KeyBinding>,
     pub(crate) tool_digest: Option<[u8; 32]>,
     /// For one call: its arguments and the policies at the time. `None`: any, within constraints.
@@ -94,7 +106,7 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: GrantId,
-    pub(crate) entitlement: EntitlementId,
+    pub(crate) origin: Origin,
     pub(crate) place: Place,
     pub(crate) bound: Bound,
     pub(crate) budget: Budget,
@@ -153,7 +165,7 @@ pub(crate) struct Reserved {
 impl Live {
     /// A grant that begins; nothing of it is used.
     pub(crate) fn new(
-        (id, entitlement): (GrantId, EntitlementId),
+        (id, origin): (GrantId, Origin),
         place: Place,
         bound: Bound,
         budget: Budget,
@@ -161,7 +173,7 @@ impl Live {
     ) -> Self {
         Self {
             id,
-            entitlement,
+            origin,
             place,
             bound,
             budget,
@@ -201,6 +213,12 @@ impl Live {
         digest: Option<[u8; 32]>,
     ) -> Result<(), NotGranted> {
         let bound = &self.bound;
+        if bound
+            .run_source
+            .is_some_and(|s| s != wanted.principal.run_source)
+        {
+            return Err(NotGranted::Run);
+        }
         if bound.binding.is_some_and(|b| b != wanted.principal.binding) {
             return Err(NotGranted::Key);
         }

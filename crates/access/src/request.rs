@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use cardea_domain::{
-    Action, ActorId, EntitlementId, GrantId, KeyBinding, Principal, RequestId, RunId, SubjectId,
-    Target, UpstreamId,
+    Action, ActorId, EntitlementId, GrantId, KeyBinding, Principal, RequestId, RunId, RunSource,
+    SubjectId, Target, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,12 +64,12 @@ pub struct Asker<'a> {
     pub actor: &'a ActorId,
     /// The run that is to have it; `None` when a person asks beforehand.
     pub run: Option<&'a RunId>,
+    /// What names the run.
+    pub run_source: Option<RunSource>,
     /// The keys that the run's token is bound to; `None` when a person asks beforehand.
     pub binding: Option<KeyBinding>,
     /// Everybody in the token's chain of `act` besides the agent.
     pub chain: &'a [ActorId],
-    /// Who owns the agent.
-    pub owners: &'a [SubjectId],
     /// The person who asks for it; `None` where the agent itself does, in a call.
     pub through: Option<By<'a>>,
 }
@@ -83,9 +83,9 @@ impl<'a> Asker<'a> {
             groups: &principal.groups,
             actor: &principal.actor,
             run: Some(&principal.run),
+            run_source: Some(principal.run_source),
             binding: Some(principal.binding),
-            chain: &[],
-            owners: &[],
+            chain: &principal.chain,
             through: None,
         }
     }
@@ -98,9 +98,9 @@ impl<'a> Asker<'a> {
             groups,
             actor,
             run: None,
+            run_source: None,
             binding: None,
             chain: &[],
-            owners: &[],
             through: Some(by),
         }
     }
@@ -110,6 +110,7 @@ impl<'a> Asker<'a> {
     pub fn holder(by: By<'a>, groups: &'a [Arc<str>], grant: &'a Grant) -> Self {
         Self {
             run: grant.run.as_ref(),
+            run_source: grant.run_source,
             binding: grant.binding,
             ..Self::person(by, groups, &grant.actor)
         }
@@ -161,12 +162,14 @@ pub struct AccessRequest {
     pub actor: ActorId,
     /// The run; `None` when a person asked beforehand.
     pub run: Option<RunId>,
+    /// What named the run: another source's word for it is not the same run.
+    pub run_source: Option<RunSource>,
     /// The keys that the grant will be bound to.
     pub binding: Option<KeyBinding>,
     /// Everybody in the chain of `act` besides the agent.
     pub chain: Vec<ActorId>,
-    /// Who owned the agent when it was asked.
-    pub owners: Vec<SubjectId>,
+    /// Who owned the agent, or another of the chain, when it was asked.
+    pub owners: Owned,
     /// What is to be done.
     pub action: Action,
     /// Where.
@@ -218,6 +221,16 @@ impl AccessRequest {
             .is_some_and(|said| by.program.is_some() || said.author != Author::Program);
         self.state == RequestState::Pending && self.approvals.is_empty() && !is_said
     }
+}
+
+/// The owners of agents.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owned {
+    /// People.
+    pub subjects: Vec<SubjectId>,
+    /// Groups of people.
+    pub groups: Vec<String>,
 }
 
 /// What became of a request.

@@ -46,6 +46,7 @@ impl Call {
                 binding: KeyBinding::NONE,
                 groups: Arc::from([]),
                 task: None,
+                chain: Arc::from([]),
             },
             upstream: UpstreamId::parse("files").unwrap(),
             target: Target::Tool(ToolName::parse("read_file").unwrap()),

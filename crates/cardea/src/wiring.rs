@@ -13,6 +13,7 @@ mod trust;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, anyhow, bail};
@@ -70,6 +71,9 @@ pub(crate) struct Lasting {
     pub(crate) clock: Clock,
 }
 
+/// Less than a quarter of the least `limits.max_staleness`.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
 impl Lasting {
     pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
         state_dir::check(&config.state_dir)?;
@@ -104,6 +108,24 @@ impl Lasting {
     pub(crate) async fn part(&self, gateway: &Arc<Gateway>, receivers: Receivers) {
         self.heralds.follow(gateway, receivers, &self.clock);
         access::end_uncovered(&gateway.world()).await;
+    }
+
+    /// Looks again and again whether the store is there, as long as grants rest on it. Without an end, and beside
+    /// everything else that is done now and then: what takes long must not look like a store that is gone.
+    pub(crate) async fn watch_store(&self) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let Some(state) = &self.authorization else {
+                continue;
+            };
+            if self.accesses.want_a_sign()
+                && let Err(error) = state.store().beat().await
+            {
+                tracing::error!(%error, "the store cannot be written; what was granted holds for `limits.max_staleness`");
+            }
+        }
     }
 
     /// Rotates keys, forgets what has ended, learns what other processes did.

@@ -7,7 +7,7 @@ mod host;
 mod notifications;
 mod tenant_tools;
 
-pub use access::{ApprovalStage, Entitled, Entitlement, Need, People, Roles, RuleFile};
+pub use access::{Agent, ApprovalStage, Entitled, Entitlement, Need, People, Roles, RuleFile};
 pub use authorization::{
     AuthorizationServer, CertificateName, Client, ClientAuthentication, ClientKeys, Login,
     LoginCredential,
@@ -139,6 +139,8 @@ pub struct Tenant {
     pub time_zone: String,
     /// Who is told of what happens to its access, by id.
     pub notifications: BTreeMap<String, Notification>,
+    /// What is known of agents, by patterns of their names.
+    pub agents: BTreeMap<String, Agent>,
     /// Who may do what in its console.
     pub roles: Roles,
     /// The gateway's limits with those of this tenant laid over them; `calls_per_tenant_max` and

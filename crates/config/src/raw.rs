@@ -18,7 +18,7 @@ mod upstream;
 
 pub(crate) use access::{
     BYTES_MAX, BYTES_MIN, CALLS_MAX, DURATION_MAX, DURATION_MIN, HOLD_MAX, HOLD_MIN, NeedWord,
-    RATE_MAX, RawEntitled, RawEntitlement, RawNeed, RawPeople, RawRoles, RawStage,
+    RATE_MAX, RawAgent, RawEntitled, RawEntitlement, RawNeed, RawPeople, RawRoles, RawStage,
 };
 pub(crate) use authorization::{
     ACCESS_TOKEN_MAX, ACCESS_TOKEN_MIN, GRANT_MAX, GRANT_MIN, RawAuthorizationServer, RawClient,
@@ -36,7 +36,7 @@ pub(crate) use tenant_tools::{
 pub(crate) use tls::{RawClientCertificates, RawTls};
 pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
 
-pub use access::{GrantBinding, GrantKind, Justification};
+pub use access::{AskBy, GrantBinding, GrantKind, Justification};
 pub use constraint::{
     AddressClass, Constraint, PathConstraint, ProgramConstraint, SchemaCheck, Schemas,
     SqlConstraint, SqlDialect, SqlVerb, UnknownMembers, UrlConstraint,

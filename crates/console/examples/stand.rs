@@ -30,8 +30,8 @@ use cardea_console::{
     Body, Console, ConsoleSettings, LOGIN_AGE_MAX_S, Minute, People, Roles, Rooms, Ruling, Subject,
 };
 use cardea_domain::{
-    Action, ActorId, Clock, EntitlementId, KeyBinding, RunId, SubjectId, Target, TenantId,
-    ToolName, UpstreamId,
+    Action, ActorId, Clock, EntitlementId, KeyBinding, RunId, RunSource, SubjectId, Target,
+    TenantId, ToolName, UpstreamId,
 };
 use cardea_identity::{
     Algorithm, AuthorizationServer, Dpop, DpopSettings, Revocations, SigningKeys,
@@ -202,9 +202,9 @@ impl Furnished {
                 groups: &[],
                 actor: &actor,
                 run: Some(&run),
+                run_source: Some(RunSource::Token),
                 binding: Some(KeyBinding::NONE),
                 chain: &[],
-                owners: &[],
                 through: None,
             },
             action: Action::CallTool,

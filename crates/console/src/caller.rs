@@ -1,6 +1,8 @@
 //! Who has sent a request, and what of it is theirs to see and to decide.
 
-use cardea_access::{AccessRequest, By, DecidedBy, Entitlement, Grant, RequestState, Stage};
+use cardea_access::{
+    AccessRequest, By, DecidedBy, Entitlement, Entitlements, Grant, Onlooker, RequestState, Stage,
+};
 use cardea_domain::ActorId;
 use cardea_identity::server::Person;
 
@@ -63,6 +65,15 @@ impl Caller {
         }
     }
 
+    /// What a list is narrowed to before it is read; `None` where everything is theirs to see.
+    pub(crate) fn onlooker(&self, entitlements: &Entitlements) -> Option<Onlooker> {
+        let named = entitlements.iter().filter(|e| self.is_named(e));
+        (!self.is_overseer()).then(|| Onlooker {
+            subject: self.person.subject.clone(),
+            entitlements: named.map(|e| e.id.clone()).collect(),
+        })
+    }
+
     /// Whether one of an entitlement's stages names them.
     pub(crate) fn is_named(&self, entitlement: &Entitlement) -> bool {
         entitlement.stages.iter().any(|stage| self.is_in(stage))
@@ -116,8 +127,9 @@ impl Caller {
     pub(crate) fn standing(
         &self,
         request: &AccessRequest,
-        entitlement: Option<&Entitlement>,
+        entitlements: &Entitlements,
     ) -> Standing {
+        let entitlement = entitlements.entitlement(&request.entitlement);
         let Some(entitlement) = entitlement.filter(|entitlement| self.is_named(entitlement)) else {
             return Standing::Stranger;
         };
@@ -128,23 +140,12 @@ impl Caller {
         if request.approvals.iter().any(|approval| approval.by == me) {
             return Standing::MayNot("You have decided; others have to decide too.");
         }
-        if entitlement.second_person && self.stands_behind(request) {
+        let (subject, groups) = (&self.person.subject, &self.person.groups);
+        if entitlement.second_person && entitlements.stands_behind(request, subject, groups) {
             return Standing::MayNot(
                 "A second person has to decide: this is asked for in your name, or by an agent of yours.",
             );
         }
         Standing::May
-    }
-
-    /// Whether they are, or own, who asks.
-    fn stands_behind(&self, request: &AccessRequest) -> bool {
-        let subject = &self.person.subject;
-        request.subject == *subject
-            || request.owners.contains(subject)
-            || request.actor.as_str() == subject.as_str()
-            || request
-                .chain
-                .iter()
-                .any(|actor| actor.as_str() == subject.as_str())
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use row::{
 /// Rows of a page.
 pub(crate) const ROWS: usize = 50;
 
-/// Rows that are looked at for one page; what a person may not see is among them.
+/// Rows that are looked at for one page; what a person may see and not decide is among them.
 const LOOKED_AT_MAX: usize = 10_000;
 
 /// Rows that are asked of the store at once.
@@ -148,7 +148,7 @@ pub(crate) struct Paging {
 pub(crate) async fn requests(desk: &Desk<'_>) -> Result<Rows<AccessRequest>, Refusal> {
     let view = desk.ask.param("view").unwrap_or("all");
     let state = desk.ask.param("state").filter(|state| *state != "any");
-    let Some(mut filter) = filter(&desk.ask, state) else {
+    let Some(mut filter) = filter(desk, state) else {
         return Ok(Rows::none());
     };
     let caller = &desk.caller;
@@ -158,12 +158,10 @@ pub(crate) async fn requests(desk: &Desk<'_>) -> Result<Rows<AccessRequest>, Ref
     if view == "decide" {
         filter.state = Some(RequestState::Pending.as_str().to_owned());
     }
-    let tool = desk.ask.param("tool");
     let keep = |request: &AccessRequest| {
         let entitlement = desk.entitlement(request);
         caller.may_see(request, entitlement)
-            && (view != "decide" || caller.standing(request, entitlement) == Standing::May)
-            && tool.is_none_or(|tool| request.target.name() == Some(tool))
+            && (view != "decide" || caller.standing(request, &desk.entitlements) == Standing::May)
     };
     let mut rows = Gathered::new(&desk.ask);
     while let Some(page) = rows.page() {
@@ -176,18 +174,14 @@ pub(crate) async fn requests(desk: &Desk<'_>) -> Result<Rows<AccessRequest>, Ref
 /// Grants that the person may see, the newest first.
 pub(crate) async fn grants(desk: &Desk<'_>, state: &str) -> Result<Rows<Grant>, Refusal> {
     let state = desk.ask.param("state").unwrap_or(state);
-    let Some(filter) = filter(&desk.ask, Some(state).filter(|state| *state != "any")) else {
+    let Some(filter) = filter(desk, Some(state).filter(|state| *state != "any")) else {
         return Ok(Rows::none());
     };
-    let (tool, id) = (desk.ask.param("tool"), desk.ask.param("id"));
     // The store learns that a grant's time is over when somebody looks.
     let is_active = |grant: &Grant| grant_state(grant, desk.now_ms()) == "active";
     let keep = |grant: &Grant| {
         let entitlement = desk.entitlements.entitlement(&grant.entitlement);
-        (state != "active" || is_active(grant))
-            && desk.caller.may_see_grant(grant, entitlement)
-            && tool.is_none_or(|tool| grant.target.name() == Some(tool))
-            && id.is_none_or(|id| grant.id.as_str() == id)
+        (state != "active" || is_active(grant)) && desk.caller.may_see_grant(grant, entitlement)
     };
     let mut rows = Gathered::new(&desk.ask);
     while let Some(page) = rows.page() {
@@ -206,7 +200,8 @@ pub(crate) fn locks(desk: &Desk<'_>) -> Rows<Lock> {
 }
 
 /// What the query asks for; `None` when it names what cannot be, so that nothing is found.
-fn filter(ask: &Ask, state: Option<&str>) -> Option<Filter> {
+fn filter(desk: &Desk<'_>, state: Option<&str>) -> Option<Filter> {
+    let ask = &desk.ask;
     let (subject, actor, upstream) = (
         ask.param("subject"),
         ask.param("actor"),
@@ -218,6 +213,9 @@ fn filter(ask: &Ask, state: Option<&str>) -> Option<Filter> {
         actor: actor.map(ActorId::parse).transpose().ok()?,
         upstream: upstream.map(UpstreamId::parse).transpose().ok()?,
         target: None,
+        target_name: ask.param("tool").map(str::to_owned),
+        name: ask.param("id").map(str::to_owned),
+        onlooker: desk.caller.onlooker(&desk.entitlements),
     })
 }
 

@@ -33,6 +33,16 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock back, as an administrator may; a system clock stays as it is.
+    pub fn turn_back(&self, by: Duration) {
+        if let Some(hand) = &self.0 {
+            let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+            let _ = hand.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| {
+                Some(now.saturating_sub(ms))
+            });
+        }
+    }
+
     /// Microseconds since the Unix epoch; a manual clock moves by whole milliseconds.
     #[must_use]
     #[expect(

@@ -75,6 +75,8 @@ pub enum Code {
     AccessLocked,
     /// The grant that the call was made by ended, or a lock was set, while it was under way.
     AccessEnded,
+    /// The call rests on a grant, and the store of grants has not been there for too long.
+    AccessStale,
     /// An argument that must name the caller's tenant does not.
     TenantArgument,
     /// The arguments are not as the tool's schema or a constraint of the configuration says.
@@ -118,7 +120,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -153,6 +155,7 @@ impl Code {
         Self::AccessRequired,
         Self::AccessLocked,
         Self::AccessEnded,
+        Self::AccessStale,
         Self::TenantArgument,
         Self::ArgumentInvalid,
         Self::AuditUnavailable,
@@ -207,6 +210,7 @@ impl Code {
             Self::AccessRequired => "E_ACCESS_REQUIRED",
             Self::AccessLocked => "E_ACCESS_LOCKED",
             Self::AccessEnded => "E_ACCESS_ENDED",
+            Self::AccessStale => "E_ACCESS_STALE",
             Self::TenantArgument => "E_TENANT_ARGUMENT",
             Self::ArgumentInvalid => "E_ARGUMENT_INVALID",
             Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
@@ -229,6 +233,7 @@ impl Code {
     pub fn side(self) -> Side {
         match self {
             Self::PolicyError
+            | Self::AccessStale
             | Self::AuditUnavailable
             | Self::Overloaded
             | Self::Draining
@@ -250,7 +255,8 @@ impl Code {
     pub fn retryable(self) -> bool {
         matches!(
             self,
-            Self::AuditUnavailable
+            Self::AccessStale
+                | Self::AuditUnavailable
                 | Self::Overloaded
                 | Self::Draining
                 | Self::UpstreamUnreachable

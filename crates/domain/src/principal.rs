@@ -15,6 +15,8 @@ pub struct Principal {
     pub subject: SubjectId,
     /// The agent, as a verified client identity.
     pub actor: ActorId,
+    /// Everybody else who acts in between: the rest of the token's chain of `act`, and other names of the agent in it.
+    pub chain: Arc<[ActorId]>,
     /// One task of the agent.
     pub run: RunId,
     /// What the run id was taken from.
@@ -41,6 +43,9 @@ pub enum RunSource {
 }
 
 impl RunSource {
+    /// Every source.
+    pub const ALL: [Self; 4] = [Self::Token, Self::Host, Self::Session, Self::Idle];
+
     /// The name used in records.
     #[must_use]
     pub fn as_str(self) -> &'static str {

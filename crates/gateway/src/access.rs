@@ -6,26 +6,32 @@
 //! to be granted.
 
 mod ask;
+mod declared;
 mod holds;
 mod journal;
 pub(crate) mod native;
 mod offer;
+mod progress;
 mod rules;
 mod ticket;
 
 use std::sync::Arc;
 
-use cardea_access::{Access, Admission, Entitlement, Entitlements, Wanted};
-use cardea_domain::{Action, Code, Denial, Principal, Target, UpstreamId};
+use cardea_access::{Access, Admission, Entitlement, Entitlements, NotGranted, Pattern, Wanted};
+use cardea_domain::{Action, ActorId, Code, Denial, Principal, RequestId, Target, UpstreamId};
 use cardea_mcp::{Message, list};
 use cardea_policy::{Permit, Question};
 use cardea_registry::Known;
 use serde_json::json;
 
+use crate::way::stale;
+
 pub(crate) use self::{
-    ask::{Asked, Asks, Waits, declares_urls},
-    holds::Holds,
+    ask::{Asked, Asks, Waits},
+    declared::Declared,
+    holds::{Hold, Holds},
     offer::Offer,
+    progress::Progress,
     ticket::{Redeemed, Tickets},
 };
 pub use self::{journal::AccessJournal, rules::EntitlementRules};
@@ -39,6 +45,8 @@ pub struct TenantAccess {
     pub access: Arc<Access>,
     /// The address below which requests have their pages, with a slash at the end.
     pub pages: String,
+    /// Agents whose clients are told by HTTP, with a 403, that something has to be granted.
+    pub asked_by_http: Vec<Pattern>,
 }
 
 /// What allows one question.
@@ -64,6 +72,15 @@ pub(crate) enum Sight<'a> {
 }
 
 impl TenantAccess {
+    fn is_asked_by_http(&self, agent: &ActorId) -> bool {
+        self.asked_by_http.iter().any(|p| p.matches(agent.as_str()))
+    }
+
+    /// The page where people see and decide a request.
+    pub(crate) fn page(&self, request: &RequestId) -> String {
+        format!("{}{request}", self.pages)
+    }
+
     /// Refuses what a lock stands on, whatever permits it.
     ///
     /// # Errors
@@ -83,6 +100,9 @@ impl TenantAccess {
     }
 
     /// What allows a question that no policy permits and none forbids.
+    ///
+    /// # Errors
+    /// [`Code::AccessStale`] where a grant does, and nobody knows whether it still stands.
     pub(crate) fn authority(
         &self,
         principal: &Principal,
@@ -90,11 +110,11 @@ impl TenantAccess {
         question: &Question,
         arguments: Option<&str>,
         policies: [u8; 32],
-    ) -> Option<Authority> {
+    ) -> Result<Option<Authority>, Denial> {
         if question.action() == Action::Connect {
             let mut all = self.entitlements.requestable(principal);
-            let reaching = all.find(|e| e.reaches(known.id()))?;
-            return Some(Authority::Entitled(reaching.id.as_str().into()));
+            let reaching = all.find(|e| e.reaches(known.id()));
+            return Ok(reaching.map(|e| Authority::Entitled(e.id.as_str().into())));
         }
         let wanted = Wanted {
             principal,
@@ -105,8 +125,11 @@ impl TenantAccess {
             tool_digest: tool_digest(known, question.target()),
             policies,
         };
-        let admission = self.access.admit(&wanted).ok()?;
-        Some(Authority::Grant(Box::new(admission)))
+        match self.access.admit(&wanted) {
+            Ok(admission) => Ok(Some(Authority::Grant(Box::new(admission)))),
+            Err(NotGranted::Stale) => Err(stale()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// What the caller sees of a thing that no policy permits and none forbids.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,12 +18,13 @@ use cardea_mcp::{
 };
 use cardea_policy::Question;
 use cardea_registry::Known;
+use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    access::{self, Sight, declares_urls, native},
+    access::{self, Declared, Sight, native},
     confine,
     facts::{Heard, Outcome, Ruling},
     firewall::not_listed,
@@ -41,10 +43,10 @@ pub(crate) async fn answer(
     upstream: &Arc<Upstream>,
     mut call: Authorised,
 ) -> Recorded {
-    let cut = call.cut(world);
+    let mut cut = pin!(call.cut(world));
     let sent = tokio::select! {
         biased;
-        denial = cut => Err(denial),
+        denial = &mut cut => Err(denial),
         sent = send(gateway, world, upstream, &mut call) => sent,
     };
     match sent {
@@ -52,7 +54,7 @@ pub(crate) async fn answer(
             status,
             session,
             text,
-        }) => whole(gateway, world, call, status, session, text).await,
+        }) => whole(gateway, world, call, status, session, text, cut).await,
         Ok(Reply::Stream { session, source }) => {
             let sealed = seal_session(gateway, &call, session.as_deref());
             let mut recorded = Relay::begin(gateway, world, upstream, call, source).await;
@@ -482,6 +484,7 @@ async fn whole(
     status: StatusCode,
     session: Option<String>,
     text: Bytes,
+    cut: Pin<&mut impl Future<Output = Denial>>,
 ) -> Recorded {
     let Some(awaited) = awaited(&call) else {
         return if status.is_success() {
@@ -512,6 +515,10 @@ async fn whole(
         Ok(filtered) => filtered,
         Err(denial) => return failed(call, denial).await,
     };
+    // Looking at a long answer takes its time.
+    if let Some(denial) = cut.now_or_never() {
+        return failed(call, denial).await;
+    }
     if let Err(denial) = call.spend(filtered.text.len()) {
         return failed(call, denial).await;
     }
@@ -662,7 +669,7 @@ fn seal_session(gateway: &Gateway, call: &Authorised, session: Option<&str>) -> 
     };
     let text = SealedSession {
         id: session.to_owned(),
-        opens_urls: declares_urls(capabilities),
+        declared: Declared::of(capabilities),
     };
     gateway.sealer.seal(
         Purpose::Session,

@@ -168,6 +168,10 @@ impl Edge {
         let error = match code {
             None | Some(Code::TokenMissing) => "",
             Some(Code::ScopeInsufficient) => "error=\"insufficient_scope\", ",
+            // The same for every request: clients tell by it that they have been here before, and stop.
+            Some(Code::AccessRequired) => {
+                "error=\"insufficient_scope\", error_description=\"people have to grant this first\", "
+            }
             Some(Code::ProofInvalid) => "error=\"invalid_dpop_proof\", ",
             Some(Code::ProofNonce) => "error=\"use_dpop_nonce\", ",
             Some(_) => "error=\"invalid_token\", ",

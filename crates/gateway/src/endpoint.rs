@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cardea_audit::{Receipt, Unavailable};
 use cardea_domain::{Code, Denial};
-use cardea_identity::server::API_PATH;
+use cardea_identity::{Scheme, server::API_PATH};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::{
+    access::Progress,
     admin,
     answer::answer,
     authorization,
@@ -18,6 +19,7 @@ use crate::{
     console,
     edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
     facts::Facts,
+    held,
     peer::Peer,
     refusal,
     strangers::{Counted, Told},
@@ -102,16 +104,51 @@ async fn mcp(
         &mut offer,
     )
     .await;
-    let carried = match way {
-        Ok(validated) => carry(gateway, &world, validated).await,
-        Err(refused) => Err(refused),
-    };
-    let mut recorded = match carried {
-        Ok(recorded) => recorded,
-        Err(refused) => refuse(gateway, &world, upstream, *refused, &offer).await,
+    let scheme = offer.scheme;
+    let mut recorded = match way {
+        Ok(validated) => answered(gateway, &world, upstream, validated, scheme).await,
+        Err(refused) => refuse(gateway, &world, upstream, *refused, scheme).await,
     };
     offer.give(&mut recorded);
-    recorded.into_response()
+    recorded.into_response(&peer.patience)
+}
+
+/// The answer of a call; or a stream, from the moment on in which it waits for people, where its client wants to hear
+/// of that.
+async fn answered(
+    gateway: &Arc<Gateway>,
+    world: &Arc<World>,
+    upstream: &str,
+    validated: Validated,
+    scheme: Option<Scheme>,
+) -> Recorded {
+    let may_wait = validated.may_wait(world);
+    let message = validated.message().filter(|_| may_wait);
+    let Some((progress, begun)) = message.and_then(Progress::wanted) else {
+        return ended(gateway, world, upstream, validated, None, scheme).await;
+    };
+    let (gateway, world) = (Arc::clone(gateway), Arc::clone(world));
+    let upstream = upstream.to_owned();
+    let answered = async move {
+        let progress = Some(progress);
+        ended(&gateway, &world, &upstream, validated, progress, scheme).await
+    };
+    held::answer(Box::pin(answered), begun).await
+}
+
+/// The end of a call, or the stream that it is answered by.
+async fn ended(
+    gateway: &Arc<Gateway>,
+    world: &Arc<World>,
+    upstream: &str,
+    validated: Validated,
+    progress: Option<Progress>,
+    scheme: Option<Scheme>,
+) -> Recorded {
+    match carry(gateway, world, validated, progress).await {
+        Ok(recorded) => recorded,
+        Err(refused) => refuse(gateway, world, upstream, *refused, scheme).await,
+    }
 }
 
 /// Decides a call and carries it out: by the upstream, or here where it is for one of the gateway's own tools.
@@ -119,11 +156,12 @@ async fn carry(
     gateway: &Arc<Gateway>,
     world: &Arc<World>,
     validated: Validated,
+    progress: Option<Progress>,
 ) -> Result<Recorded, Box<Refused>> {
     if validated.is_for_the_gateway() {
         return validated.answer_here(gateway, world).await;
     }
-    let call = Authorised::decide(validated, gateway, world).await?;
+    let call = Authorised::decide(validated, gateway, world, progress).await?;
     Ok(match world.upstream(call.known()) {
         Some(connection) => answer(gateway, world, connection, call).await,
         None => {
@@ -172,7 +210,7 @@ async fn refuse(
     world: &World,
     upstream: &str,
     refused: Refused,
-    offer: &Offer,
+    scheme: Option<Scheme>,
 ) -> Recorded {
     let Refused {
         denial,
@@ -195,6 +233,11 @@ async fn refuse(
         // Without an id there is no JSON-RPC answer: the status has to say it.
         status = StatusCode::FORBIDDEN;
     }
+    let is_challenged = denial.code == Code::ScopeInsufficient
+        || access.as_ref().is_some_and(|access| access.is_forbidden());
+    if is_challenged {
+        status = StatusCode::FORBIDDEN;
+    }
     let text = match access.zip(id) {
         Some((access, id)) => access.answer(id, era, &facts.call),
         None => refusal::text(&denial, era, id, &facts.call),
@@ -206,10 +249,10 @@ async fn refuse(
     };
     match status {
         StatusCode::UNAUTHORIZED => {
-            challenge(&mut recorded, world, &denial, upstream, offer.scheme);
+            challenge(&mut recorded, world, &denial, upstream, scheme);
         }
-        StatusCode::FORBIDDEN if denial.code == Code::ScopeInsufficient => {
-            challenge(&mut recorded, world, &denial, upstream, offer.scheme);
+        StatusCode::FORBIDDEN if is_challenged => {
+            challenge(&mut recorded, world, &denial, upstream, scheme);
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             recorded.header(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"))

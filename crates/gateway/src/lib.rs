@@ -46,6 +46,7 @@ mod edge;
 mod endpoint;
 mod facts;
 mod firewall;
+mod held;
 mod herald;
 mod listener;
 mod look;

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin, endpoint,
     peer::Peer,
-    stall::{STALL_MAX, Unstalled},
+    stall::{Patience, Reset, STALL_MAX, Unstalled},
     world::{Gateway, Limits},
 };
 
@@ -302,6 +302,7 @@ impl Worker {
         let mut peer = Peer {
             address: from.ip(),
             certificate: None,
+            patience: Patience::default(),
         };
         let Some(tls) = world.tls.clone() else {
             tokio::spawn(session.serve(stream, peer));
@@ -339,8 +340,9 @@ impl Session {
     /// Serves requests until either side closes the connection.
     async fn serve<S>(self, stream: S, peer: Peer)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Reset + Unpin + Send + 'static,
     {
+        let stream = Unstalled::new(stream, STALL_MAX, peer.patience.clone());
         let _counted = self.counted;
         let (gateway, worker, peer) = (self.gateway, self.worker, Arc::new(peer));
         // Boxed: a connection holds room for its service's future even while it is idle, and the
@@ -356,7 +358,7 @@ impl Session {
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(self.limits.header_count_max)
             .max_buf_size(self.limits.header_bytes_max.max(8192))
-            .serve_connection(TokioIo::new(Unstalled::new(stream, STALL_MAX)), service);
+            .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "a connection ended early");
         }

@@ -50,6 +50,7 @@ pub(crate) mod tests {
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,
+            chain: Arc::from([]),
         }
     }
 

@@ -7,11 +7,15 @@ use cardea_identity::ClientCertificate;
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
+use crate::stall::Patience;
+
 /// An address, and the certificate that it showed.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
+    /// How long the connection waits for it.
+    pub(crate) patience: Patience,
 }
 
 /// Proxies whose word about a client counts.
@@ -60,6 +64,7 @@ impl TrustedProxies {
             address: self.forwarded_for(headers).unwrap_or(peer.address),
             // Never the connection's own: that one is the proxy's.
             certificate: passed_on(headers)?.map(Arc::new),
+            patience: peer.patience.clone(),
         })
     }
 
@@ -153,6 +158,7 @@ mod tests {
         Peer {
             address: address.parse().unwrap(),
             certificate: None,
+            patience: Patience::default(),
         }
     }
 

@@ -72,7 +72,7 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         | Code::TenantResult
         | Code::SchemaUnusable
         | Code::ResultInvalid => (StatusCode::OK, rpc::BAD_GATEWAY),
-        Code::AuditUnavailable | Code::Overloaded | Code::Draining => {
+        Code::AccessStale | Code::AuditUnavailable | Code::Overloaded | Code::Draining => {
             (StatusCode::SERVICE_UNAVAILABLE, rpc::UNAVAILABLE)
         }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, rpc::INTERNAL),

@@ -17,11 +17,12 @@ use cardea_mcp::{
     method::{Method, TargetSource},
     sse::Event,
 };
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use self::{changes::Changes, position::resumed};
 use crate::{
     answer::{Filtered, Lens, awaited, called_tool, is_first_page},
+    body::Outlet,
     facts::Outcome,
     refusal,
     streams::Slot,
@@ -37,9 +38,11 @@ pub(crate) struct Relay {
     upstream: Arc<Upstream>,
     call: Authorised,
     source: Box<Source>,
-    client: mpsc::Sender<Released>,
+    client: Outlet,
     /// The request that is still to be answered on this stream.
     awaited: Option<Awaited>,
+    /// Its raw id; until the stream has ended.
+    awaited_id: Option<String>,
     /// The upstream gave a position: what breaks off can be resumed.
     resumable: bool,
     /// The server's open requests on this stream: its own id, and the client's, both raw.
@@ -65,20 +68,23 @@ struct Awaited {
 enum End {
     /// With the awaited answer.
     Answered(Filtered),
-    /// By a refusal or a failure.
+    /// By a failure.
     Failed(Denial),
+    /// By somebody who took away what it was allowed by: at once, whatever is under way.
+    Cut(Denial),
     /// The upstream closed it and nothing more is due here.
     Closed(&'static str),
     /// The client went away.
     Gone,
 }
 
-/// Messages under way to a slow client; with it full, the upstream is not read on.
-const IN_FLIGHT_MAX: usize = 16;
 /// Proxies commonly close a silent connection after 30 to 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the last message of a stream waits for its client.
 const LAST_WORD: Duration = Duration::from_secs(5);
+/// How long a client may take over the end of a stream that was cut. What it is sent after that was taken away
+/// weighs more than that it hears why.
+const CUT_WORD: Duration = Duration::from_millis(20);
 
 impl Relay {
     /// Starts to relay and gives the reply with the stream.
@@ -104,7 +110,7 @@ impl Relay {
                 guard: call.guard().cloned(),
             }),
         };
-        let (client, messages) = mpsc::channel(IN_FLIGHT_MAX);
+        let (client, messages) = Outlet::new();
         let relay = Self {
             gateway: Arc::clone(gateway),
             world: Arc::clone(world),
@@ -112,6 +118,7 @@ impl Relay {
             call,
             source,
             client,
+            awaited_id: awaited.as_ref().map(|a| a.id.clone()),
             awaited,
             resumable: false,
             asked: Vec::new(),
@@ -126,9 +133,17 @@ impl Relay {
     }
 
     async fn run(mut self) {
-        let end = match tokio::time::timeout(self.lifetime(), self.pump()).await {
-            Ok(end) => end,
-            Err(_) => End::Failed(self.overdue()),
+        let life = self.call.life().clone();
+        let cut = self.call.cut(&self.world);
+        // Beside everything else: a client that reads slowly, or a server that does, must not put it off.
+        let end = tokio::select! {
+            biased;
+            () = life.revoked() => End::Cut(taken_back()),
+            denial = cut => End::Cut(denial),
+            end = tokio::time::timeout(self.lifetime(), self.pump()) => match end {
+                Ok(end) => end,
+                Err(_) => self.overdue(),
+            },
         };
         self.finish(end).await;
     }
@@ -139,11 +154,6 @@ impl Relay {
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keep_alive.reset();
         let draining = self.gateway.draining.clone();
-        let life = self.call.life().clone();
-        let revoked = life.revoked();
-        tokio::pin!(revoked);
-        let cut = self.call.cut(&self.world);
-        tokio::pin!(cut);
         let mut changes = Changes::of(&self.call, &self.world, self.awaited.is_some());
         let mut heard = Instant::now();
         loop {
@@ -151,8 +161,6 @@ impl Relay {
                 biased;
                 () = self.client.closed() => return End::Gone,
                 () = draining.cancelled(), if self.is_long() => return End::Closed("drained"),
-                () = &mut revoked => return End::Failed(taken_back()),
-                denial = &mut cut => return End::Failed(denial),
                 event = self.source.next() => {
                     heard = Instant::now();
                     match event {
@@ -210,22 +218,17 @@ impl Relay {
         }
     }
 
-    fn overdue(&self) -> Denial {
+    fn overdue(&self) -> End {
         if self.gateway.clock.unix_s() >= self.call.life().expires_s() {
-            return Denial::new(
-                Code::TokenExpired,
-                "the access token expired during the call",
-            )
-            .help("get a new access token");
+            let expired = "the access token expired during the call";
+            return End::Cut(
+                Denial::new(Code::TokenExpired, expired).help("get a new access token"),
+            );
         }
-        Denial::new(
-            Code::UpstreamTimeout,
-            format!(
-                "the server did not answer within {} s",
-                self.upstream.call_timeout().as_secs()
-            ),
-        )
-        .help("try again, or ask for less at once")
+        let within_s = self.upstream.call_timeout().as_secs();
+        let late = format!("the server did not answer within {within_s} s");
+        let denial = Denial::new(Code::UpstreamTimeout, late);
+        End::Failed(denial.help("try again, or ask for less at once"))
     }
 
     fn at_end(&self) -> End {
@@ -252,9 +255,10 @@ impl Relay {
         self.call.dialect().era
     }
 
-    async fn finish(self, end: End) {
-        let (era, id) = (self.era(), self.awaited.map(|a| a.id));
+    async fn finish(mut self, end: End) {
+        let (era, id) = (self.era(), self.awaited_id.take());
         let call_id = self.call.call().id().to_owned();
+        let is_cut = matches!(end, End::Cut(_));
         let outcome = Outcome {
             status: 200,
             events: self.events,
@@ -284,7 +288,12 @@ impl Relay {
                 send_last(&self.client, released).await;
                 self.source.finish();
             }
-            End::Failed(denial) => {
+            End::Failed(denial) | End::Cut(denial) => {
+                if is_cut {
+                    self.client.restart();
+                    // The upstream is told before the log is waited for.
+                    drop(self.source);
+                }
                 let text = refusal::text(&denial, era, id.as_deref(), &call_id);
                 let event = Event::message(text.into()).encode();
                 let outcome = Outcome {
@@ -299,6 +308,9 @@ impl Relay {
                 // On a stream without a pending request there is nobody to tell.
                 if id.is_some() {
                     send_last(&self.client, released).await;
+                }
+                if is_cut {
+                    self.client.end_within(CUT_WORD);
                 }
             }
         }
@@ -315,7 +327,7 @@ fn taken_back() -> Denial {
 }
 
 /// A client that reads nothing must not keep an ended call in memory.
-async fn send_last(client: &mpsc::Sender<Released>, released: Released) {
+async fn send_last(client: &Outlet, released: Released) {
     let _ = tokio::time::timeout(LAST_WORD, client.send(released)).await;
 }
 

@@ -18,10 +18,11 @@ mod screened;
 mod validated;
 
 pub(crate) use authorised::Authorised;
+pub(crate) use decision::stale;
 pub(crate) use identified::{Identified, verify};
 pub(crate) use open_call::OpenCall;
 pub(crate) use received::Received;
-pub(crate) use recorded::{Recorded, Released};
+pub(crate) use recorded::{Recorded, Released, Rest};
 pub(crate) use resolved::{Ask, Resolved};
 pub(crate) use validated::{SealedSession, Session, Validated, check_mirrored, unknown_session};
 

@@ -52,6 +52,8 @@ pub(crate) struct Claims {
     pub(crate) tenant: TenantId,
     pub(crate) subject: SubjectId,
     pub(crate) actor: ActorId,
+    /// Everybody else in `act`, and other names of the agent.
+    pub(crate) chain: Arc<[ActorId]>,
     pub(crate) groups: Arc<[Arc<str>]>,
     pub(crate) session: Option<RunId>,
     pub(crate) task: Option<Arc<str>>,
@@ -68,6 +70,9 @@ pub(crate) struct Claims {
 /// Clocks of issuer and gateway may differ by this much when a token is brand new. Nothing is
 /// added to an expiry: a token ends when it says.
 const CLOCK_SKEW_S: u64 = 60;
+
+/// Delegations behind one token; more is a loop, or somebody who wants to be overlooked.
+const ACT_DEPTH_MAX: usize = 8;
 
 /// A declared task is context for people, not a document.
 const TASK_BYTES_MAX: usize = 2048;
@@ -100,10 +105,12 @@ impl Claims {
             .iter()
             .find_map(|path| string(claims, path))
             .ok_or_else(|| invalid(format!("no string at {} (actor)", paths.actor.join(", "))))?;
+        let actor = ActorId::parse(actor).map_err(invalid)?;
         Ok(Self {
             tenant,
             subject: SubjectId::parse(subject).map_err(invalid)?,
-            actor: ActorId::parse(actor).map_err(invalid)?,
+            chain: chain(claims, paths, &actor)?,
+            actor,
             groups: groups(claims, paths.groups.as_deref())?,
             session: string(claims, "/sid")
                 .map(RunId::parse)
@@ -122,6 +129,46 @@ impl Claims {
             auth_time_s: claims.get("auth_time").and_then(Value::as_u64),
         })
     }
+}
+
+/// Who else acts than `actor`: what the other pointers to an agent lead to, and the chain of `act`.
+///
+/// # Source
+/// RFC 8693 section 4.1: the outermost actor is the current one, those within it came before.
+fn chain(claims: &Value, paths: &ClaimPaths, actor: &ActorId) -> Result<Arc<[ActorId]>, Denial> {
+    let mut names: Vec<_> = paths
+        .actor
+        .iter()
+        .filter_map(|p| string(claims, p))
+        .collect();
+    let mut act = acting(claims);
+    for _ in 0..ACT_DEPTH_MAX {
+        let Some(of) = act else { break };
+        let before = names.len();
+        names.extend(["/sub", "/client_id"].iter().filter_map(|p| string(of, p)));
+        if names.len() == before {
+            return Err(invalid("an actor in `act` has no name"));
+        }
+        act = acting(of);
+    }
+    if act.is_some() {
+        return Err(invalid(format!(
+            "more than {ACT_DEPTH_MAX} actors in `act`"
+        )));
+    }
+    let mut chain = Vec::new();
+    for name in names {
+        let name = ActorId::parse(name).map_err(invalid)?;
+        if name != *actor && !chain.contains(&name) {
+            chain.push(name);
+        }
+    }
+    Ok(chain.into())
+}
+
+/// Who acts for whom the claims are of.
+fn acting(claims: &Value) -> Option<&Value> {
+    claims.get("act").filter(|act| !act.is_null())
 }
 
 /// Why claims do not name a tenant by a rule.
@@ -216,4 +263,71 @@ pub(crate) fn expired(ago_s: u64) -> Denial {
     Denial::new(Code::TokenExpired, "the access token has expired")
         .help("get a new access token")
         .detail(format!("expired {ago_s} s ago"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW_S: u64 = 1_800_000_000;
+
+    fn read(more: &Value) -> Result<Claims, Denial> {
+        let mut claims = json!({ "sub": "ada", "client_id": "bot", "exp": NOW_S + 60 });
+        for (key, value) in more.as_object().unwrap() {
+            claims[key] = value.clone();
+        }
+        let tenant = TenantId::parse("acme").unwrap();
+        Claims::read(&claims, tenant, &ClaimPaths::default(), NOW_S)
+    }
+
+    #[test]
+    fn everybody_who_acts_is_known_by_name() {
+        let nested =
+            json!({ "sub": "outer", "act": { "sub": "inner", "act": { "client_id": "first" } } });
+        for (claims, actor, chain) in [
+            (json!({}), "bot", &[][..]),
+            (json!({ "azp": "bot" }), "bot", &[]),
+            (json!({ "azp": "other" }), "bot", &["other"]),
+            (json!({ "act": { "sub": "bot" } }), "bot", &[]),
+            (
+                json!({ "act": nested }),
+                "outer",
+                &["bot", "inner", "first"],
+            ),
+            (
+                json!({ "act": { "sub": "bot", "act": { "sub": "ada" } } }),
+                "bot",
+                &["ada"],
+            ),
+        ] {
+            let read = read(&claims).unwrap();
+            let names: Vec<_> = read.chain.iter().map(ActorId::as_str).collect();
+            assert_eq!(
+                (read.actor.as_str(), &names[..]),
+                (actor, chain),
+                "{claims}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_chain_with_somebody_unnamed_or_without_end_is_refused() {
+        let deep = (0..ACT_DEPTH_MAX).fold(
+            json!({ "sub": "x" }),
+            |inner, _| json!({ "sub": "x", "act": inner }),
+        );
+        for act in [
+            json!("bot"),
+            json!({}),
+            json!({ "sub": 7 }),
+            json!({ "sub": "bot", "act": { "iss": "https://elsewhere.example" } }),
+            json!({ "sub": "bot", "act": { "sub": "" } }),
+            deep,
+        ] {
+            let refused = read(&json!({ "act": act })).unwrap_err();
+            assert_eq!(refused.code, Code::TokenInvalid, "{act}");
+        }
+    }
 }

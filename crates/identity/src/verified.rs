@@ -285,6 +285,7 @@ impl Confirmed {
             tenant: claims.tenant.clone(),
             subject: claims.subject.clone(),
             actor: claims.actor.clone(),
+            chain: Arc::clone(&claims.chain),
             run,
             run_source,
             binding: claims.binding,

@@ -77,6 +77,7 @@ fn ada() -> Principal {
         binding: KeyBinding::NONE,
         groups: Arc::from(["all", "support", "team-0"].map(Arc::from)),
         task: None,
+        chain: Arc::from([]),
     }
 }
 

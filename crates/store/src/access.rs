@@ -4,16 +4,20 @@
 //! its own, whose conditions make it exact.
 
 mod change;
+mod list;
 mod notice;
 mod read;
 mod row;
 #[cfg(test)]
 mod tests;
 
-use cardea_domain::{ActorId, GrantId, LockId, RequestId, RunId, SubjectId, TenantId, UpstreamId};
+use cardea_domain::{
+    ActorId, EntitlementId, GrantId, LockId, RequestId, RunId, SubjectId, TenantId, UpstreamId,
+};
 
 pub use change::AccessChange;
-pub use read::{Filter, Page, RequestCount};
+pub use list::{Filter, Onlooker, Page};
+pub use read::RequestCount;
 
 use crate::{Store, StoreError, seconds};
 
@@ -24,6 +28,8 @@ pub struct RequestRow {
     pub request: RequestId,
     /// `pending`, or what became of it.
     pub state: String,
+    /// Under which entitlement.
+    pub entitlement: EntitlementId,
     /// The person on whose behalf.
     pub subject: SubjectId,
     /// The agent.
@@ -64,6 +70,8 @@ pub struct GrantRow {
     pub grant: GrantId,
     /// The request that it came of.
     pub request: RequestId,
+    /// Under which entitlement.
+    pub entitlement: EntitlementId,
     /// The person.
     pub subject: SubjectId,
     /// The agent.
@@ -119,7 +127,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn change_access(&self, of: &TenantId) -> Result<AccessChange, StoreError> {
-        Ok(AccessChange::new(self.pool.begin().await?, of))
+        // What is written to a file without a name is lost with the process.
+        let began = self.pulse.begin()?;
+        Ok(AccessChange::new(self.pool.begin().await?, of, began))
     }
 
     /// Begins a call under a grant: counts it, durably; `false` when the grant has ended, or every

@@ -31,12 +31,13 @@ mod family;
 mod login;
 mod note;
 mod once;
+mod pulse;
 mod registration;
 #[cfg(test)]
 mod tests;
 
 pub use access::{
-    AccessChange, ApprovalRow, Filter, GrantRow, LockRow, Page, RequestCount, RequestRow,
+    AccessChange, ApprovalRow, Filter, GrantRow, LockRow, Onlooker, Page, RequestCount, RequestRow,
 };
 pub use account::{Account, SetupLink};
 pub use consent::Consent;
@@ -45,6 +46,7 @@ pub use family::{Code, Family, NewFamily, Refresh, RevokedToken};
 pub use login::LoginSession;
 pub use note::Note;
 pub use once::Once;
+use pulse::Pulse;
 
 use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
@@ -59,6 +61,7 @@ use thiserror::Error;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    pulse: Pulse,
 }
 
 /// The store could not be opened or asked.
@@ -78,6 +81,12 @@ pub enum StoreError {
     /// The database refused.
     #[error("the store refused: {0}")]
     Sql(#[from] sqlx::Error),
+    /// The file was removed, or another one is in its place.
+    #[error("{path} is not the file any more that was opened; bring it back, or restart")]
+    Gone {
+        /// The file.
+        path: String,
+    },
     /// What is stored is not what was written.
     #[error("the store holds what it should not: {0}")]
     Corrupt(String),
@@ -126,7 +135,8 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!().run(&pool).await?;
-        Ok(Self { pool })
+        let pulse = Pulse::of(path).map_err(failed)?;
+        Ok(Self { pool, pulse })
     }
 
     /// Removes what has ended.

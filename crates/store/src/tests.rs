@@ -309,3 +309,40 @@ async fn futures<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     }
     results
 }
+
+#[tokio::test]
+async fn a_store_whose_file_was_taken_away_gives_no_sign_until_it_is_back() {
+    let (store, folder) = store().await;
+    let (path, aside) = (folder.path().join("cardea.db"), folder.path().join("aside"));
+    store.beat().await.unwrap();
+    fs::rename(&path, &aside).unwrap();
+    let gone = store.beat().await.unwrap_err();
+    assert!(matches!(gone, StoreError::Gone { .. }), "{gone}");
+    assert!(matches!(
+        store.change_access(&acme()).await,
+        Err(StoreError::Gone { .. })
+    ));
+    fs::copy(&aside, &path).unwrap();
+    let another = store.beat().await.unwrap_err();
+    assert!(matches!(another, StoreError::Gone { .. }), "{another}");
+    fs::rename(&aside, &path).unwrap();
+    store.beat().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_read_or_taken_back_is_no_sign_of_the_store() {
+    let (store, _folder) = store().await;
+    let silent = std::time::Duration::from_millis(100);
+    while store.silent_for() < silent {
+        store.access_locks(&acme()).await.unwrap();
+    }
+    let mut change = store.change_access(&acme()).await.unwrap();
+    let lock = cardea_domain::LockId::parse("l").unwrap();
+    change.remove_lock(&lock).await.unwrap();
+    drop(change);
+    assert!(store.silent_for() >= silent);
+    let before = store.silent_for();
+    let change = store.change_access(&acme()).await.unwrap();
+    change.commit().await.unwrap();
+    assert!(store.silent_for() < before);
+}

@@ -6,7 +6,7 @@ use cardea_domain::{GrantId, ToolName, UpstreamId};
 
 use super::{Access, ChangeError, asking::Holder};
 use crate::{
-    By, EndReason, Event, entitlement::Entitlements, live::Live, request::RequestState,
+    By, EndReason, Event, cover, entitlement::Entitlements, live::Live, request::RequestState,
     scope::Scope,
 };
 
@@ -137,19 +137,15 @@ impl Access {
         self.write_endings().await
     }
 
-    /// Ends grants whose entitlement is gone or is not for their target any more; to be called when
-    /// a configuration takes effect.
+    /// Ends grants whose entitlement is gone, is not for them any more, or allows less than they give; to be called
+    /// when a configuration takes effect.
     ///
     /// # Errors
     /// As [`Self::revoke_grant`].
     pub async fn end_uncovered(&self, entitlements: &Entitlements) -> Result<(), ChangeError> {
         let is_uncovered = |live: &Live| {
-            let entitlement = entitlements.entitlement(&live.entitlement);
-            let place = &live.place;
-            !entitlement.is_some_and(|e| {
-                let mut resources = e.resources.iter();
-                resources.any(|r| r.covers(place.action, &place.upstream, &place.target))
-            })
+            let compiled = entitlements.compiled(&live.origin.entitlement);
+            !compiled.is_some_and(|compiled| cover::allows(compiled, live))
         };
         self.end_where(EndReason::NotCovered, is_uncovered);
         {

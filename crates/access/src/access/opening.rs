@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use cardea_domain::{Clock, TenantId};
@@ -10,15 +10,15 @@ use cardea_store::{GrantRow, LockRow, Store, StoreError};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
-use super::{Access, CHANGES_MAX, ending::Ending};
+use super::{Access, CHANGES_MAX, STALENESS_MAX, ending::Ending, views::decided};
 use crate::{
     EndReason, Grant, Journal, Lock, codec,
     constraint::Constraint,
     index::Index,
-    live::{Bound, Budget, Live, OnceBound, Place, Used},
+    live::{Bound, Budget, Live, OnceBound, Origin, Place, Used},
     lock::Locks,
     pending::Pending,
-    terms::Kind,
+    terms::{Kind, millis},
 };
 
 /// Rows that are read at a time.
@@ -57,6 +57,7 @@ impl Access {
             locks,
             settled: Mutex::default(),
             doubts: Mutex::default(),
+            staleness_max_ms: AtomicU64::new(millis(STALENESS_MAX)),
             endings: Mutex::new(endings),
             changes: broadcast::Sender::new(CHANGES_MAX),
         }))
@@ -127,14 +128,20 @@ pub(super) fn live(grant: &Grant, constraints: Vec<Arc<Constraint>>) -> Live {
         }),
         _ => None,
     };
+    let origin = Origin {
+        entitlement: grant.entitlement.clone(),
+        groups: Arc::clone(&grant.groups),
+        kind: grant.terms.kind,
+    };
     let bound = Bound {
+        run_source: grant.run_source,
         binding: grant.binding,
         tool_digest: grant.tool_digest,
         once,
         constraints: constraints.into(),
     };
     Live::new(
-        (grant.id.clone(), grant.entitlement.clone()),
+        (grant.id.clone(), origin),
         place,
         bound,
         Budget::of(&grant.terms),
@@ -171,9 +178,8 @@ async fn load_pending(store: &Store, tenant: &TenantId) -> Result<Pending, Store
             return Ok(pending);
         };
         after = last.request.to_string();
-        for row in rows {
-            let approvals = store.access_approvals(tenant, &row.request).await?;
-            pending.insert(Arc::new(codec::request(row, approvals)?));
+        for request in decided(store, tenant, rows).await? {
+            pending.insert(Arc::new(request));
         }
     }
 }

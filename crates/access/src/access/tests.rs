@@ -2,6 +2,7 @@
 
 mod binding;
 mod budget;
+mod covering;
 mod ending;
 mod house;
 mod life;

@@ -1,6 +1,9 @@
 //! Using: the way of a call, decided in memory; counted in the store where a count has to be exact.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use cardea_domain::{Action, Principal, Target, UpstreamId};
 
@@ -9,9 +12,28 @@ use crate::{
     AccessError, Admission, EndReason, Granted, Lock, NotGranted, Wanted, constraint,
     live::{Live, Place},
     scope::Caller,
+    terms::millis,
 };
 
 impl Access {
+    /// For how much longer grants hold without a sign of the store; zero when they do not.
+    pub(crate) fn fresh_for(&self) -> Duration {
+        let max = Duration::from_millis(self.staleness_max_ms.load(Ordering::Relaxed));
+        max.saturating_sub(self.store.silent_for())
+    }
+
+    /// Whether grants rest on a store that has not been heard of for a while: it has to be asked for a sign.
+    #[must_use]
+    pub fn wants_a_sign(&self) -> bool {
+        let max = Duration::from_millis(self.staleness_max_ms.load(Ordering::Relaxed));
+        self.index.read().len() > 0 && self.store.silent_for() >= max / 4
+    }
+
+    /// How long grants hold while the store is not there: nobody could have taken them back in a way that lasts.
+    pub fn set_staleness_max(&self, max: Duration) {
+        self.staleness_max_ms.store(millis(max), Ordering::Relaxed);
+    }
+
     /// The lock that a call meets: asked first for every call, also for those that policies permit.
     #[must_use]
     pub fn locked(
@@ -67,6 +89,7 @@ impl Access {
         for run in [place.run.clone(), None] {
             place.run = run;
             match self.admit_at(&place, wanted, now_ms) {
+                Ok(_) if self.fresh_for().is_zero() => return Err(NotGranted::Stale),
                 Ok(admission) => return Ok(admission),
                 Err(NotGranted::None) => {}
                 Err(refused) => nearest = refused,

@@ -1,16 +1,21 @@
 //! What there is, for pages and lists.
 
+use std::collections::HashMap;
+
 use cardea_domain::{
-    Action, ActorId, GrantId, Principal, RequestId, SubjectId, Target, UpstreamId,
+    Action, ActorId, EntitlementId, GrantId, Principal, RequestId, SubjectId, Target, TenantId,
+    UpstreamId,
 };
-use cardea_store::StoreError;
+use cardea_store::{RequestRow, Store, StoreError};
 
 use super::Access;
-use crate::{AccessRequest, Counts, EndReason, Grant, RequestState, codec, live::Place};
+use crate::{AccessRequest, Counts, DecidedBy, EndReason, Grant, RequestState, codec, live::Place};
 
 /// Which rows of a list; what is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The one of this name.
+    pub name: Option<String>,
     /// For requests a [`RequestState`] by its name; for grants `active` or `ended`.
     pub state: Option<String>,
     /// Of this person.
@@ -21,6 +26,19 @@ pub struct Filter {
     pub upstream: Option<UpstreamId>,
     /// Of this target.
     pub target: Option<Target>,
+    /// Of a tool, resource or prompt of this name; where there is no `target`.
+    pub target_name: Option<String>,
+    /// Only what this person may see.
+    pub onlooker: Option<Onlooker>,
+}
+
+/// Somebody who sees what is in their name, what they decided about, and what is theirs to decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Onlooker {
+    /// Who they are.
+    pub subject: SubjectId,
+    /// The entitlements under which they decide.
+    pub entitlements: Vec<EntitlementId>,
 }
 
 /// A stretch of a list, newest first.
@@ -65,15 +83,8 @@ impl Access {
             .store
             .access_requests(&self.tenant, &filter.rows(), &page.rows())
             .await?;
-        let mut requests = Vec::with_capacity(rows.len());
-        for row in rows {
-            let approvals = self
-                .store
-                .access_approvals(&self.tenant, &row.request)
-                .await?;
-            requests.push(self.seen(codec::request(row, approvals)?));
-        }
-        Ok(requests)
+        let requests = decided(&self.store, &self.tenant, rows).await?;
+        Ok(requests.into_iter().map(|r| self.seen(r)).collect())
     }
 
     /// One grant.
@@ -179,9 +190,44 @@ impl Filter {
             subject: self.subject.clone(),
             actor: self.actor.clone(),
             upstream: self.upstream.clone(),
-            target: self.target.as_ref().map(codec::target),
+            name: self.name.clone(),
+            targets: match (&self.target, &self.target_name) {
+                (Some(target), _) => Some(vec![codec::target(target)]),
+                (None, Some(name)) => Some(codec::targets(name)),
+                (None, None) => None,
+            },
+            onlooker: self.onlooker.as_ref().map(Onlooker::row),
         }
     }
+}
+
+impl Onlooker {
+    fn row(&self) -> cardea_store::Onlooker {
+        cardea_store::Onlooker {
+            subject: self.subject.clone(),
+            approver: DecidedBy::Person(self.subject.clone()).to_string(),
+            entitlements: self.entitlements.clone(),
+        }
+    }
+}
+
+/// Requests with what was decided about them.
+pub(super) async fn decided(
+    store: &Store,
+    tenant: &TenantId,
+    rows: Vec<RequestRow>,
+) -> Result<Vec<AccessRequest>, StoreError> {
+    let names = rows.iter().map(|row| &row.request);
+    let mut approvals: HashMap<_, Vec<_>> = HashMap::new();
+    for approval in store.access_approvals_of(tenant, names).await? {
+        let of_request = approvals.entry(approval.request.clone()).or_default();
+        of_request.push(approval);
+    }
+    let requests = rows.into_iter().map(|row| {
+        let approvals = approvals.remove(&row.request).unwrap_or_default();
+        codec::request(row, approvals)
+    });
+    requests.collect()
 }
 
 impl Page {

@@ -54,6 +54,7 @@ fn principal(groups: &[&str]) -> Principal {
         binding: KeyBinding::NONE,
         groups: groups.into(),
         task: None,
+        chain: Arc::from([]),
     }
 }
 

@@ -30,16 +30,16 @@ pub(super) fn is_named(stages: &[Stage], approver: Approver<'_>) -> bool {
 ///
 /// Those before are counted anew by the stages as they are now, each for the first stage that
 /// waits for them: who is not named any more does not count.
-pub(super) fn progress(
+pub(super) fn progress<'a>(
     stages: &[Stage],
-    before: &[Approval],
+    before: impl Iterator<Item = &'a Approval>,
     approver: Approver<'_>,
 ) -> Option<Progress> {
     let mut way = Way {
         stages,
         seats: stages.first().map(Seats::of),
     };
-    for approval in before.iter().filter(|a| a.verdict == Verdict::Approve) {
+    for approval in before.filter(|a| a.verdict == Verdict::Approve) {
         if let DecidedBy::Person(subject) = &approval.by {
             way.take(Voice {
                 subject,

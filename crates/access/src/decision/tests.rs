@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use cardea_domain::{
-    Action, ActorId, EntitlementId, RequestId, RunId, SubjectId, Target, ToolName, UpstreamId,
+    Action, ActorId, EntitlementId, RequestId, RunId, RunSource, SubjectId, Target, ToolName,
+    UpstreamId,
 };
 use proptest::prelude::*;
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::{
     entitlement::{BoundTo, Justification, Need, Requesters, Resource, ResourceKind, Stage},
     pattern::Pattern,
+    request::Owned,
 };
 
 const NOW_MS: u64 = 1_795_000_000_000;
@@ -63,9 +65,10 @@ fn request(kind: Kind, arguments: &str) -> AccessRequest {
         groups: Arc::from([]),
         actor: ActorId::parse("bot").unwrap(),
         run: Some(RunId::parse("run").unwrap()),
+        run_source: Some(RunSource::Token),
         binding: None,
         chain: Vec::new(),
-        owners: Vec::new(),
+        owners: Owned::default(),
         action: Action::CallTool,
         upstream: UpstreamId::parse("files").unwrap(),
         target: Target::Tool(ToolName::parse("read").unwrap()),

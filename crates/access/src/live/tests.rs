@@ -13,16 +13,19 @@ fn live(budget: Budget) -> Live {
         target: Target::Tool(ToolName::parse("read").unwrap()),
     };
     let bound = Bound {
+        run_source: None,
         binding: None,
         tool_digest: None,
         once: None,
         constraints: Box::default(),
     };
-    let ids = (
-        GrantId::parse("g").unwrap(),
-        EntitlementId::parse("e").unwrap(),
-    );
-    Live::new(ids, place, bound, budget, (1000, 100_000))
+    let origin = Origin {
+        entitlement: EntitlementId::parse("e").unwrap(),
+        groups: Arc::from([]),
+        kind: Kind::Time,
+    };
+    let id = GrantId::parse("g").unwrap();
+    Live::new((id, origin), place, bound, budget, (1000, 100_000))
 }
 
 fn rate(calls: u32, per_ms: u64) -> Budget {

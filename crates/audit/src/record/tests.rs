@@ -34,6 +34,7 @@ fn principal() -> Principal {
         run_source: RunSource::Host,
         binding: KeyBinding::NONE,
         groups: Arc::from([]),
+        chain: Arc::from([]),
         task: Some("sort\nmail".into()),
     }
 }

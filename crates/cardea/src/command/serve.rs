@@ -7,6 +7,7 @@ use cardea_config::Config;
 use cardea_domain::Clock;
 use cardea_gateway::{Asked, Gateway, Listeners, Metrics, Parts, Sealer};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     reload::{Reloader, Watch},
@@ -64,6 +65,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&lasting),
         partitions,
     );
+    let watched = Arc::clone(&lasting);
+    let _watching =
+        AbortOnDropHandle::new(tokio::spawn(async move { watched.watch_store().await }));
     let mut tending = tokio::time::interval(TEND_EVERY);
     tending.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut terminate = signal(SignalKind::terminate())?;

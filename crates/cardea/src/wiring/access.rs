@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use cardea_access::{
-    Access, BoundTo, Entitlement, Entitlements, Justification, Kind, Need, Pattern, Rate,
+    Access, BoundTo, Entitlement, Entitlements, Justification, Kind, Need, Owners, Pattern, Rate,
     Requesters, Resource, ResourceKind, Rules, Stage,
 };
 use cardea_audit::Ledger;
@@ -86,12 +86,20 @@ impl Accesses {
             return Ok(None);
         };
         let entitlements = entitlements(tenant)?.ruled_by(rules.of(id, tenant)?);
+        opened.access.set_staleness_max(tenant.limits.max_staleness);
         opened.journal.write_to(ledger.clone());
         Ok(Some(TenantAccess {
             entitlements,
             access: opened.access,
             pages: format!("{origin}/console/requests/"),
+            asked_by_http: asked_by_http(tenant)?,
         }))
+    }
+
+    /// Whether grants rest on a store that has not been heard of for a while.
+    pub(super) fn want_a_sign(&self) -> bool {
+        let opened = self.opened.lock();
+        opened.values().any(|opened| opened.access.wants_a_sign())
     }
 
     /// Ends what has ended by itself, and now and then forgets what ended long ago.
@@ -157,9 +165,27 @@ fn entitlements(tenant: &config::Tenant) -> anyhow::Result<Entitlements> {
         .iter()
         .map(|(id, wanted)| entitlement(id, wanted).with_context(|| format!("entitlement `{id}`")))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    Entitlements::new(entitlements).map_err(|mistakes| {
+    let entitlements = Entitlements::new(entitlements).map_err(|mistakes| {
         let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         anyhow!("`entitlements`: {}", mistakes.join("; "))
+    })?;
+    let owners = tenant.agents.iter().map(owners);
+    Ok(entitlements.with_owners(owners.collect::<anyhow::Result<_>>()?))
+}
+
+fn asked_by_http(tenant: &config::Tenant) -> anyhow::Result<Vec<Pattern>> {
+    let agents = tenant.agents.iter();
+    let by_http = agents.filter(|(_, known)| known.ask_by == config::AskBy::Http);
+    by_http
+        .map(|(agents, _)| Ok(Pattern::parse(agents)?))
+        .collect()
+}
+
+fn owners((agents, known): (&String, &config::Agent)) -> anyhow::Result<Owners> {
+    Ok(Owners {
+        agents: Pattern::parse(agents)?,
+        subjects: known.owners.subjects.clone(),
+        groups: known.owners.groups.clone(),
     })
 }
 

@@ -4,9 +4,14 @@
 //! What counts, narrows, ends and survives a crash is tried in the access room; the browser in `make eval-console`.
 
 mod credentials;
+mod cut;
 mod deciding;
+mod forbidden;
+mod holding;
 mod notifications;
+mod once;
 mod rules;
+mod store;
 mod terminal;
 
 use crate::support::*;

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::Checker;
 use crate::{
-    ApprovalStage, Entitled, Entitlement, GrantKind, Need, People, Roles, RuleFile,
+    Agent, ApprovalStage, Entitled, Entitlement, GrantKind, Need, People, Roles, RuleFile,
     diagnostic::{nearest, printable},
     quantity::{Quantity as _, count},
     raw::{
         BYTES_MAX, BYTES_MIN, CALLS_MAX, DURATION_MAX, DURATION_MIN, HOLD_MAX, HOLD_MIN, NeedWord,
-        RATE_MAX, RawEntitled, RawEntitlement, RawNeed, RawPeople, RawRoles, RawStage,
+        RATE_MAX, RawAgent, RawEntitled, RawEntitlement, RawNeed, RawPeople, RawRoles, RawStage,
     },
     yaml::At,
 };
@@ -207,6 +207,27 @@ impl Checker<'_> {
             }
         }
         Some(people)
+    }
+
+    /// What is known of agents at `at`.
+    pub(super) fn agents(
+        &mut self,
+        at: &At,
+        raws: &BTreeMap<String, RawAgent>,
+    ) -> Option<BTreeMap<String, Agent>> {
+        let mut agents = BTreeMap::new();
+        for (name, raw) in raws {
+            let at = at.key(name).key("owners");
+            if self.has(&at) && raw.owners.subjects.is_empty() && raw.owners.groups.is_empty() {
+                let diagnostic = self.document.error_at_key(&at, "nobody is named here");
+                let expected = "`subjects` or `groups` with at least one entry";
+                self.report(&at, diagnostic.expected(expected));
+            }
+            let owners = self.people(&at, &raw.owners.subjects, &raw.owners.groups);
+            let ask_by = raw.ask_by;
+            agents.extend(owners.map(|owners| (name.clone(), Agent { owners, ask_by })));
+        }
+        (agents.len() == raws.len()).then_some(agents)
     }
 
     pub(super) fn roles(&mut self, at: &At, raw: &RawRoles) -> Option<Roles> {

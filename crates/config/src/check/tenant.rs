@@ -54,6 +54,7 @@ impl Checker<'_> {
             let limits = own.limits.check(&raw.limits, &at.key("limits"), self);
             let own_audit = self.tenant_audit(&at.key("audit"), id, &own.audit, audit);
             let own_entitlements = self.own_entitlements(&at, id, own, raw);
+            let agents = self.agents(&at.key("agents"), &own.agents);
             let roles = self.roles(&at.key("roles"), &own.roles);
             let time_zone = self.time_zone(&at.key("time_zone"), own.time_zone.as_deref());
             let notifications =
@@ -61,9 +62,12 @@ impl Checker<'_> {
             let (Ok(id), Some(policies)) = (TenantId::parse(id), policies) else {
                 continue;
             };
-            let (Some(own_entitlements), Some(roles), Some(time_zone), Some(notifications)) =
-                (own_entitlements, roles, time_zone, notifications)
+            let (Some(own_entitlements), Some(agents), Some(roles)) =
+                (own_entitlements, agents, roles)
             else {
+                continue;
+            };
+            let (Some(time_zone), Some(notifications)) = (time_zone, notifications) else {
                 continue;
             };
             let tenant = Tenant {
@@ -75,6 +79,7 @@ impl Checker<'_> {
                     .collect(),
                 time_zone,
                 notifications,
+                agents,
                 roles,
                 limits,
                 audit: own_audit,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use cardea_domain::{SubjectId, TenantId};
 use serde_json::Value;
 
-use crate::{GrantBinding, GrantKind, Justification};
+use crate::{AskBy, GrantBinding, GrantKind, Justification};
 
 /// Something that may be asked for. `*` in a pattern is any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,15 @@ pub struct People {
     pub subjects: BTreeSet<SubjectId>,
     /// Whoever is in one of these.
     pub groups: BTreeSet<String>,
+}
+
+/// What is known of some agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Who owns them.
+    pub owners: People,
+    /// How their clients are told that something has to be granted.
+    pub ask_by: AskBy,
 }
 
 /// Who may do what in a tenant's console.

@@ -25,7 +25,7 @@ pub(crate) const HOLD_MIN: Timespan = secs(1);
 const STARS: &str = r"^[^*]*(\*[^*]*){0,8}$";
 const STARS_IN_WORDS: &str = "a name, or a pattern with at most 8 `*`";
 
-fn pattern(length_max: usize) -> Value {
+pub(super) fn pattern(length_max: usize) -> Value {
     serde_json::json!({
         "type": "string",
         "minLength": 1,
@@ -272,7 +272,7 @@ impl JsonSchema for RawNeed {
     }
 }
 
-/// People with a role in the console: the subjects, and whoever is in one of the groups.
+/// People: the subjects, and whoever is in one of the groups.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "People")]
@@ -283,6 +283,33 @@ pub(crate) struct RawPeople {
     /// Groups of people.
     #[schemars(inner(length(min = 1, max = 255)), extend("uniqueItems" = true))]
     pub(crate) groups: Vec<String>,
+}
+
+/// What is known of some agents besides their names.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Agent", extend("minProperties" = 1))]
+pub(crate) struct RawAgent {
+    /// The people who own them, and are behind whatever they ask for: where an entitlement asks for a second
+    /// person, none of these is one.
+    pub(crate) owners: RawPeople,
+
+    /// How their clients are told that something has to be granted: `mcp` in the form of the protocol that the client
+    /// declares, `http` by status 403 with `authorization_details` (RFC 9396), which most clients take for a demand
+    /// to log in again.
+    pub(crate) ask_by: AskBy,
+}
+
+/// How a client is told that something has to be granted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum AskBy {
+    /// As the protocol does.
+    #[default]
+    Mcp,
+    /// As OAuth does.
+    Http,
 }
 
 /// Who may do what in the console. Approvers are named by `approval`; everybody sees what is their own.

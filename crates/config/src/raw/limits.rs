@@ -129,6 +129,11 @@ limits! {
     /// without being told to.
     session_idle_timeout: Timespan => Duration = mins(30), ms(10) => hours(24);
 
+    /// How long grants hold while the store of requests, grants and locks cannot be written: nobody could take them
+    /// back in a way that lasts. Calls that rest on one are then refused, and cut. Longer than a store is
+    /// busy with others.
+    max_staleness: Timespan => Duration = secs(10), secs(2) => mins(5);
+
     /// From the order to stop to the end of the calls in flight. Below the 30 seconds after which
     /// Kubernetes kills.
     drain_timeout: Timespan => Duration = secs(20), ms(0) => mins(60);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ArgumentsInAudit, RawEntitlement, RawIssuer, RawNotification, RawRequiredBinding, RawRoles,
-    RawTenantLimits, RawUpstream, slug,
+    ArgumentsInAudit, RawAgent, RawEntitlement, RawIssuer, RawNotification, RawRequiredBinding,
+    RawRoles, RawTenantLimits, RawUpstream, access::pattern, slug,
 };
 use crate::quantity::ByteSize;
 
@@ -45,6 +45,11 @@ pub(crate) struct RawTenant {
     /// choice.
     #[schemars(extend("propertyNames" = slug("a receiver's id")))]
     pub(crate) notifications: BTreeMap<String, RawNotification>,
+
+    /// What is known of agents. The keys are their names, as tokens have them; `*` in one is any text, and all that
+    /// fit an agent count.
+    #[schemars(extend("propertyNames" = pattern(2048)))]
+    pub(crate) agents: BTreeMap<String, RawAgent>,
 
     /// Who may do what in this tenant's console.
     pub(crate) roles: RawRoles,

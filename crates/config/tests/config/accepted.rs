@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cardea_config::{
-    Algorithm, ArgumentsInAudit, Binding, GrantBinding, GrantKind, Issuer, KeySource, LogLevel,
-    Need, OnForeign, OnUntyped, RequiredBinding, Roles, TenantSource, Transport,
+    Algorithm, ArgumentsInAudit, AskBy, Binding, GrantBinding, GrantKind, Issuer, KeySource,
+    LogLevel, Need, OnForeign, OnUntyped, RequiredBinding, Roles, TenantSource, Transport,
 };
 
 use cardea_domain::TenantId;
@@ -42,6 +42,7 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(limits.sessions_stdio_max, 64);
     assert_eq!(limits.sessions_stdio_per_principal_max, 8);
     assert_eq!(limits.session_idle_timeout, Duration::from_secs(1800));
+    assert_eq!(limits.max_staleness, Duration::from_secs(10));
     assert_eq!(limits.drain_timeout, Duration::from_secs(20));
     assert!(config.warnings.is_empty(), "{}", config.warnings);
 }
@@ -384,6 +385,7 @@ fn what_may_be_asked_for_is_the_gateways_and_the_tenants_own() {
 tenants:
   demo:
     roles: { administrators: { subjects: [root], groups: [ops] } }
+    agents: { 'https://bots.example.com/*': { owners: { subjects: [ada], groups: [platform] } }, cli: { ask_by: http } }
     entitlements:
       read:
         resources: [{ upstream: '*', resources: ['file:///*'] }]
@@ -429,4 +431,8 @@ entitlements:
     assert_eq!(read.bound_to, GrantBinding::Agent);
     assert!(of("demo").roles.administrators.groups.contains("ops"));
     assert_eq!(of("acme").roles, Roles::default());
+    let owners = &of("demo").agents["https://bots.example.com/*"].owners;
+    assert!(owners.groups.contains("platform") && owners.subjects.len() == 1);
+    assert_eq!(of("demo").agents["cli"].ask_by, AskBy::Http);
+    assert!(of("acme").agents.is_empty());
 }

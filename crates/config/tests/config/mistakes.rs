@@ -644,6 +644,14 @@ fn mistakes_of_entitlements_are_explained() {
             format!("authorization_server: {{}}\ntenants:\n  demo: {{}}\n  acme: {{ {own} }}\n"),
         ),
         (
+            "an agent that nobody owns",
+            "tenants: { demo: { agents: { bot: { owners: { groups: [] } } } } }\n".to_owned(),
+        ),
+        (
+            "an agent's name with too many stars",
+            "tenants: { demo: { agents: { '*a*b*c*d*e*f*g*h*i*': { owners: { groups: [x] } } } } }\n".to_owned(),
+        ),
+        (
             "an unknown role",
             "tenants: { demo: { roles: { admins: { groups: [ops] } } } }\n".to_owned(),
         ),

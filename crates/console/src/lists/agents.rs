@@ -79,6 +79,10 @@ pub(crate) async fn all_requests(
     desk: &Desk<'_>,
     filter: &Filter,
 ) -> Result<Vec<AccessRequest>, Refusal> {
+    let filter = &Filter {
+        onlooker: desk.caller.onlooker(&desk.entitlements),
+        ..filter.clone()
+    };
     let mut seen = Vec::new();
     let mut page = first();
     for _ in 0..LOOKED_AT_MAX / CHUNK as usize {
@@ -103,6 +107,7 @@ pub(crate) async fn active_grants(desk: &Desk<'_>) -> Result<Vec<Grant>, Refusal
     let mut page = first();
     let active = Filter {
         state: Some("active".to_owned()),
+        onlooker: desk.caller.onlooker(&desk.entitlements),
         ..Filter::default()
     };
     for _ in 0..LOOKED_AT_MAX / CHUNK as usize {

@@ -53,7 +53,7 @@ impl Figures {
             .iter()
             .filter(|r| r.subject == caller.person.subject)
             .count();
-        let is_due = |r: &AccessRequest| caller.standing(r, desk.entitlement(r)) == Standing::May;
+        let is_due = |r: &AccessRequest| caller.standing(r, &desk.entitlements) == Standing::May;
         Ok(Self {
             to_decide: pending.into_iter().filter(is_due).collect(),
             mine,

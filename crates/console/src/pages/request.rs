@@ -96,7 +96,7 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let subject = desk
         .rooms
         .subject(desk.tenant(), &request.upstream, &request.target);
-    let standing = desk.caller.standing(&request, entitlement);
+    let standing = desk.caller.standing(&request, &desk.entitlements);
     let is_whole = shown_len(request.arguments.as_deref()) <= ARGUMENTS_CHARS_MAX;
     let waits_for_words = entitlement.is_some_and(|e| e.lacks_justification(&request));
     let standing = match standing {
@@ -181,6 +181,7 @@ async fn last_approved(
         actor: Some(request.actor.clone()),
         upstream: Some(request.upstream.clone()),
         target: Some(request.target.clone()),
+        ..Filter::default()
     };
     let newest = Page {
         after: Some(request.id.to_string()),
@@ -263,6 +264,12 @@ fn facts(desk: &Desk<'_>, request: &AccessRequest, entitlement: Option<&Entitlem
         .map(|actor| short(actor.as_str()))
         .collect();
     fact("Through", (!chain.is_empty()).then(|| chain.join(", ")));
+    let people = request.owners.subjects.iter();
+    let people = people.map(|owner| short(owner.as_str()));
+    let groups = request.owners.groups.iter();
+    let groups = groups.map(|group| format!("group {}", short(group)));
+    let owners: Vec<_> = people.chain(groups).collect();
+    fact("Owned by", (!owners.is_empty()).then(|| owners.join(", ")));
     fact("Model, as asserted", request.model.as_deref().map(short));
     fact("Client, as asserted", request.client.as_deref().map(short));
     fact(

@@ -15,8 +15,8 @@ use cardea_access::{
     Access, AccessRequest, Asker, Author, Entitlements, Event, Kind, NewRequest, Reason,
 };
 use cardea_domain::{
-    Action, ActorId, Clock, GrantId, KeyBinding, RunId, SubjectId, Target, TenantId, ToolName,
-    UpstreamId,
+    Action, ActorId, Clock, GrantId, KeyBinding, RunId, RunSource, SubjectId, Target, TenantId,
+    ToolName, UpstreamId,
 };
 use cardea_identity::{
     ApiHolder, AuthorizationServer, Revocations, SigningKeys,
@@ -237,9 +237,9 @@ impl House {
                 groups: &[],
                 actor: &actor,
                 run: Some(&run),
+                run_source: Some(RunSource::Token),
                 binding: Some(KeyBinding::NONE),
                 chain: &[],
-                owners: &[],
                 through: None,
             },
             action: Action::CallTool,

@@ -10,9 +10,9 @@ use cardea_domain::{Code, Denial, Principal, RequestId, Target};
 use cardea_mcp::{Era, Message, Version, meta};
 use cardea_policy::Question;
 use cardea_registry::Known;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Offer, Redeemed, TenantAccess, offer::Way, tool_digest};
+use super::{Declared, Offer, Redeemed, TenantAccess, offer::Way, tool_digest};
 use crate::{
     facts::{AccessFacts, Facts},
     protocol::Dialect,
@@ -25,13 +25,15 @@ const RETRY_HOLD: Duration = Duration::from_secs(45);
 /// A call that nobody has granted, as far as asking for it goes.
 pub(crate) struct Asks<'a> {
     pub(crate) gateway: &'a Gateway,
+    /// The upstream's resource identifier (RFC 8707).
+    pub(crate) resource: String,
     pub(crate) access: &'a TenantAccess,
     pub(crate) principal: &'a Principal,
     pub(crate) known: &'a Known,
     pub(crate) dialect: Dialect,
     pub(crate) message: &'a Message,
-    /// Whether a legacy client said that it opens addresses.
-    pub(crate) opens_urls: bool,
+    /// What a legacy client declared when it began its session.
+    pub(crate) declared: Declared,
     /// What it waits for already.
     pub(crate) ticket: Option<&'a Redeemed>,
     /// The digest of the tenant's policies.
@@ -215,7 +217,7 @@ impl Asks<'_> {
     fn offer(&self, request: &AccessRequest, message: String, is_pending: bool) -> Offer {
         Offer {
             way: self.way(request, is_pending),
-            page: format!("{}{}", self.access.pages, request.id),
+            page: self.access.page(&request.id),
             state: request.state.as_str(),
             expires_s: request.expires_ms / 1000,
             request: request.id.to_string(),
@@ -225,13 +227,24 @@ impl Asks<'_> {
 
     fn way(&self, request: &AccessRequest, is_pending: bool) -> Way {
         let is_tool = self.message.method() == "tools/call";
-        let plain = if is_tool { Way::ToolResult } else { Way::Error };
+        let declared = match self.dialect.era {
+            Era::Modern => Declared::of(self.message.meta(meta::CLIENT_CAPABILITIES)),
+            Era::Legacy => self.declared,
+        };
+        if self.access.is_asked_by_http(&self.principal.actor) {
+            return Way::Forbidden(self.details(request));
+        }
+        let plain = match is_tool {
+            _ if declared.reads_details => Way::Forbidden(self.details(request)),
+            true => Way::ToolResult,
+            false => Way::Error,
+        };
         // Whoever has waited is not asked to open the page once more.
         if !is_pending || self.ticket.is_some() {
             return plain;
         }
         match self.dialect.era {
-            Era::Modern if declares_urls(self.message.meta(meta::CLIENT_CAPABILITIES)) => {
+            Era::Modern if declared.opens_urls => {
                 let state = self.gateway.tickets.issue(
                     &self.gateway.sealer,
                     self.principal,
@@ -242,11 +255,29 @@ impl Asks<'_> {
                 );
                 state.map_or(plain, Way::InputRequired)
             }
-            Era::Legacy if self.opens_urls && self.dialect.version == Version::V2025_11_25 => {
+            Era::Legacy if declared.opens_urls && self.dialect.version == Version::V2025_11_25 => {
                 Way::UrlRequired
             }
             Era::Modern | Era::Legacy => plain,
         }
+    }
+
+    /// What is missing, in the words of OAuth.
+    ///
+    /// # Source
+    /// RFC 9396, section 2.2: `type`, `locations`, `identifier` and `actions`.
+    fn details(&self, request: &AccessRequest) -> Value {
+        let (kind, action) = match &request.target {
+            Target::Tool(_) => ("mcp_tool", "call"),
+            Target::Prompt(_) => ("mcp_prompt", "get"),
+            _ => ("mcp_resource", "read"),
+        };
+        json!([{
+            "type": kind,
+            "locations": [self.resource],
+            "identifier": request.target.name(),
+            "actions": [action],
+        }])
     }
 }
 
@@ -290,30 +321,4 @@ pub(super) fn shown(target: &Target) -> String {
         .filter(|c| !c.is_control() && *c != '`')
         .take(128)
         .collect()
-}
-
-/// Whether declared capabilities have elicitation by address (2026-07-28 and 2025-11-25, client/elicitation).
-pub(crate) fn declares_urls(capabilities: Option<&str>) -> bool {
-    let capabilities: Option<Value> = capabilities.and_then(|raw| serde_json::from_str(raw).ok());
-    capabilities.is_some_and(|c| c.pointer("/elicitation/url").is_some_and(Value::is_object))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_declared_counts() {
-        assert!(declares_urls(Some(r#"{"elicitation":{"url":{}}}"#)));
-        for other in [
-            None,
-            Some("{}"),
-            Some(r#"{"elicitation":{}}"#),
-            Some(r#"{"elicitation":{"form":{}}}"#),
-            Some(r#"{"elicitation":{"url":false}}"#),
-            Some("nonsense"),
-        ] {
-            assert!(!declares_urls(other), "{other:?}");
-        }
-    }
 }

@@ -56,12 +56,12 @@ impl Drop for Hold {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use cardea_domain::{KeyBinding, RunId, RunSource};
 
     use super::*;
 
-    fn principal(subject: &str) -> Principal {
+    pub(in crate::access) fn principal(subject: &str) -> Principal {
         Principal {
             tenant: TenantId::parse("acme").unwrap(),
             subject: SubjectId::parse(subject).unwrap(),
@@ -71,6 +71,7 @@ mod tests {
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,
+            chain: Arc::from([]),
         }
     }
 

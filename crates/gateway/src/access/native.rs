@@ -252,7 +252,7 @@ impl Call<'_> {
             "grant": request.state.grant().map(GrantId::as_str),
             "rule": super::ask::rule(request),
             "reason": request.approvals.last().and_then(|said| said.reason.as_deref()),
-            "url": format!("{}{}", self.access.pages, request.id),
+            "url": self.access.page(&request.id),
             "expires_s": request.expires_ms / 1000,
         })
     }

@@ -1,12 +1,16 @@
 //! How a client is told that something has to be granted first, and where.
 //!
 //! In the way that it can act on best: a modern client that opens addresses gets an `input_required`, a legacy
-//! one `URLElicitationRequiredError`, and every other a result of the tool that a model can read. None of
-//! them is asked for a decision: what comes back from an agent's own client is never an approval.
+//! one `URLElicitationRequiredError`, one that says that it reads `authorization_details`, or is configured so, a 403
+//! with these, and every other a result of the tool that a model can read. None of them is asked for a decision:
+//! what comes back from an agent's own client is never an approval.
+//!
+//! The 403 is for those alone who know it: to other clients it says to log in again with more scopes, and no token
+//! gives what people have to grant.
 //!
 //! # Source
 //! MCP 2026-07-28, basic/patterns/mrtr and client/elicitation (URL mode); 2025-11-25, client/elicitation, URL Elicitation
-//! Required Error.
+//! Required Error; basic/authorization, Runtime Insufficient Scope Errors; RFC 6750 section 3.1; RFC 9396 section 2.
 
 use cardea_mcp::{Era, reply};
 use serde_json::{Map, Value, json};
@@ -44,21 +48,31 @@ pub(crate) enum Way {
     ToolResult,
     /// An error; for what is not a tool.
     Error,
+    /// An error with these `authorization_details`, with status 403 and a challenge.
+    Forbidden(Value),
 }
 
 impl Offer {
+    /// Whether the status of the answer says it too.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self.way, Way::Forbidden(_))
+    }
+
     /// The answer to the request with this raw id.
     pub(crate) fn answer(&self, id: &str, era: Era, call: &str) -> String {
         match &self.way {
             Way::InputRequired(state) => reply::result(id, &self.input_required(state).to_string()),
             Way::UrlRequired => self.url_required(id, era),
             Way::ToolResult => reply::result(id, &self.tool_result(era).to_string()),
-            Way::Error => {
-                let data = json!({
+            Way::Error | Way::Forbidden(_) => {
+                let mut data = json!({
                     "code": "E_ACCESS_REQUIRED",
                     "call": call,
                     META_KEY: self.meta(),
                 });
+                if let (Way::Forbidden(details), Some(data)) = (&self.way, data.as_object_mut()) {
+                    data.insert("authorization_details".to_owned(), details.clone());
+                }
                 let code = reply::code::REFUSED;
                 reply::error(Some(id), era, code, &self.message, Some(data))
             }

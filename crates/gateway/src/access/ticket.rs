@@ -182,6 +182,7 @@ mod tests {
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,
+            chain: Arc::from([]),
         }
     }
 

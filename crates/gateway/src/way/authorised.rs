@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     Tenant,
+    access::Progress,
     facts::{Facts, micros},
     protocol::{Dialect, unknown_method},
     streams::Slot,
@@ -57,6 +58,7 @@ impl Authorised {
         validated: Validated,
         gateway: &Arc<Gateway>,
         world: &World,
+        progress: Option<Progress>,
     ) -> Result<Self, Box<Refused>> {
         let Validated {
             mut resolved,
@@ -65,7 +67,7 @@ impl Authorised {
             method,
             effect,
             session,
-            opens_urls,
+            declared,
             ticket,
             questions,
         } = validated;
@@ -77,12 +79,15 @@ impl Authorised {
             known: &known,
             dialect,
             ask: &resolved.ask,
-            opens_urls,
+            declared,
             ticket: ticket.as_ref(),
             life: &resolved.life,
+            progress,
         };
         let asked = Instant::now();
         let decided = decision.authorities(questions, &mut facts).await;
+        // From here on nobody is told that it waits.
+        drop(decision);
         facts.decision_us = Some(micros(asked.elapsed()));
         let authorities = match decided {
             Ok(authorities) => authorities,
@@ -233,10 +238,12 @@ impl Authorised {
                 }
             };
             tokio::select! {
-                reason = ended => cut(reason),
+                // A lock ends the call under a grant too; it is the lock that there is to be told.
+                biased;
                 lock = locked => Denial::new(Code::AccessLocked, "access was locked while the call was under way")
                     .help("whether the call had an effect is not known; ask an administrator")
                     .detail(format!("{} ({}): {}", lock.id, lock.scope, lock.reason)),
+                reason = ended => cut(reason),
             }
         }
     }

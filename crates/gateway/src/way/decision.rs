@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_access::{AccessError, EndReason, Granted};
-use cardea_domain::{Action, Code, Denial, Principal, RequestId};
+use cardea_domain::{Action, Code, Denial, Principal, RequestId, Target};
 use cardea_identity::TokenLife;
 use cardea_mcp::Kind;
 use cardea_policy::Question;
@@ -12,7 +12,9 @@ use cardea_registry::Known;
 use super::Ask;
 use crate::{
     Tenant,
-    access::{self, Asked, Asks, Authority, Offer, Redeemed, TenantAccess, Waits},
+    access::{
+        self, Asked, Asks, Authority, Declared, Offer, Progress, Redeemed, TenantAccess, Waits,
+    },
     facts::{AccessFacts, Facts, NotPermitted, Ruling},
     protocol::Dialect,
     world::{Gateway, World},
@@ -26,9 +28,11 @@ pub(super) struct Decision<'a> {
     pub(super) known: &'a Known,
     pub(super) dialect: Dialect,
     pub(super) ask: &'a Ask,
-    pub(super) opens_urls: bool,
+    pub(super) declared: Declared,
     pub(super) ticket: Option<&'a Redeemed>,
     pub(super) life: &'a TokenLife,
+    /// Where the client hears that the call waits.
+    pub(super) progress: Option<Progress>,
 }
 
 /// All that people see of a call before they grant it.
@@ -104,7 +108,7 @@ impl Decision<'_> {
             return Err(denial.help("leave the rest out, such as `task`").into());
         }
         let policies = tenant.policies.digest();
-        if let Some(authority) = self.granted(access, &question, policies, facts) {
+        if let Some(authority) = self.granted(access, &question, policies, facts)? {
             return Ok(authority);
         }
         let Some(asked) = self.ask(access, &question, policies, facts).await else {
@@ -115,11 +119,14 @@ impl Decision<'_> {
         let is_decided = match asked.waits {
             Waits::No => false,
             Waits::Granted => true,
-            Waits::For(request, hold) => self.wait(access, &request, hold, facts).await,
+            Waits::For(request, hold) => {
+                let target = question.target();
+                self.wait(access, target, &request, hold, facts).await?
+            }
         };
         if is_decided
             && self.world_stands(policies)
-            && let Some(authority) = self.granted(access, &question, policies, facts)
+            && let Some(authority) = self.granted(access, &question, policies, facts)?
         {
             return Ok(authority);
         }
@@ -133,30 +140,44 @@ impl Decision<'_> {
     async fn wait(
         &self,
         access: &TenantAccess,
+        target: &Target,
         request: &RequestId,
         hold: Duration,
         facts: &Facts,
-    ) -> bool {
-        let Some(_place) = self.gateway.holds.enter(self.principal) else {
-            return false;
+    ) -> Result<bool, Denial> {
+        let Some(place) = self.gateway.holds.enter(self.principal) else {
+            return Ok(false);
         };
         // A client that hangs up meanwhile has tried all the same.
         let tried = facts.event("access_awaited", request.as_str());
         if self.gateway.ledger_of(facts).append(&tried).is_err() {
-            return false;
+            return Ok(false);
         }
         let left_s = self
             .life
             .expires_s()
             .saturating_sub(self.gateway.clock.unix_s());
         let within = hold.min(Duration::from_secs(left_s));
-        tokio::select! {
+        let page = access.page(request);
+        let gone = async {
+            match &self.progress {
+                Some(progress) => progress.tell(&place, &page, within).await,
+                None => std::future::pending().await,
+            }
+        };
+        let upstream = self.known.id();
+        let is_decided = tokio::select! {
             settled = tokio::time::timeout(within, access.access.settled(request)) => {
                 matches!(settled, Ok(Ok(Some(_))))
             }
+            () = gone => false,
             () = self.life.revoked() => false,
             () = self.gateway.draining.cancelled() => false,
-        }
+            _ = access.access.watch(self.principal, upstream, target) => false,
+        };
+        // What nobody may do now is not waited for.
+        access.check_locks(self.principal, upstream, target)?;
+        Ok(is_decided)
     }
 
     /// Whether policies and upstream are still those of the moment in which the wait began.
@@ -176,13 +197,15 @@ impl Decision<'_> {
         question: &Question,
         policies: [u8; 32],
         facts: &mut Facts,
-    ) -> Option<Authority> {
+    ) -> Result<Option<Authority>, Denial> {
         let arguments = match self.ask {
             Ask::Message(message) => access::arguments(message),
             Ask::Stream | Ask::End => None,
         };
-        let authority =
-            access.authority(self.principal, self.known, question, arguments, policies)?;
+        let found = access.authority(self.principal, self.known, question, arguments, policies)?;
+        let Some(authority) = found else {
+            return Ok(None);
+        };
         facts.ruling = facts.ruling.take().map(Ruling::allowed_beside);
         let about = facts.access.get_or_insert_with(AccessFacts::default);
         match &authority {
@@ -190,7 +213,7 @@ impl Decision<'_> {
             Authority::Entitled(entitlement) => about.entitlement = Some(Arc::clone(entitlement)),
             Authority::Policy(_) => {}
         }
-        Some(authority)
+        Ok(Some(authority))
     }
 
     async fn ask(
@@ -213,12 +236,13 @@ impl Decision<'_> {
         }
         let asks = Asks {
             gateway: self.gateway,
+            resource: self.world.edge.upstream_resource(self.known.id().as_str()),
             access,
             principal: self.principal,
             known: self.known,
             dialect: self.dialect,
             message,
-            opens_urls: self.opens_urls,
+            declared: self.declared,
             ticket: self.ticket,
             policies,
         };
@@ -262,8 +286,17 @@ fn not_taken(error: AccessError) -> Denial {
     denial.detail(error)
 }
 
+/// Nobody knows whether a grant still stands.
+pub(crate) fn stale() -> Denial {
+    let message = "whether this is still granted cannot be known now";
+    Denial::new(Code::AccessStale, message).help("try again later")
+}
+
 /// The end of a call under way whose grant ended.
 pub(crate) fn cut(reason: EndReason) -> Denial {
+    if reason == EndReason::Stale {
+        return stale();
+    }
     Denial::new(
         Code::AccessEnded,
         "access ended while the call was under way",

@@ -3,12 +3,17 @@
 use bytes::Bytes;
 use cardea_audit::Receipt;
 use cardea_domain::{Code, Denial};
-use cardea_mcp::Era;
+use cardea_mcp::{Era, sse::Event};
 use http::{HeaderValue, Response, StatusCode, header};
-use tokio::sync::mpsc;
 
 use super::OpenCall;
-use crate::{body::ReplyBody, refusal, strangers::Counted};
+use crate::{
+    access::Hold,
+    body::{Messages, ReplyBody},
+    refusal,
+    stall::Patience,
+    strangers::Counted,
+};
 
 /// A reply whose record is on disk, or a counted refusal of somebody without a good token. The reply writer takes nothing else.
 #[derive(Debug)]
@@ -17,6 +22,14 @@ pub(crate) struct Recorded(Response<ReplyBody>);
 /// One message of a stream that may leave.
 #[derive(Debug)]
 pub(crate) struct Released(Bytes);
+
+/// A reply as what follows on a stream that has begun.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    Messages(Messages),
+    Whole(Released),
+    Nothing,
+}
 
 impl Recorded {
     /// A whole answer, by the receipt of its record.
@@ -37,7 +50,7 @@ impl Recorded {
     }
 
     /// A stream; its head says nothing, and each of its messages is released by itself.
-    pub(crate) fn stream(messages: mpsc::Receiver<Released>) -> Self {
+    pub(crate) fn stream(messages: Messages) -> Self {
         let mut response = Response::new(ReplyBody::Stream(messages));
         let headers = response.headers_mut();
         headers.insert(
@@ -65,6 +78,17 @@ impl Recorded {
         reply
     }
 
+    /// The reply as what follows on a stream; status and headers have left before.
+    pub(crate) fn into_rest(self) -> Rest {
+        match self.0.into_body() {
+            ReplyBody::Stream(messages) => Rest::Messages(messages),
+            ReplyBody::Whole(text) if !text.is_empty() => {
+                Rest::Whole(Released(Event::message(text).encode()))
+            }
+            ReplyBody::Whole(_) | ReplyBody::Events(_) => Rest::Nothing,
+        }
+    }
+
     /// Sets a header.
     pub(crate) fn header(&mut self, name: header::HeaderName, value: HeaderValue) {
         self.0.headers_mut().insert(name, value);
@@ -75,8 +99,9 @@ impl Recorded {
         self.0.headers_mut().append(name, value);
     }
 
-    /// The reply as it is written.
-    pub(crate) fn into_response(self) -> Response<ReplyBody> {
+    /// The reply as it is written, on this connection.
+    pub(crate) fn into_response(self, connection: &Patience) -> Response<ReplyBody> {
+        self.0.body().leave_by(connection);
         self.0
     }
 }
@@ -100,6 +125,11 @@ impl Released {
     /// A notification or a position on the stream of a call that is under way; the call's
     /// outcome counts it.
     pub(crate) fn within(_call: &OpenCall, event: Bytes) -> Self {
+        Self(event)
+    }
+
+    /// A notification that the call is held, which is on record since it began.
+    pub(crate) fn while_held(_hold: &Hold, event: Bytes) -> Self {
         Self(event)
     }
 

@@ -16,10 +16,10 @@ use super::{
     replies::{input_responses, response},
 };
 use crate::{
-    access::Redeemed,
+    access::{Declared, Redeemed},
     protocol::{Dialect, mismatch, unknown_method},
     seal::{Purpose, Sealer},
-    world::Gateway,
+    world::{Gateway, World},
 };
 
 /// The legacy session that a request names.
@@ -37,25 +37,20 @@ pub(crate) struct SealedSession {
     /// The upstream's own.
     pub(crate) id: String,
     /// What the client declared in `initialize`, which no later message repeats.
-    pub(crate) opens_urls: bool,
+    pub(crate) declared: Declared,
 }
 
 impl SealedSession {
     pub(crate) fn write(&self) -> String {
-        let mark = if self.opens_urls { 'u' } else { '-' };
-        format!("{mark}{}", self.id)
+        format!("{}{}", self.declared.mark(), self.id)
     }
 
     fn read(text: &str) -> Option<Self> {
         let mut chars = text.chars();
-        let opens_urls = match chars.next()? {
-            'u' => true,
-            '-' => false,
-            _ => return None,
-        };
+        let declared = Declared::of_mark(chars.next()?)?;
         Some(Self {
             id: chars.as_str().to_owned(),
-            opens_urls,
+            declared,
         })
     }
 }
@@ -69,8 +64,8 @@ pub(crate) struct Validated {
     pub(super) method: Option<&'static Method>,
     pub(super) effect: Effect,
     pub(super) session: Session,
-    /// Whether a legacy client said, when it began its session, that it opens addresses.
-    pub(super) opens_urls: bool,
+    /// What a legacy client declared when it began its session.
+    pub(super) declared: Declared,
     /// What the client waits for: it tries again.
     pub(super) ticket: Option<Redeemed>,
     pub(super) questions: Vec<Question>,
@@ -82,6 +77,19 @@ pub(super) const METHOD_CHARS_MAX: usize = 128;
 const FILTER_URIS_MAX: usize = 256;
 
 impl Validated {
+    /// The message, where there is one.
+    pub(crate) fn message(&self) -> Option<&Message> {
+        match &self.resolved.ask {
+            Ask::Message(message) => Some(message),
+            Ask::Stream | Ask::End => None,
+        }
+    }
+
+    /// Whether anything could be asked for in the caller's tenant.
+    pub(crate) fn may_wait(&self, world: &World) -> bool {
+        world.access(&self.resolved.principal).is_some()
+    }
+
     /// Checks dialect, method, shape, session, target and mirrored headers.
     pub(crate) fn check(mut resolved: Resolved, gateway: &Gateway) -> Result<Self, Box<Refused>> {
         let dialect = match dialect(&resolved) {
@@ -97,7 +105,7 @@ impl Validated {
         let Examined {
             method,
             effect,
-            named: (session, opens_urls),
+            named: (session, declared),
             wanted,
         } = match examined {
             Ok(examined) => examined,
@@ -119,7 +127,7 @@ impl Validated {
             method,
             effect,
             session,
-            opens_urls,
+            declared,
             ticket,
             questions,
         })
@@ -144,8 +152,8 @@ pub(super) type Wanted = Vec<(Action, Target)>;
 struct Examined {
     method: Option<&'static Method>,
     effect: Effect,
-    /// The legacy session, and whether its client opens addresses.
-    named: (Session, bool),
+    /// The legacy session, and what its client declared.
+    named: (Session, Declared),
     wanted: Wanted,
 }
 
@@ -153,7 +161,7 @@ impl Examined {
     fn new(
         method: Option<&'static Method>,
         effect: Effect,
-        named: (Session, bool),
+        named: (Session, Declared),
         wanted: Wanted,
     ) -> Self {
         Self {
@@ -287,7 +295,7 @@ fn session(
     resolved: &Resolved,
     dialect: Dialect,
     sealer: &Sealer,
-) -> Result<(Session, bool), Denial> {
+) -> Result<(Session, Declared), Denial> {
     // The modern era has none: the header is ignored (2026-07-28, Earlier Streamable HTTP Revisions).
     let Some(sealed) = resolved
         .head
@@ -295,7 +303,7 @@ fn session(
         .get(header::SESSION_ID)
         .filter(|_| dialect.era == Era::Legacy)
     else {
-        return Ok((Session::None, false));
+        return Ok((Session::None, Declared::default()));
     };
     let upstream = resolved.asked.as_ref().ok_or_else(unknown_session)?;
     sealed
@@ -303,7 +311,7 @@ fn session(
         .ok()
         .and_then(|s| sealer.open(Purpose::Session, &resolved.principal, upstream, s))
         .and_then(|text| SealedSession::read(&text))
-        .map(|session| (Session::Named(session.id), session.opens_urls))
+        .map(|session| (Session::Named(session.id), session.declared))
         .ok_or_else(unknown_session)
 }
 

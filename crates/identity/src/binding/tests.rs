@@ -50,6 +50,7 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
         tenant: TenantId::parse("acme").unwrap(),
         subject: SubjectId::parse("ada").unwrap(),
         actor: ActorId::parse("bot").unwrap(),
+        chain: Arc::from([]),
         groups: Arc::from([]),
         session: None,
         task: None,

@@ -33,6 +33,7 @@ fn principal(tenant: &str, subject: &str, actor: &str, groups: &[&str]) -> Princ
         binding: KeyBinding::NONE,
         groups: groups.iter().map(|g| Arc::from(*g)).collect(),
         task: None,
+        chain: Arc::from([]),
     }
 }
 

@@ -4,7 +4,7 @@ use cardea_domain::{GrantId, LockId, RequestId, TenantId};
 use sqlx::{Sqlite, Transaction};
 
 use super::{ApprovalRow, GrantRow, LockRow, RequestRow};
-use crate::{StoreError, seconds};
+use crate::{StoreError, pulse::Began, seconds};
 
 /// A change that happens at its commit; dropped before, it never was.
 ///
@@ -14,13 +14,19 @@ use crate::{StoreError, seconds};
 pub struct AccessChange {
     transaction: Transaction<'static, Sqlite>,
     tenant: TenantId,
+    began: Began,
 }
 
 impl AccessChange {
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>, of: &TenantId) -> Self {
+    pub(super) fn new(
+        transaction: Transaction<'static, Sqlite>,
+        of: &TenantId,
+        began: Began,
+    ) -> Self {
         Self {
             transaction,
             tenant: of.clone(),
+            began,
         }
     }
 
@@ -31,8 +37,8 @@ impl AccessChange {
     pub async fn add_request(&mut self, row: &RequestRow) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO access_request (tenant, request, state, subject, actor, upstream, target,
-                 record, created_ms, expires_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 record, created_ms, expires_ms, entitlement)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(self.tenant.as_str())
         .bind(row.request.as_str())
@@ -44,6 +50,7 @@ impl AccessChange {
         .bind(&row.record)
         .bind(seconds(row.created_ms))
         .bind(seconds(row.expires_ms))
+        .bind(row.entitlement.as_str())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
@@ -119,8 +126,8 @@ impl AccessChange {
         sqlx::query(
             "INSERT INTO access_grant (tenant, grant_id, request, subject, actor, run, upstream,
                  target, record, calls_max, calls_used, bytes_max, bytes_used, open_calls,
-                 starts_ms, expires_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, 0, 0, $12, $13)",
+                 starts_ms, expires_ms, entitlement)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, 0, 0, $12, $13, $14)",
         )
         .bind(self.tenant.as_str())
         .bind(row.grant.as_str())
@@ -135,6 +142,7 @@ impl AccessChange {
         .bind(row.bytes_max.map(seconds))
         .bind(seconds(row.starts_ms))
         .bind(seconds(row.expires_ms))
+        .bind(row.entitlement.as_str())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
@@ -225,6 +233,8 @@ impl AccessChange {
     /// # Errors
     /// [`StoreError`]; then it is not known whether it happened.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        self.began.written();
+        Ok(())
     }
 }

@@ -1,36 +1,13 @@
 //! What is there.
 
 use cardea_domain::{ActorId, GrantId, RequestId, SubjectId, TenantId, UpstreamId};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{
     ApprovalRow, GrantRow, LockRow, RequestRow,
     row::{RawApproval, RawGrant, RawLock, RawRequest},
 };
 use crate::{Store, StoreError, unsigned};
-
-/// Which rows of a list; what is absent does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// For requests a state; for grants `active` or `ended`.
-    pub state: Option<String>,
-    /// Of this person.
-    pub subject: Option<SubjectId>,
-    /// Of this agent.
-    pub actor: Option<ActorId>,
-    /// Of this upstream.
-    pub upstream: Option<UpstreamId>,
-    /// Of this target: a kind and a name.
-    pub target: Option<String>,
-}
-
-/// A stretch of a list, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Begin after the row of this name; at the newest when absent.
-    pub after: Option<String>,
-    /// So many rows.
-    pub rows_max: u32,
-}
 
 /// How many requests for one thing are in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,21 +22,13 @@ pub struct RequestCount {
     pub count: u64,
 }
 
-const REQUEST: &str = "request, state, subject, actor, upstream, target, record, grant_id,
+pub(super) const REQUEST: &str =
+    "request, state, entitlement, subject, actor, upstream, target, record, grant_id,
     created_ms, expires_ms";
 
-const GRANT: &str = "grant_id, request, subject, actor, run, upstream, target, record, calls_max,
+pub(super) const GRANT: &str =
+    "grant_id, request, entitlement, subject, actor, run, upstream, target, record, calls_max,
     calls_used, bytes_max, bytes_used, open_calls, starts_ms, expires_ms, ended_ms, end_reason";
-
-/// Sorts after every name, of which none has more than letters, digits and `-`.
-const AFTER_ALL: &str = "~";
-
-/// The conditions that both lists have.
-const FILTER: &str = "tenant = $1
-    AND (CAST($2 AS TEXT) IS NULL OR subject = $2)
-    AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
-    AND (CAST($4 AS TEXT) IS NULL OR upstream = $4)
-    AND (CAST($5 AS TEXT) IS NULL OR target = $5)";
 
 impl Store {
     /// One request of a tenant.
@@ -79,35 +48,6 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         raw.map(RequestRow::try_from).transpose()
-    }
-
-    /// A tenant's requests, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn access_requests(
-        &self,
-        of: &TenantId,
-        filter: &Filter,
-        page: &Page,
-    ) -> Result<Vec<RequestRow>, StoreError> {
-        let sql = format!(
-            "SELECT {REQUEST} FROM access_request WHERE {FILTER}
-             AND (CAST($6 AS TEXT) IS NULL OR state = $6)
-             AND request < $7 ORDER BY request DESC LIMIT $8"
-        );
-        let raw: Vec<RawRequest> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(of.as_str())
-            .bind(filter.subject.as_ref().map(SubjectId::as_str))
-            .bind(filter.actor.as_ref().map(ActorId::as_str))
-            .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
-            .bind(filter.target.as_deref())
-            .bind(filter.state.as_deref())
-            .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
-            .bind(i64::from(page.rows_max))
-            .fetch_all(&self.pool)
-            .await?;
-        raw.into_iter().map(RequestRow::try_from).collect()
     }
 
     /// Counts the requests of one agent for one person, those from the name `from` on.
@@ -163,6 +103,29 @@ impl Store {
         raw.into_iter().map(ApprovalRow::try_from).collect()
     }
 
+    /// All decisions about some requests, in order for each.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_approvals_of(
+        &self,
+        of: &TenantId,
+        requests: impl Iterator<Item = &RequestId>,
+    ) -> Result<Vec<ApprovalRow>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT request, approver, position, record, decided_ms FROM access_approval
+             WHERE tenant = ",
+        );
+        query.push_bind(of.as_str()).push(" AND request IN (");
+        let mut names = query.separated(", ");
+        for request in requests {
+            names.push_bind(request.as_str());
+        }
+        query.push(") ORDER BY request, position");
+        let raw: Vec<RawApproval> = query.build_query_as().fetch_all(&self.pool).await?;
+        raw.into_iter().map(ApprovalRow::try_from).collect()
+    }
+
     /// One grant of a tenant.
     ///
     /// # Errors
@@ -179,36 +142,6 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         raw.map(GrantRow::try_from).transpose()
-    }
-
-    /// A tenant's grants, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn access_grants(
-        &self,
-        of: &TenantId,
-        filter: &Filter,
-        page: &Page,
-    ) -> Result<Vec<GrantRow>, StoreError> {
-        let sql = format!(
-            "SELECT {GRANT} FROM access_grant WHERE {FILTER}
-             AND (CAST($6 AS TEXT) IS NULL
-                  OR CASE WHEN ended_ms IS NULL THEN 'active' ELSE 'ended' END = $6)
-             AND grant_id < $7 ORDER BY grant_id DESC LIMIT $8"
-        );
-        let raw: Vec<RawGrant> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(of.as_str())
-            .bind(filter.subject.as_ref().map(SubjectId::as_str))
-            .bind(filter.actor.as_ref().map(ActorId::as_str))
-            .bind(filter.upstream.as_ref().map(UpstreamId::as_str))
-            .bind(filter.target.as_deref())
-            .bind(filter.state.as_deref())
-            .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
-            .bind(i64::from(page.rows_max))
-            .fetch_all(&self.pool)
-            .await?;
-        raw.into_iter().map(GrantRow::try_from).collect()
     }
 
     /// Some of a tenant's pending requests: those that follow the one of this name, in order of

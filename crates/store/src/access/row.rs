@@ -1,6 +1,8 @@
 //! Rows as the database returns them.
 
-use cardea_domain::{ActorId, GrantId, LockId, RequestId, RunId, SubjectId, UpstreamId};
+use cardea_domain::{
+    ActorId, EntitlementId, GrantId, LockId, RequestId, RunId, SubjectId, UpstreamId,
+};
 use sqlx::FromRow;
 
 use super::{ApprovalRow, GrantRow, LockRow, RequestRow};
@@ -10,6 +12,7 @@ use crate::{StoreError, unsigned};
 pub(super) struct RawRequest {
     request: String,
     state: String,
+    entitlement: String,
     subject: String,
     actor: String,
     upstream: String,
@@ -33,6 +36,7 @@ pub(super) struct RawApproval {
 pub(super) struct RawGrant {
     grant_id: String,
     request: String,
+    entitlement: String,
     subject: String,
     actor: String,
     run: Option<String>,
@@ -67,6 +71,7 @@ impl TryFrom<RawRequest> for RequestRow {
         Ok(Self {
             request: RequestId::parse(&raw.request)?,
             state: raw.state,
+            entitlement: EntitlementId::parse(&raw.entitlement)?,
             subject: SubjectId::parse(&raw.subject)?,
             actor: ActorId::parse(&raw.actor)?,
             upstream: UpstreamId::parse(&raw.upstream)?,
@@ -100,6 +105,7 @@ impl TryFrom<RawGrant> for GrantRow {
         Ok(Self {
             grant: GrantId::parse(&raw.grant_id)?,
             request: RequestId::parse(&raw.request)?,
+            entitlement: EntitlementId::parse(&raw.entitlement)?,
             subject: SubjectId::parse(&raw.subject)?,
             actor: ActorId::parse(&raw.actor)?,
             run: raw.run.as_deref().map(RunId::parse).transpose()?,

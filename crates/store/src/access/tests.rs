@@ -1,4 +1,6 @@
-use cardea_domain::{ActorId, GrantId, LockId, RequestId, RunId, SubjectId, TenantId, UpstreamId};
+use cardea_domain::{
+    ActorId, EntitlementId, GrantId, LockId, RequestId, RunId, SubjectId, TenantId, UpstreamId,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -19,6 +21,7 @@ fn request(id: &str) -> RequestRow {
     RequestRow {
         request: RequestId::parse(id).unwrap(),
         state: "pending".into(),
+        entitlement: EntitlementId::parse("e").unwrap(),
         subject: SubjectId::parse("ada").unwrap(),
         actor: ActorId::parse("bot").unwrap(),
         upstream: UpstreamId::parse("files").unwrap(),
@@ -34,6 +37,7 @@ fn grant(id: &str, calls_max: Option<u64>) -> GrantRow {
     GrantRow {
         grant: GrantId::parse(id).unwrap(),
         request: RequestId::parse("r").unwrap(),
+        entitlement: EntitlementId::parse("e").unwrap(),
         subject: SubjectId::parse("ada").unwrap(),
         actor: ActorId::parse("bot").unwrap(),
         run: Some(RunId::parse("run").unwrap()),
@@ -237,4 +241,81 @@ async fn a_notice_is_known_to_the_receiver_that_took_it_until_it_is_old() {
     assert!(!store.has_notice(&other, "ops", "n").await.unwrap());
     store.purge_access(&of, NOW_MS + 1).await.unwrap();
     assert!(!store.has_notice(&of, "ops", "n").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_list_has_what_its_onlooker_may_see_and_nothing_else() {
+    let (store, _folder) = store().await;
+    let entitlement = |id: &str| EntitlementId::parse(id).unwrap();
+    let subject = |name: &str| SubjectId::parse(name).unwrap();
+    let mut change = store.change_access(&acme()).await.unwrap();
+    for (id, who, under) in [("r1", "ada", "e"), ("r2", "bob", "f"), ("r3", "carol", "g")] {
+        let row = RequestRow {
+            subject: subject(who),
+            entitlement: entitlement(under),
+            ..request(id)
+        };
+        change.add_request(&row).await.unwrap();
+        let row = GrantRow {
+            request: row.request,
+            subject: row.subject,
+            entitlement: row.entitlement,
+            ..grant(&format!("g{id}"), None)
+        };
+        change.add_grant(&row).await.unwrap();
+    }
+    let said = ApprovalRow {
+        request: RequestId::parse("r3").unwrap(),
+        approver: "person linus".into(),
+        position: 0,
+        record: "{}".into(),
+        decided_ms: NOW_MS,
+    };
+    change.add_approval(&said).await.unwrap();
+    change.commit().await.unwrap();
+    for (who, under, seen) in [
+        ("ada", &[][..], &["r1"][..]),
+        ("linus", &[], &["r3"]),
+        ("linus", &["f"], &["r3", "r2"]),
+        ("bob", &["e", "g"], &["r3", "r2", "r1"]),
+        ("eve", &[], &[]),
+        ("eve", &["h"], &[]),
+    ] {
+        let filter = Filter {
+            onlooker: Some(Onlooker {
+                subject: subject(who),
+                approver: format!("person {who}"),
+                entitlements: under.iter().map(|id| entitlement(id)).collect(),
+            }),
+            ..Filter::default()
+        };
+        let all = Page {
+            after: None,
+            rows_max: 10,
+        };
+        let rows = store.access_requests(&acme(), &filter, &all).await.unwrap();
+        let names: Vec<_> = rows.iter().map(|row| row.request.as_str()).collect();
+        assert_eq!(names, seen, "{who} {under:?}");
+        let rows = store.access_grants(&acme(), &filter, &all).await.unwrap();
+        let names: Vec<_> = rows.iter().map(|row| row.request.as_str()).collect();
+        assert_eq!(names, seen, "{who} {under:?}");
+        let next = Page {
+            after: seen.first().map(ToString::to_string),
+            rows_max: 1,
+        };
+        let rows = store
+            .access_requests(&acme(), &filter, &next)
+            .await
+            .unwrap();
+        let names: Vec<_> = rows.iter().map(|row| row.request.as_str()).collect();
+        assert_eq!(
+            names,
+            seen.get(1..)
+                .unwrap_or_default()
+                .iter()
+                .copied()
+                .take(1)
+                .collect::<Vec<_>>()
+        );
+    }
 }

@@ -1,8 +1,8 @@
 //! What a grant is bound to: change any of it, and it is no grant.
 
 use cardea_domain::{
-    Action, ActorId, KeyBinding, PromptName, ResourceUri, RunId, SubjectId, Target, TenantId,
-    Thumbprint, UpstreamId,
+    Action, ActorId, KeyBinding, PromptName, ResourceUri, RunId, RunSource, SubjectId, Target,
+    TenantId, Thumbprint, UpstreamId,
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ enum Mutation {
     Subject(String),
     Actor(String),
     Run(String),
+    RunSource(RunSource),
     Key([u8; 32]),
     Certificate([u8; 32]),
     Upstream(String),
@@ -35,6 +36,7 @@ impl Mutation {
             Self::Subject(text) => principal.subject = SubjectId::parse(text).unwrap(),
             Self::Actor(text) => principal.actor = ActorId::parse(text).unwrap(),
             Self::Run(text) => principal.run = RunId::parse(text).unwrap(),
+            Self::RunSource(source) => principal.run_source = *source,
             Self::Key(key) => principal.binding.dpop = Some(Thumbprint::new(*key)),
             Self::Certificate(key) => {
                 principal.binding.certificate = Some(Thumbprint::new(*key));
@@ -64,6 +66,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
         name.prop_map(Mutation::Subject),
         name.prop_map(Mutation::Actor),
         name.prop_map(Mutation::Run),
+        prop::sample::select(RunSource::ALL.to_vec()).prop_map(Mutation::RunSource),
         any::<[u8; 32]>().prop_map(Mutation::Key),
         any::<[u8; 32]>().prop_map(Mutation::Certificate),
         name.prop_map(Mutation::Upstream),

@@ -328,5 +328,6 @@ pub(super) fn principal(who: &str, actor: &str, run: &str) -> Principal {
         binding: KeyBinding::NONE,
         groups: Arc::from([]),
         task: None,
+        chain: Arc::from([]),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{ActorId, RequestId};
+use cardea_domain::{ActorId, Principal, RequestId};
 
 use super::house::{House, Wish, entitlement, no, principal, subject, yes};
 use crate::{
-    AskRefused, Asker, BoundTo, Change, DecideRefused, Decision, EndReason, Filter, Holder, Kind,
-    Narrowing, NotGranted, PENDING_PER_AGENT_MAX, Page, RequestState, Verdict,
+    Approver, AskRefused, Asker, BoundTo, Change, DecideRefused, Decision, EndReason, Entitlements,
+    Filter, Holder, Kind, Narrowing, Need, NotGranted, Owners, PENDING_PER_AGENT_MAX, Page,
+    Pattern, RequestState, Stage, Verdict,
 };
 
 const ALL: Page = Page {
@@ -94,34 +95,107 @@ async fn an_agent_that_asks_and_takes_back_all_the_time_is_slowed_down() {
     house.ask(&wish).await.unwrap();
 }
 
+/// Grace owns `grace-bot`, the group `platform` owns `runner`; Grace and Linus are named as approvers.
 #[tokio::test]
-async fn nobody_approves_for_themselves_by_any_name() {
-    let house = House::new().await;
-    for (who, chain, owners) in [
-        ("grace", vec![], vec![]),
-        ("ada", vec![ActorId::parse("grace").unwrap()], vec![]),
-        ("ada", vec![], vec![subject("grace")]),
-    ] {
-        let wish = Wish {
-            principal: principal(who, "bot", "run-1"),
-            ..Wish::of(Kind::Once)
-        };
-        let mut new = wish.request();
-        new.asker.chain = &chain;
-        new.asker.owners = &owners;
-        let request = house.access.ask(&house.entitlements, &new).await.unwrap();
-        let refused = house.approve(&request.id).await;
-        assert!(matches!(refused, Err(DecideRefused::OwnRequest)), "{who}");
-        house.decide(&request.id, "linus", yes()).await.unwrap();
-        house.turn(61);
+async fn nobody_approves_for_themselves_by_any_name_chain_or_ownership() {
+    let owners = |agents: &str, subjects: &[&str], groups: &[&str]| Owners {
+        agents: Pattern::parse(agents).unwrap(),
+        subjects: subjects.iter().map(|name| subject(name)).collect(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+    };
+    // On whose behalf, the agent, the rest of its chain; who decides, in which groups; whether that counts.
+    let rows: [(&str, &str, &[&str], &str, &[&str], bool); 12] = [
+        ("ada", "bot", &[], "grace", &[], true),
+        ("ada", "bot", &["runner"], "linus", &["leads"], true),
+        ("grace", "bot", &[], "grace", &[], false),
+        ("ada", "grace", &[], "grace", &[], false),
+        ("ada", "bot", &["grace"], "grace", &[], false),
+        ("ada", "bot", &["runner", "grace"], "grace", &[], false),
+        ("ada", "grace-bot", &[], "grace", &[], false),
+        ("ada", "bot", &["grace-bot"], "grace", &[], false),
+        ("ada", "bot", &["x", "y", "grace-bot"], "grace", &[], false),
+        ("ada", "runner", &[], "grace", &["platform"], false),
+        (
+            "ada",
+            "bot",
+            &["runner"],
+            "grace",
+            &["platform", "leads"],
+            false,
+        ),
+        ("ada", "runner", &[], "grace", &["platforms"], true),
+    ];
+    for (n, (who, actor, chain, decides, groups, counts)) in rows.into_iter().enumerate() {
+        let mut house = House::new().await;
+        let known = vec![
+            owners("grace-*", &["grace", "mary"], &[]),
+            owners("runner", &["mary"], &["platform"]),
+        ];
+        // Known when it is asked, when it is decided, or both: once is enough.
+        let bare = house.entitlements.clone();
+        let owned = bare.clone().with_owners(known);
+        for (asked, decided) in [(&owned, &bare), (&bare, &owned), (&owned, &owned)] {
+            let wish = Wish {
+                principal: Principal {
+                    chain: chain.iter().map(|a| ActorId::parse(a).unwrap()).collect(),
+                    ..principal(who, actor, "run-1")
+                },
+                ..Wish::of(Kind::Once)
+            };
+            let request = house.access.ask(asked, &wish.request()).await.unwrap();
+            house.entitlements = decided.clone();
+            let groups: Vec<_> = groups.iter().map(|&group| group.to_owned()).collect();
+            let said = async |is_person| {
+                let (access, entitlements) = (&house.access, &house.entitlements);
+                let approver = subject(decides);
+                let approver = Approver {
+                    subject: &approver,
+                    groups: &groups,
+                    is_person,
+                };
+                access
+                    .decide(entitlements, &request.id, approver, &yes())
+                    .await
+            };
+            let by_agent = said(false).await;
+            assert!(matches!(by_agent, Err(DecideRefused::NotAPerson)), "{n}");
+            match said(true).await {
+                Ok(_) => assert!(counts, "row {n} counted"),
+                Err(DecideRefused::OwnRequest) => {
+                    assert!(!counts, "row {n} did not count");
+                    house.decide(&request.id, "linus", yes()).await.unwrap();
+                }
+                Err(other) => panic!("row {n}: {other}"),
+            }
+            house.turn(61);
+        }
     }
-    let as_agent = Wish {
-        principal: principal("ada", "grace", "run-1"),
+}
+
+#[tokio::test]
+async fn an_own_yes_that_was_enough_before_does_not_count_once_a_second_person_is_asked_for() {
+    let stage = |name: &str| Stage {
+        need: Need::Any,
+        users: vec![subject(name)],
+        groups: Vec::new(),
+    };
+    let mut two = entitlement("two", &[Kind::Once]);
+    two.stages = vec![stage("grace"), stage("linus")];
+    two.second_person = false;
+    let mut house = House::with(vec![two.clone()]).await;
+    let wish = Wish {
+        principal: principal("grace", "bot", "run-1"),
         ..Wish::of(Kind::Once)
     };
-    let request = house.ask(&as_agent).await.unwrap();
-    let refused = house.approve(&request.id).await;
-    assert!(matches!(refused, Err(DecideRefused::OwnRequest)));
+    let request = house.ask(&wish).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+    two.second_person = true;
+    house.entitlements = Entitlements::new(vec![two]).unwrap();
+    let refused = house.decide(&request.id, "linus", yes()).await;
+    assert!(
+        matches!(refused, Err(DecideRefused::NotAnApprover)),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -142,7 +216,7 @@ async fn an_agent_never_approves_and_strangers_neither() {
     let house = House::new().await;
     let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
     let grace = subject("grace");
-    let agent = crate::Approver {
+    let agent = Approver {
         subject: &grace,
         groups: &[],
         is_person: false,
@@ -202,9 +276,9 @@ async fn an_entitlement_that_is_gone_or_other_approves_nothing() {
         vec![entitlement("files", &[Kind::Once])],
         vec![entitlement("another", &[Kind::Calls])],
     ] {
-        let entitlements = crate::Entitlements::new(now).unwrap();
+        let entitlements = Entitlements::new(now).unwrap();
         let grace = subject("grace");
-        let approver = crate::Approver {
+        let approver = Approver {
             subject: &grace,
             groups: &[],
             is_person: true,
@@ -223,7 +297,7 @@ async fn an_entitlement_that_is_gone_or_other_approves_nothing() {
     shorter.duration_max = Duration::from_secs(5);
     shorter.calls_max = Some(1);
     let house = House {
-        entitlements: crate::Entitlements::new(vec![shorter]).unwrap(),
+        entitlements: Entitlements::new(vec![shorter]).unwrap(),
         ..house
     };
     let after = house.approve(&request.id).await.unwrap();

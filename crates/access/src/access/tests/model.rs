@@ -1,9 +1,16 @@
 //! Random lives against a simple model: what the model does not allow, the room does not.
+//!
+//! `make eval-model` makes many more of them, and longer ones.
 
-use std::{collections::BTreeMap, time::Duration};
+#![allow(
+    clippy::print_stdout,
+    reason = "how much was tried is for whoever asked for it"
+)]
+
+use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use cardea_domain::{GrantId, RequestId};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::house::{House, Wish, no, principal, subject, yes};
 use crate::{Granted, Holder, Kind, NewLock, RequestState, Scope};
@@ -55,6 +62,10 @@ enum Step {
     Pass {
         seconds: u16,
     },
+    /// The clock is set, forwards or back.
+    Jump {
+        seconds: i32,
+    },
     Sweep,
     /// The process ends; calls under way are lost.
     Crash,
@@ -77,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Lock),
         2 => Just(Step::Unlock),
         2 => (1..400_u16).prop_map(|seconds| Step::Pass { seconds }),
+        1 => (-4000..4000_i32).prop_map(|seconds| Step::Jump { seconds }),
         2 => Just(Step::Sweep),
         2 => Just(Step::Crash),
     ]
@@ -86,11 +98,20 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Clone)]
 struct Simple {
     who: u8,
+    since_ms: u64,
     until_ms: u64,
+    /// Its time was over once: set back, the clock may bring it back as long as nobody has looked, or not.
+    was_over: bool,
     /// At most so many calls from here on; `None`: any number.
     most: Option<u64>,
     /// Calls of those that the caller left in doubt: they may have been counted, or not.
     doubt: u64,
+}
+
+impl Simple {
+    fn is_in_time(&self, now_ms: u64) -> bool {
+        (self.since_ms..self.until_ms).contains(&now_ms)
+    }
 }
 
 /// What the model knows.
@@ -110,7 +131,7 @@ impl Model {
             && self
                 .grants
                 .get(grant)
-                .is_some_and(|g| g.who == who && now_ms < g.until_ms && g.most != Some(0))
+                .is_some_and(|g| g.who == who && g.is_in_time(now_ms) && g.most != Some(0))
     }
 
     /// The most calls that this run may make now, and the fewest that it must be able to.
@@ -119,13 +140,15 @@ impl Model {
             return (0, 0);
         }
         let own = self.grants.values();
-        let own = own.filter(|g| g.who == who && now_ms < g.until_ms);
-        own.fold((0, 0), |(most, least), g| match g.most {
-            None => (u64::MAX, u64::MAX),
-            Some(n) => (
-                u64::saturating_add(most, n),
-                u64::saturating_add(least, n.saturating_sub(g.doubt)),
-            ),
+        let own = own.filter(|g| g.who == who && g.is_in_time(now_ms));
+        own.fold((0_u64, 0_u64), |(most, least), g| {
+            let n = g.most.unwrap_or(u64::MAX);
+            let sure = if g.was_over {
+                0
+            } else {
+                n.saturating_sub(g.doubt)
+            };
+            (most.saturating_add(n), least.saturating_add(sure))
         })
     }
 
@@ -150,6 +173,8 @@ struct Pair {
     model: Model,
     under_way: Vec<Granted>,
     locks: Vec<cardea_domain::LockId>,
+    /// Calls that began.
+    used: u64,
 }
 
 impl Pair {
@@ -220,6 +245,14 @@ impl Pair {
                 self.under_way.clear();
                 self.house.turn(u64::from(*seconds));
             }
+            Step::Jump { seconds } => {
+                self.under_way.clear();
+                let by = Duration::from_secs(u64::from(seconds.unsigned_abs()));
+                match seconds.is_negative() {
+                    true => self.house.clock.turn_back(by),
+                    false => self.house.clock.advance(by),
+                }
+            }
             Step::Sweep => access.sweep().await.unwrap(),
             Step::Crash => {
                 for granted in self.under_way.drain(..) {
@@ -228,7 +261,10 @@ impl Pair {
                 self.house.crash().await;
             }
         }
-        self.model.grants.retain(|_, g| now_ms < g.until_ms);
+        let now_ms = now_ms.max(self.house.clock.unix_ms());
+        for simple in self.model.grants.values_mut() {
+            simple.was_over |= now_ms >= simple.until_ms;
+        }
     }
 
     fn nth_waiting(&self, nth: usize) -> Option<RequestId> {
@@ -274,7 +310,9 @@ impl Pair {
             };
             let simple = Simple {
                 who,
+                since_ms: self.house.clock.unix_ms(),
                 until_ms: self.house.clock.unix_ms() + 300_000,
+                was_over: false,
                 most,
                 doubt: 0,
             };
@@ -330,6 +368,7 @@ impl Pair {
             self.under_way.extend(granted);
             used += 1;
         }
+        self.used += used;
         assert!(used <= most, "a budget was doubled");
         assert!(used >= least.min(u64::from(at_once)), "a budget was lost");
     }
@@ -374,24 +413,59 @@ async fn look_and_leave<T>(future: impl Future<Output = T>, looks: u8) -> Option
     None
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+/// A number from the environment.
+fn number(name: &str, default: u32) -> u32 {
+    let given = std::env::var(name).ok();
+    given.and_then(|n| n.parse().ok()).unwrap_or(default)
+}
 
-    #[test]
-    fn no_use_outside_of_a_grant_and_no_budget_lost_or_doubled(
-        steps in prop::collection::vec(step(), 1..40)
-    ) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
+#[test]
+fn no_use_outside_of_a_grant_and_no_budget_lost_or_doubled() {
+    let cases = number("CARDEA_MODEL_CASES", 48);
+    let longest = number("CARDEA_MODEL_STEPS", 40) as usize;
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    });
+    let done = Done::default();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let lives = prop::collection::vec(step(), 1..longest);
+    let lived = runner.run(&lives, |steps| {
         runtime.block_on(async {
             let mut pair = Pair {
                 house: House::new().await,
                 model: Model::default(),
                 under_way: Vec::new(),
                 locks: Vec::new(),
+                used: 0,
             };
             for step in &steps {
                 pair.step(step).await;
             }
+            done.add(steps.len(), &pair);
         });
+        Ok(())
+    });
+    println!("{}", done.told(cases));
+    lived.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// What was tried in all lives together.
+#[derive(Default)]
+struct Done {
+    steps: Cell<usize>,
+    grants: Cell<usize>,
+    uses: Cell<u64>,
+}
+
+impl Done {
+    fn add(&self, steps: usize, pair: &Pair) {
+        self.steps.set(self.steps.get() + steps);
+        self.grants.set(self.grants.get() + pair.model.granted);
+        self.uses.set(self.uses.get() + pair.used);
+    }
+
+    fn told(&self, lives: u32) -> serde_json::Value {
+        serde_json::json!({ "lives": lives, "steps": self.steps.get(), "grants": self.grants.get(), "uses": self.uses.get() })
     }
 }

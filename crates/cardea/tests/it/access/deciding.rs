@@ -1,10 +1,20 @@
 //! People decide, and what that changes: one call, across a kill; calls under way that are cut; lists that say so.
 
+use cardea_testkit::identity_provider::IdentityProvider;
+
 use super::*;
 use crate::authorization::Browser;
 
 /// A stage whose requests Ada decides herself, with her at the console.
 pub(super) async fn decided_by_ada(more: Value) -> (Stage, Browser) {
+    decided_by_ada_with(more, |setup| setup).await
+}
+
+/// The same, with a changed set-up.
+pub(super) async fn decided_by_ada_with(
+    more: Value,
+    change: impl FnOnce(Setup) -> Setup,
+) -> (Stage, Browser) {
     let mut all = json!({ "approval": [{ "subjects": ["ada"] }], "second_person": false });
     for (key, value) in more.as_object().unwrap() {
         all[key] = value.clone();
@@ -12,10 +22,12 @@ pub(super) async fn decided_by_ada(more: Value) -> (Stage, Browser) {
     let entitlement = entitlement(&all);
     let stage = Stage::with(|setup| {
         let roles = json!({ "demo": { "roles": { "administrators": { "subjects": ["ada"] } } } });
-        setup
+        let setup = setup
             .set("authorization_server", json!({}))
             .set("tenants", roles)
-            .set("entitlements", json!({ "delete-things": entitlement }))
+            .set("limits", json!({ "streams_per_principal_max": 1000 }))
+            .set("entitlements", json!({ "delete-things": entitlement }));
+        change(setup)
     })
     .await;
     let mut browser = Browser::default();
@@ -261,4 +273,47 @@ async fn what_people_did_not_see_is_not_carried_by_their_yes() {
         "{made}"
     );
     assert_eq!(stage.echo.seen_of("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_owns_an_agent_of_the_chain_is_no_second_person() {
+    let idp = IdentityProvider::start().await.unwrap();
+    let entry = idp.entry();
+    let entitlement = entitlement(&json!({ "approval": [{ "subjects": ["ada"] }] }));
+    let stage = Stage::with(|setup| {
+        let owned = json!({ "agents": { "ada-*": { "owners": { "subjects": ["ada"] } } } });
+        setup
+            .set("issuers", json!([{ "embedded": true }, entry]))
+            .set("authorization_server", json!({}))
+            .set("tenants", json!({ "demo": owned }))
+            .set("entitlements", json!({ "delete-things": entitlement }))
+    })
+    .await;
+    let mut browser = Browser::default();
+    browser.set_up(&stage.gateway).await;
+    browser.enter(&stage.gateway, "/console").await;
+    listed(&stage).await;
+    for (n, (act, counts)) in [
+        (
+            json!({ "sub": "bot", "act": { "sub": "ada-runner" } }),
+            false,
+        ),
+        (json!({ "sub": "ada-runner" }), false),
+        (
+            json!({ "sub": "bot", "act": { "sub": "bobs-runner" } }),
+            true,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut claims = idp.claims(TENANT, "bob", &stage.gateway.url(UPSTREAM));
+        claims["act"] = act.clone();
+        let call = ask(&delete(n as u64, json!({}))).bearer(&idp.token(&claims));
+        let refused = call.send(stage.gateway.address()).await.json();
+        let path = format!("/api/v1/requests/{}/approve", request_of(&refused));
+        let approval = Ask::message(&path, &json!({})).set("origin", origin(&stage.gateway));
+        let said = browser.exchange(&stage.gateway, approval).await;
+        assert_eq!(said.status < 300, counts, "{act}: {}", said.text());
+    }
 }
