@@ -332,7 +332,7 @@ async fn a_store_whose_file_was_taken_away_gives_no_sign_until_it_is_back() {
 #[tokio::test]
 async fn what_is_read_or_taken_back_is_no_sign_of_the_store() {
     let (store, _folder) = store().await;
-    let silent = std::time::Duration::from_millis(100);
+    let silent = Duration::from_millis(100);
     while store.silent_for() < silent {
         store.access_locks(&acme()).await.unwrap();
     }

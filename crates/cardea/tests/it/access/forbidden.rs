@@ -123,9 +123,9 @@ async fn a_legacy_client_that_declares_it_is_told_by_http() {
     check_forbidden(&answer, "mcp_tool", "delete");
 }
 
-/// The TypeScript SDKs answer such a 403 by getting another token, which is no better. They must come to an end.
+/// The TypeScript SDKs answer such a 403 by looking for another token, which is no better. They must come to an end.
 #[tokio::test]
-async fn real_clients_that_get_another_token_for_it_do_so_once_and_stop() {
+async fn real_clients_that_look_for_another_token_come_to_an_end() {
     let entitlement = entitlement(&json!({}));
     let stage = Stage::with(|setup| {
         let agents = json!({ "demo": { "agents": { "bot": { "ask_by": "http" } } } });
@@ -154,8 +154,11 @@ async fn real_clients_that_get_another_token_for_it_do_so_once_and_stop() {
         assert!(calls.iter().all(|status| *status == 403), "{report}");
         // Three calls; each is tried once more at most.
         assert!((3..=6).contains(&calls.len()), "{report}");
-        assert!(report["refreshes"].as_u64().unwrap() <= 3, "{report}");
-        assert_eq!(report["logins"], 0, "{report}");
+        // SDK 1 refreshes its token for each challenge that it has not seen, SDK 2 has its person log in for each call.
+        let count = |what: &str| report[what].as_u64().unwrap();
+        let (refreshes, logins) = (count("refreshes"), count("logins"));
+        assert!(refreshes + logins <= 3, "{report}");
+        assert!(sdk == "2" || logins == 0, "{report}");
         assert_eq!(report["errors"].as_array().unwrap().len(), 3, "{report}");
     }
 }
