@@ -1,9 +1,6 @@
 //! Counters in Prometheus' text format.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -41,7 +38,7 @@ type Label = Option<Arc<str>>;
 struct CallLabels {
     tenant: Label,
     upstream: Label,
-    method: Cow<'static, str>,
+    method: &'static str,
     outcome: &'static str,
 }
 
@@ -288,14 +285,12 @@ fn has_label(sample: &str, label: &str) -> bool {
 }
 
 /// The names of methods that clients make up are not labels: there is no end to them.
-fn method_label(method: &Cow<'static, str>) -> Cow<'static, str> {
-    let known = matches!(&**method, "GET" | "POST" | "DELETE" | "response")
-        || cardea_mcp::method::is_core(method);
-    if known {
-        method.clone()
-    } else {
-        Cow::Borrowed("extension")
-    }
+fn method_label(method: &str) -> &'static str {
+    let of_http = ["GET", "POST", "DELETE", "response"].into_iter();
+    of_http
+        .chain(cardea_mcp::method::METHODS.iter().map(|m| m.name))
+        .find(|known| *known == method)
+        .unwrap_or("extension")
 }
 
 impl std::fmt::Debug for Metrics {

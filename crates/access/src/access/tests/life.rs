@@ -152,6 +152,7 @@ async fn nobody_approves_for_themselves_by_any_name_chain_or_ownership() {
                     subject: &approver,
                     groups: &groups,
                     is_person,
+                    program: None,
                 };
                 access
                     .decide(entitlements, &request.id, approver, &yes())
