@@ -21,12 +21,12 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) what: Cow<'static, str>,
     /// The field or parameter, where it is one.
-    pub(crate) field: Option<Cow<'static, str>>,
+    pub(crate) field: Option<Box<str>>,
     pub(crate) next: Cow<'static, str>,
     /// The page on which a person goes on, where there is one.
-    pub(crate) page: Option<String>,
+    pub(crate) page: Option<Box<str>>,
     /// The methods that there are, where this is not one.
-    pub(crate) allow: Vec<&'static str>,
+    pub(crate) allow: Box<[&'static str]>,
 }
 
 impl Refusal {
@@ -43,14 +43,14 @@ impl Refusal {
             field: None,
             next: next.into(),
             page: None,
-            allow: Vec::new(),
+            allow: Box::default(),
         }
     }
 
     pub(crate) fn method(allow: Vec<&'static str>) -> Self {
         Self {
             next: format!("use {}", allow.join(" or ")).into(),
-            allow,
+            allow: allow.into(),
             ..Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "E_METHOD",
@@ -72,7 +72,7 @@ impl Refusal {
     }
 
     pub(crate) fn field(
-        field: impl Into<Cow<'static, str>>,
+        field: impl Into<Box<str>>,
         what: impl Into<Cow<'static, str>>,
         next: impl Into<Cow<'static, str>>,
     ) -> Self {
@@ -144,7 +144,7 @@ impl Refusal {
     pub(crate) fn person_needed(origin: &str, page: &str) -> Self {
         let page = format!("{origin}{page}");
         Self {
-            page: Some(page.clone()),
+            page: Some(page.as_str().into()),
             ..Self::new(
                 StatusCode::FORBIDDEN,
                 "E_PERSON_NEEDED",

@@ -153,9 +153,8 @@ impl Messages {
             match self.messages.poll_recv(context) {
                 // It may have been restarted between the two looks; a second one does not miss it.
                 Poll::Ready(None) if self.restarted.is_some() => {
-                    match self.restarted.take().map(|mut r| r.try_recv()) {
-                        Some(Ok(messages)) => self.messages = messages,
-                        Some(Err(_)) | None => {}
+                    if let Some(Ok(messages)) = self.restarted.take().map(|mut r| r.try_recv()) {
+                        self.messages = messages;
                     }
                 }
                 polled => return polled,

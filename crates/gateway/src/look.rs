@@ -12,10 +12,7 @@ const LOOK_MAX: Duration = Duration::from_secs(3);
 /// The server looks again, later: a name may have other addresses then, a folder another link. Whoever can change them
 /// between the looks gets past this one, so it stands beside the server's own bounds and not in their place.
 pub async fn look(at: &Look) -> bool {
-    match tokio::time::timeout(LOOK_MAX, seen(at)).await {
-        Ok(is_good) => is_good,
-        Err(_) => false,
-    }
+    matches!(tokio::time::timeout(LOOK_MAX, seen(at)).await, Ok(true))
 }
 
 async fn seen(at: &Look) -> bool {

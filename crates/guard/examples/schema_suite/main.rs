@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 }
 
 fn say(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
 }
 
 fn read(path: &Path) -> Value {

@@ -27,7 +27,7 @@ impl Decimal {
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let mut digits: u128 = format!("{whole}{fraction}").parse().ok()?;
         let mut exponent: i32 = exponent - i32::try_from(fraction.len()).ok()?;
-        while digits != 0 && digits % 10 == 0 {
+        while digits != 0 && digits.is_multiple_of(10) {
             digits /= 10;
             exponent += 1;
         }
@@ -61,7 +61,7 @@ impl Decimal {
         10_u128
             .checked_pow(shift.unsigned_abs())
             .and_then(|power| unit.digits.checked_mul(power))
-            .is_some_and(|unit| self.digits % unit == 0)
+            .is_some_and(|unit| self.digits.is_multiple_of(unit))
     }
 }
 

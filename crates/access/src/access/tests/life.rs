@@ -104,7 +104,15 @@ async fn nobody_approves_for_themselves_by_any_name_chain_or_ownership() {
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
     };
     // On whose behalf, the agent, the rest of its chain; who decides, in which groups; whether that counts.
-    let rows: [(&str, &str, &[&str], &str, &[&str], bool); 12] = [
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static [&'static str],
+        &'static str,
+        &'static [&'static str],
+        bool,
+    );
+    let rows: [Row; 12] = [
         ("ada", "bot", &[], "grace", &[], true),
         ("ada", "bot", &["runner"], "linus", &["leads"], true),
         ("grace", "bot", &[], "grace", &[], false),

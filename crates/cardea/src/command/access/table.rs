@@ -84,7 +84,7 @@ fn time(seconds: u64) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
     let whole = units
         .iter()
-        .find(|(length, _)| seconds >= *length && seconds % length == 0);
+        .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
     match whole {
         Some((length, unit)) => format!("{}{unit}", seconds / length),
         None => format!("{seconds}s"),
