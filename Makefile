@@ -55,6 +55,10 @@ eval-arguments: ## Lists of command, path and SQL injections against argument co
 eval-schema: ## The official JSON Schema Test Suite through the schema firewall, and tools of real servers
 	@tools/eval-schema.sh
 
+.PHONY: eval-agentdojo
+eval-agentdojo: ## AgentDojo's tasks and attacks through the gateway, without a model (EVAL_DATA)
+	@tools/eval-agentdojo.sh
+
 .PHONY: eval-kill
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
 	@tools/eval-kill.sh

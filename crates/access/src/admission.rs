@@ -111,6 +111,12 @@ impl Admission {
         &self.live.id
     }
 
+    /// Whether people, and not rules alone, have approved this one call with exactly these arguments.
+    #[must_use]
+    pub fn is_once_by_people(&self) -> bool {
+        self.live.bound.is_once_by_people()
+    }
+
     /// From here on the call counts.
     pub(crate) fn count(&mut self) {
         if self.reserved.take().is_some() {

@@ -291,6 +291,8 @@ pub(crate) struct Sameness {
     tool_digest: Option<[u8; 32]>,
     policies: [u8; 32],
     extends: Option<GrantId>,
+    /// Whether people are shown what the gateway has noticed: one that does not show it is another request.
+    is_noticed: bool,
 }
 
 impl Sameness {
@@ -310,6 +312,7 @@ impl Sameness {
             tool_digest: request.tool_digest,
             policies: request.policies,
             extends: request.extends.clone(),
+            is_noticed: (request.reason.as_ref()).is_some_and(|r| r.author == Author::Gateway),
         }
     }
 }
@@ -333,6 +336,15 @@ impl Reason {
                 None => Author::Person,
                 Some(_) => Author::Program,
             },
+        }
+    }
+
+    /// What the gateway itself has noticed.
+    #[must_use]
+    pub fn by_gateway(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            author: Author::Gateway,
         }
     }
 }

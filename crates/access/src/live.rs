@@ -72,11 +72,20 @@ pub(crate) struct Bound {
     pub(crate) constraints: Box<[Arc<Constraint>]>,
 }
 
+impl Bound {
+    /// Whether people have approved one exact call.
+    pub(crate) fn is_once_by_people(&self) -> bool {
+        self.once.is_some_and(|once| once.by_people)
+    }
+}
+
 /// What one exact call has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OnceBound {
     pub(crate) arguments: [u8; 32],
     pub(crate) policies: [u8; 32],
+    /// Whether people have approved it, and not rules alone.
+    pub(crate) by_people: bool,
 }
 
 /// How much there is of a grant.

@@ -145,6 +145,8 @@ pub enum Author {
     Person,
     /// A program with a person's login: that may be an agent, whose model wrote it.
     Program,
+    /// The gateway itself.
+    Gateway,
 }
 
 /// An access request, as pages and lists show it.

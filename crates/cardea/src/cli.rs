@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Try out what guards admit, without a gateway.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Suggest labels of tools, for flow control.
+    #[command(subcommand)]
+    Flow(FlowCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(SchemaArgs),
     /// Log in to a gateway, to look after access, or to an MCP server, for `cardea connect`.
@@ -98,6 +101,19 @@ pub(crate) enum AuditCommand {
     Verify(LogArgs),
     /// Print records, the newest last.
     Tail(TailArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowCommand {
+    /// Print a file of labels for the tools of a server, to be looked at and named as `labels` of its upstream.
+    Labels(LabelsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelsArgs {
+    /// Answers to `tools/list`, as JSON; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Which logs: those of a configuration, or of a folder without one.

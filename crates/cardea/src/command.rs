@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod connect;
 mod failure;
+mod flow;
 mod guard;
 mod login;
 mod schema;
@@ -30,6 +31,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Guard(command) => guard::run(&command),
+        Command::Flow(command) => flow::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Login(args) => login::login(args),
         Command::Logout(args) => login::logout(args),

@@ -12,7 +12,7 @@ use cardea_config::{
     diagnostic::{Diagnostic, Diagnostics, Source},
 };
 use cardea_domain::TenantId;
-use cardea_policy::{ApprovalPolicies, Finding, KnownNames, Policies, PolicyFile, Shared};
+use cardea_policy::{ApprovalPolicies, Finding, KnownNames, Pack, Policies, PolicyFile, Shared};
 
 /// Policies are written by people; a file of megabytes is not one.
 const POLICY_BYTES_MAX: u64 = 4 << 20;
@@ -69,7 +69,13 @@ pub(crate) fn compile(
     let remembered = REMEMBERED_MAX / u64::try_from(config.tenants.len().max(1)).unwrap_or(1);
     let mut tenants = BTreeMap::new();
     for (id, tenant) in &config.tenants {
-        let own = read(folder, &tenant.policies.files, &mut mistakes);
+        let mut own = read(folder, &tenant.policies.files, &mut mistakes);
+        let packs = tenant.packs.iter();
+        own.extend(
+            packs
+                .filter_map(|pack| Pack::named(pack.as_str()))
+                .map(Pack::file),
+        );
         let known = KnownNames {
             tenants: vec![id.to_string()],
             upstreams: names(config.upstreams_of(id)),
@@ -232,5 +238,22 @@ fn diagnostic(files: &[PolicyFile], finding: Finding) -> Diagnostic {
     match finding.help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cardea_config::PolicyPack;
+    use cardea_policy::PACKS;
+
+    #[test]
+    fn every_pack_of_the_configuration_is_there() {
+        let names = [
+            PolicyPack::UntrustedValues,
+            PolicyPack::UntrustedValuesStrict,
+            PolicyPack::LethalTrifecta,
+            PolicyPack::ReadOnlyAfterUntrusted,
+        ];
+        assert_eq!(names.map(PolicyPack::as_str), PACKS.map(|pack| pack.name));
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod authorization;
 mod console;
 pub(crate) mod constraints;
+mod flow;
 pub(crate) mod holders;
 pub(crate) mod notifications;
 mod partitions;
@@ -66,6 +67,7 @@ pub(crate) struct Lasting {
     pub(crate) authorization: Option<Arc<State>>,
     accesses: access::Accesses,
     heralds: notifications::Heralds,
+    flows: flow::Flows,
     /// The secret from which the keys for what clients hold are derived.
     pub(crate) sealing: Vec<u8>,
     pub(crate) clock: Clock,
@@ -89,6 +91,7 @@ impl Lasting {
             authorization,
             accesses: access::Accesses::default(),
             heralds: notifications::Heralds::default(),
+            flows: flow::Flows::default(),
             sealing: state_dir::sealing_secret(&config.state_dir)?,
             clock: clock.clone(),
         };
@@ -206,6 +209,7 @@ pub(crate) fn build(
             .accesses
             .of(&id, own, &made_from, &ledger, &config.public_origin())?;
         let tenant = Tenant {
+            flow: lasting.flows.of(config, &id, own, clock)?,
             access,
             policies: Arc::clone(&set.policies),
             ledger,

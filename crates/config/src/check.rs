@@ -8,6 +8,7 @@ mod authorization;
 mod client;
 mod constraint;
 mod files;
+mod flow;
 mod issuer;
 mod network;
 mod notifications;
@@ -155,6 +156,7 @@ impl Checker<'_> {
             });
         let upstreams = self.upstreams(raw);
         let policies = self.policies(&root.key("policies"), &raw.policies);
+        let flow_labels = self.flow_labels(raw);
         let tls = self.tls(raw.tls.as_ref());
         let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
         let dpop = self.dpop(&raw.dpop);
@@ -193,6 +195,7 @@ impl Checker<'_> {
             authorization_server: authorization_server?,
             upstreams: upstreams?,
             policies: policies?,
+            flow_labels: flow_labels?,
             limits,
             audit,
             telemetry: telemetry?,

@@ -25,13 +25,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cardea_domain::{TenantId, UpstreamId};
+use cardea_domain::{ActorId, TenantId, UpstreamId};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::{
-    Algorithm, ArgumentsInAudit, ClaimPointer, Constraint, Limits, LogFormat, LogLevel, Schemas,
-    Secret, diagnostic::Diagnostics,
+    Algorithm, ArgumentsInAudit, ClaimPointer, Constraint, FlowLabel, Limits, LogFormat, LogLevel,
+    PolicyPack, Schemas, Secret, diagnostic::Diagnostics,
 };
 
 /// A configuration in which every value was checked, alone and against the others.
@@ -73,6 +73,8 @@ pub struct Config {
     pub upstreams: BTreeMap<(TenantId, UpstreamId), Upstream>,
     /// Where the policies are that hold for every tenant.
     pub policies: PolicyFiles,
+    /// What is known of tools for flow control.
+    pub flow_labels: FlowLabels,
     /// What one request, connection or upstream may cost at most.
     pub limits: Limits,
     /// The record of every call that belongs to no tenant, and the folder of all.
@@ -104,13 +106,13 @@ impl Config {
         self.allowed_origins.contains(origin)
     }
 
-    /// Every file and folder of policies and rules that the configuration names, those of tenants
-    /// too.
+    /// Every file and folder of policies, rules and labels that the configuration names, those of
+    /// tenants too.
     pub fn policy_roots(&self) -> impl Iterator<Item = &Path> {
         let own = self.tenants.values().flat_map(|t| &t.policies.roots);
         let rules = self.rule_files().map(|rules| &rules.file);
         let roots = self.policies.roots.iter().chain(own).chain(rules);
-        roots.map(PathBuf::as_path)
+        roots.chain(&self.flow_labels.files).map(PathBuf::as_path)
     }
 
     /// Every file of rules about requests that an entitlement names; one may be there several times.
@@ -128,11 +130,24 @@ impl Config {
     }
 }
 
+/// What administrators have said of tools, for flow control.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlowLabels {
+    /// By tenant, upstream and tool; a tool that is not there has every dangerous label.
+    pub tools: BTreeMap<(TenantId, UpstreamId), BTreeMap<String, BTreeSet<FlowLabel>>>,
+    /// The files that they stand in.
+    pub files: BTreeSet<PathBuf>,
+}
+
 /// What a tenant has of its own, besides issuers and upstreams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
     /// Where the policies are that hold for it alone.
     pub policies: PolicyFiles,
+    /// Policies that come with the gateway and hold for it.
+    pub packs: BTreeSet<PolicyPack>,
+    /// Agents whose hosts say which run a call belongs to, and what the person asked for.
+    pub trusted_hosts: BTreeSet<ActorId>,
     /// What may be asked for in it, by id: what the gateway has for all tenants, and its own.
     pub entitlements: BTreeMap<String, Entitlement>,
     /// Where it is, by a name of the IANA database: what its rules call local.

@@ -41,17 +41,17 @@ pub use claim::ClaimPointer;
 pub use config::{
     Agent, AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, CertificateName,
     Client, ClientAuthentication, ClientCertificates, ClientKeys, Config, Dpop, EmbeddedIssuer,
-    Entitled, Entitlement, ExternalIssuer, Http, Issuer, KeySource, Login, LoginCredential, Need,
-    Notification, People, PolicyFiles, Receiver, RequiredBinding, ResultRules, Roles, RuleFile,
-    Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls, ToolRules, Transport, Upstream,
-    UpstreamIdentity,
+    Entitled, Entitlement, ExternalIssuer, FlowLabels, Http, Issuer, KeySource, Login,
+    LoginCredential, Need, Notification, People, PolicyFiles, Receiver, RequiredBinding,
+    ResultRules, Roles, RuleFile, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls,
+    ToolRules, Transport, Upstream, UpstreamIdentity,
 };
 pub use load::{Inspected, InspectedTenant, inspect, load, load_constraints, load_with};
 pub use raw::{
-    AddressClass, Algorithm, ArgumentsInAudit, AskBy, Binding, Constraint, GrantBinding, GrantKind,
-    Justification, Limits, LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped, PathConstraint,
-    ProgramConstraint, SchemaCheck, Schemas, SqlConstraint, SqlDialect, SqlVerb, TenantHeader,
-    UnknownMembers, UrlConstraint,
+    AddressClass, Algorithm, ArgumentsInAudit, AskBy, Binding, Constraint, FlowLabel, GrantBinding,
+    GrantKind, Justification, Limits, LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped,
+    PathConstraint, PolicyPack, ProgramConstraint, SchemaCheck, Schemas, SqlConstraint, SqlDialect,
+    SqlVerb, TenantHeader, UnknownMembers, UrlConstraint,
 };
 pub use reference::reference;
 pub use schema::json_schema;

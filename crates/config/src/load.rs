@@ -144,7 +144,7 @@ fn from_source(source: Source, around: &Surroundings<'_>) -> Result<Config, Diag
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let reason = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         kind => format!("the file cannot be read: {kind}"),

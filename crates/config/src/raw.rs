@@ -8,6 +8,7 @@ mod access;
 mod authorization;
 mod binding;
 mod constraint;
+mod flow;
 mod issuer;
 mod limits;
 mod notifications;
@@ -41,6 +42,7 @@ pub use constraint::{
     AddressClass, Constraint, PathConstraint, ProgramConstraint, SchemaCheck, Schemas,
     SqlConstraint, SqlDialect, SqlVerb, UnknownMembers, UrlConstraint,
 };
+pub use flow::{FlowLabel, PolicyPack};
 pub use issuer::Algorithm;
 pub use limits::Limits;
 pub use notifications::NotifiedOf;
@@ -152,6 +154,10 @@ pub(crate) struct RawConfig {
     #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
     pub(crate) policies: Vec<String>,
 
+    /// Policies that come with the gateway and hold for every tenant, besides `policies`.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) packs: Vec<PolicyPack>,
+
     /// What people and agents of every tenant may ask for; the keys are its ids. Nobody has it until
     /// somebody says yes. Needs the `authorization_server`, where those who decide log in.
     #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
@@ -186,6 +192,7 @@ impl Default for RawConfig {
             authorization_server: None,
             upstreams: BTreeMap::new(),
             policies: Vec::new(),
+            packs: Vec::new(),
             entitlements: BTreeMap::new(),
             limits: RawLimits::default(),
             audit: RawAudit::default(),

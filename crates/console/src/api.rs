@@ -199,6 +199,7 @@ fn reason_json(reason: &Reason) -> Value {
         Author::Model => "model",
         Author::Person => "person",
         Author::Program => "program",
+        Author::Gateway => "gateway",
     };
     json!({"text": reason.text, "author": author})
 }

@@ -60,6 +60,22 @@ pub(crate) enum Authority {
     Grant(Box<Admission>),
 }
 
+impl Authority {
+    /// Whether people have allowed this one call with exactly these arguments.
+    pub(crate) fn is_for_one_call(&self) -> bool {
+        matches!(self, Self::Grant(admission) if admission.is_once_by_people())
+    }
+}
+
+/// Which grants can allow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Every grant that fits.
+    AnyGrant,
+    /// Only one for this call with exactly these arguments.
+    OneCall,
+}
+
 /// What a caller sees of one thing.
 #[derive(Debug)]
 pub(crate) enum Sight<'a> {
@@ -110,8 +126,9 @@ impl TenantAccess {
         question: &Question,
         arguments: Option<&str>,
         policies: [u8; 32],
+        by: By,
     ) -> Result<Option<Authority>, Denial> {
-        if question.action() == Action::Connect {
+        if question.action() == Action::Connect && by == By::AnyGrant {
             let mut all = self.entitlements.requestable(principal);
             let reaching = all.find(|e| e.reaches(known.id()));
             return Ok(reaching.map(|e| Authority::Entitled(e.id.as_str().into())));
@@ -125,7 +142,11 @@ impl TenantAccess {
             tool_digest: tool_digest(known, question.target()),
             policies,
         };
-        match self.access.admit(&wanted) {
+        let admission = match by {
+            By::AnyGrant => self.access.admit(&wanted),
+            By::OneCall => self.access.admit_once(&wanted),
+        };
+        match admission {
             Ok(admission) => Ok(Some(Authority::Grant(Box::new(admission)))),
             Err(NotGranted::Stale) => Err(stale()),
             Err(_) => Ok(None),

@@ -501,6 +501,9 @@ async fn whole(
         Err(_) if status.is_client_error() => return refused_upstream(call, status, None).await,
         Err(error) => return failed(call, malformed(error)).await,
     };
+    if let Err(denial) = call.learn(&message).await {
+        return failed(call, denial).await;
+    }
     let tool = called_tool(&call);
     let lens = Lens {
         world,
@@ -605,7 +608,14 @@ async fn refused_upstream(call: Authorised, status: StatusCode, text: Option<Byt
         depth_max: ANSWER_DEPTH_MAX,
     };
     let theirs = text
-        .filter(|text| Message::parse(text.clone(), &json).is_ok_and(|m| m.kind() == Kind::Error));
+        .and_then(|text| Message::parse(text, &json).ok())
+        .filter(|message| message.kind() == Kind::Error);
+    if let Some(message) = &theirs
+        && let Err(denial) = call.learn(message).await
+    {
+        return failed(call, denial).await;
+    }
+    let theirs = theirs.map(|message| message.text().clone());
     let text = theirs.unwrap_or_else(|| {
         let message = format!("the server answered with status {}", status.as_u16());
         let id = awaited(&call);

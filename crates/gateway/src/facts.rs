@@ -82,6 +82,15 @@ impl From<&Refusal> for Ruling {
 }
 
 impl Ruling {
+    /// What these policies keep from being done until somebody has approved it.
+    pub(crate) fn held(policies: Arc<[Arc<str>]>, epoch: u64) -> Self {
+        Self {
+            effect: Effect::Deny,
+            policies,
+            epoch,
+        }
+    }
+
     /// The same, where a grant or an entitlement allows what no policy permits.
     pub(crate) fn allowed_beside(self) -> Self {
         Self {

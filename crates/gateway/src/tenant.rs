@@ -9,7 +9,7 @@ use cardea_audit::Ledger;
 use cardea_domain::{Code, Denial};
 use cardea_policy::Policies;
 
-use crate::{access::TenantAccess, minutes::Minutes};
+use crate::{access::TenantAccess, flow::TenantFlow, minutes::Minutes};
 
 /// What one tenant's calls are decided, bounded and recorded by.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Tenant {
     pub room: Arc<Room>,
     /// What may be asked for, was granted and is locked; `None` where nobody could decide.
     pub access: Option<TenantAccess>,
+    /// What its runs have seen.
+    pub flow: TenantFlow,
 }
 
 /// Bounds on what the callers of one tenant can make the gateway hold.

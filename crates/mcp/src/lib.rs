@@ -57,6 +57,8 @@ pub mod meta {
     pub const ACCESS: &str = "dev.cardea/access";
     /// Why a call is made, in the words of the model or the host.
     pub const REASON: &str = "dev.cardea/reason";
+    /// What the person asked for, as a trusted host says.
+    pub const REQUEST: &str = "dev.cardea/request";
     /// The model, as the host names it.
     pub const MODEL: &str = "dev.cardea/model";
 }

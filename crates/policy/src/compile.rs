@@ -14,6 +14,7 @@ use miette::Diagnostic;
 use crate::{
     Policies,
     entities::Vocabulary,
+    held,
     schema::{self, About},
 };
 
@@ -228,6 +229,13 @@ impl<'a> Compiler<'a> {
         }
         for policy in named.policies() {
             self.literals(file, source, policy);
+            self.findings
+                .extend(held::mistake(policy).map(|(message, help)| Finding {
+                    file,
+                    span: None,
+                    message,
+                    help: Some(help),
+                }));
             if let Err(error) = self.set.add(policy.clone()) {
                 self.findings.push(finding(file, &error));
             }

@@ -6,10 +6,10 @@ use aws_lc_rs::digest;
 use cardea_domain::{
     Action, ActorId, Code, Denial, Principal, SubjectId, Target, TenantId, UpstreamId,
 };
-use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
+use cedar_policy::{Authorizer, Decision, Entities, Policy, PolicySet, Request};
 use moka::sync::Cache;
 
-use crate::entities::Vocabulary;
+use crate::{Flow, entities::Vocabulary, held};
 
 /// A compiled, strictly validated set of policies: those that one tenant's calls are decided by.
 ///
@@ -17,11 +17,15 @@ use crate::entities::Vocabulary;
 /// policy can read (the context has no clock and no counters), so answers are remembered.
 pub struct Policies {
     set: PolicySet,
+    /// What says when somebody has to approve a call that is permitted.
+    approvals: PolicySet,
+    reads_flow: bool,
     words: Arc<Vocabulary>,
     authorizer: Authorizer,
     epoch: u64,
     digest: [u8; 32],
     remembered: Cache<Question, Answer>,
+    remembered_approvals: Cache<Question, Answer>,
 }
 
 /// Remembered answers of one set; one is about 500 bytes.
@@ -38,6 +42,7 @@ pub struct Question {
     upstream: UpstreamId,
     target: Target,
     method: Cow<'static, str>,
+    flow: Flow,
 }
 
 /// Who would do it, as far as policies look.
@@ -84,7 +89,14 @@ impl Question {
             upstream: upstream.clone(),
             target,
             method,
+            flow: Flow::default(),
         }
+    }
+
+    /// The same, with what is known of where its arguments come from.
+    #[must_use]
+    pub fn with_flow(self, flow: Flow) -> Self {
+        Self { flow, ..self }
     }
 
     /// Whose policies are asked.
@@ -125,6 +137,10 @@ impl Question {
 
     pub(crate) fn method(&self) -> &str {
         &self.method
+    }
+
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
     }
 }
 
@@ -243,14 +259,18 @@ enum Answer {
 }
 
 impl Policies {
-    pub(crate) fn new(set: PolicySet, words: Arc<Vocabulary>, epoch: u64) -> Self {
+    pub(crate) fn new(all: PolicySet, words: Arc<Vocabulary>, epoch: u64) -> Self {
+        let (set, approvals) = held::split(&all);
         Self {
-            digest: digest_of(&set),
+            digest: digest_of(&all),
+            reads_flow: all.policies().any(reads_flow),
             set,
+            approvals,
             words,
             authorizer: Authorizer::new(),
             epoch,
             remembered: Cache::new(REMEMBERED_MAX),
+            remembered_approvals: Cache::new(REMEMBERED_MAX),
         }
     }
 
@@ -260,6 +280,7 @@ impl Policies {
     pub fn remembering(self, answers_max: u64) -> Self {
         Self {
             remembered: Cache::new(answers_max),
+            remembered_approvals: Cache::new(answers_max),
             ..self
         }
     }
@@ -267,7 +288,13 @@ impl Policies {
     /// How many policies the set has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.set.policies().count()
+        self.set.policies().count() + held::count(&self.approvals)
+    }
+
+    /// Whether any policy looks at where arguments come from.
+    #[must_use]
+    pub fn reads_flow(&self) -> bool {
+        self.reads_flow
     }
 
     /// Whether the set allows nothing at all.
@@ -297,7 +324,7 @@ impl Policies {
         let answer = match self.remembered.get(&question) {
             Some(answer) => answer,
             None => {
-                let answer = self.evaluate(&question);
+                let answer = self.evaluate(&self.set, &question);
                 self.remembered.insert(question.clone(), answer.clone());
                 answer
             }
@@ -318,9 +345,34 @@ impl Policies {
     /// # Errors
     /// As [`Policies::decide`].
     pub fn decide_afresh(&self, question: &Question) -> Result<(), Refusal> {
-        match self.evaluate(question) {
+        match self.evaluate(&self.set, question) {
             Answer::Allow(_) => Ok(()),
             Answer::Deny(policies) => Err(self.refusal(question.clone(), Why::Denied(policies))),
+            Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
+        }
+    }
+
+    /// The policies by which a call that is permitted or granted needs somebody's approval all the same; none when it
+    /// needs none.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when one could not be evaluated.
+    pub fn approval(&self, question: &Question) -> Result<Arc<[Arc<str>]>, Refusal> {
+        if self.approvals.is_empty() {
+            return Ok(Arc::from([]));
+        }
+        let answer = match self.remembered_approvals.get(question) {
+            Some(answer) => answer,
+            None => {
+                let answer = self.evaluate(&self.approvals, question);
+                let key = question.clone();
+                self.remembered_approvals.insert(key, answer.clone());
+                answer
+            }
+        };
+        match answer {
+            Answer::Allow(_) => Ok(Arc::from([])),
+            Answer::Deny(policies) => Ok(policies),
             Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
         }
     }
@@ -333,14 +385,12 @@ impl Policies {
         }
     }
 
-    fn evaluate(&self, question: &Question) -> Answer {
+    fn evaluate(&self, set: &PolicySet, question: &Question) -> Answer {
         let (request, entities) = match self.request(question) {
             Ok(asked) => asked,
             Err(error) => return Answer::Error(error.into()),
         };
-        let response = self
-            .authorizer
-            .is_authorized(&request, &self.set, &entities);
+        let response = self.authorizer.is_authorized(&request, set, &entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Answer::Error(error.to_string().into());
         }
@@ -359,6 +409,13 @@ impl Policies {
     fn request(&self, question: &Question) -> Result<(Request, Entities), String> {
         self.words.ask(question)
     }
+}
+
+/// Whether a policy has an attribute of this name, wherever: also by way of escapes, which its JSON form has not.
+fn reads_flow(policy: &Policy) -> bool {
+    policy
+        .to_json()
+        .is_ok_and(|json| json.to_string().contains("\"flow\""))
 }
 
 fn digest_of(set: &PolicySet) -> [u8; 32] {

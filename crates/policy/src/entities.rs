@@ -67,7 +67,10 @@ impl Vocabulary {
         self.asked(
             question,
             action.clone(),
-            [("method".to_owned(), method)],
+            [
+                ("method".to_owned(), method),
+                ("flow".to_owned(), question.flow().expression()?),
+            ],
             self.action_entity(question.action())?,
         )
     }

@@ -10,7 +10,8 @@
 //! Each tenant has a set of its own: the [`Shared`] policies and those of the tenant.
 //!
 //! The data's path: files -> [`Shared::compile`] -> [`Shared::with_own`] (or every [`Finding`]) -> [`Policies::decide`]
-//! with a [`Question`] -> [`Permit`] or a denial. A [`Permit`] cannot be made anywhere else.
+//! with a [`Question`] -> [`Permit`] or a denial. A [`Permit`] cannot be made anywhere else. [`Policies::approval`] tells whether
+//! what is permitted, or granted for a time, needs somebody's approval for this one call.
 
 #![cfg_attr(
     test,
@@ -28,8 +29,13 @@ mod approval;
 mod compile;
 mod decide;
 mod entities;
+mod flow;
+mod held;
+mod pack;
 mod schema;
 
 pub use approval::{ApprovalPolicies, Recent, Rule, Ruling, Wish};
 pub use compile::{Finding, KnownNames, PolicyFile, Shared};
 pub use decide::{Caller, Permit, Policies, Question, Refusal};
+pub use flow::Flow;
+pub use pack::{PACKS, Pack};

@@ -125,6 +125,20 @@ impl Setup {
         self
     }
 
+    /// Sets a member of an upstream that there is already.
+    #[must_use]
+    pub fn change_upstream(mut self, id: &str, member: &str, value: Value) -> Self {
+        self.config["upstreams"][id][member] = value;
+        self
+    }
+
+    /// Drops every policy so far for this one.
+    #[must_use]
+    pub fn only_policy(mut self, cedar: &str) -> Self {
+        self.policies = vec![cedar.to_owned()];
+        self
+    }
+
     /// Adds a file of Cedar policies.
     #[must_use]
     pub fn policy(mut self, cedar: &str) -> Self {

@@ -12,7 +12,7 @@ use crate::{
     codec, decision,
     entitlement::Entitlements,
     live::Place,
-    request::{AccessRequest, NewRequest, Reason, RequestState, Verdict},
+    request::{AccessRequest, Author, NewRequest, Reason, RequestState, Verdict},
     rules::{Asked, History, Ruling},
     scope::Caller,
     terms::millis,
@@ -165,6 +165,11 @@ impl Access {
             Err(error) => return Ruling::Failed(error.to_string()),
         };
         let ruling = rules.rule(&Asked::of(new, request, history));
+        // What the gateway has noticed is for people to look at: no rule knows of it.
+        let is_noticed = (new.reason.as_ref()).is_some_and(|r| r.author == Author::Gateway);
+        if is_noticed && matches!(ruling, Ruling::Approve(_)) {
+            return Ruling::Silent;
+        }
         if let Ruling::Failed(error) = &ruling {
             let (tenant, entitlement) = (&self.tenant, &request.entitlement);
             tracing::error!(%tenant, %entitlement, error, "a rule could not be evaluated: people decide");

@@ -18,6 +18,7 @@ use crate::{
     live::{Bound, Budget, Live, OnceBound, Origin, Place, Used},
     lock::Locks,
     pending::Pending,
+    request::DecidedBy,
     terms::{Kind, millis},
 };
 
@@ -125,6 +126,7 @@ pub(super) fn live(grant: &Grant, constraints: Vec<Arc<Constraint>>) -> Live {
         (Kind::Once, Some(arguments)) => Some(OnceBound {
             arguments,
             policies: grant.policies,
+            by_people: (grant.approved_by.iter()).any(|by| matches!(by, DecidedBy::Person(_))),
         }),
         _ => None,
     };

@@ -15,6 +15,14 @@ use crate::{
     terms::millis,
 };
 
+/// Which grants may admit a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Any,
+    /// Those for one exact call that people have approved.
+    Once,
+}
+
 impl Access {
     /// For how much longer grants hold without a sign of the store; zero when they do not.
     pub(crate) fn fresh_for(&self) -> Duration {
@@ -76,6 +84,23 @@ impl Access {
     /// # Errors
     /// [`NotGranted`], of the grant that came nearest.
     pub fn admit(self: &Arc<Self>, wanted: &Wanted<'_>) -> Result<Admission, NotGranted> {
+        self.admit_by(wanted, Which::Any)
+    }
+
+    /// Like [`Access::admit`], by a grant for this one call with exactly these arguments that people have approved, and by
+    /// no other.
+    ///
+    /// # Errors
+    /// As [`Access::admit`].
+    pub fn admit_once(self: &Arc<Self>, wanted: &Wanted<'_>) -> Result<Admission, NotGranted> {
+        self.admit_by(wanted, Which::Once)
+    }
+
+    fn admit_by(
+        self: &Arc<Self>,
+        wanted: &Wanted<'_>,
+        which: Which,
+    ) -> Result<Admission, NotGranted> {
         let now_ms = self.clock.unix_ms();
         let caller = Caller::of(wanted.principal, wanted.upstream, wanted.target);
         if wanted.principal.tenant != self.tenant {
@@ -88,7 +113,7 @@ impl Access {
         let mut nearest = NotGranted::None;
         for run in [place.run.clone(), None] {
             place.run = run;
-            match self.admit_at(&place, wanted, now_ms) {
+            match self.admit_at(&place, wanted, which, now_ms) {
                 Ok(_) if self.fresh_for().is_zero() => return Err(NotGranted::Stale),
                 Ok(admission) => return Ok(admission),
                 Err(NotGranted::None) => {}
@@ -116,6 +141,7 @@ impl Access {
         self: &Arc<Self>,
         place: &Place,
         wanted: &Wanted<'_>,
+        which: Which,
         now_ms: u64,
     ) -> Result<Admission, NotGranted> {
         let index = self.index.read();
@@ -131,7 +157,8 @@ impl Access {
                 reserved: Some(reserved),
             })
         };
-        for live in &bucket.open {
+        let open = bucket.open.iter().filter(|_| which == Which::Any);
+        for live in open {
             match take(live, None) {
                 Ok(admission) => return Ok(admission),
                 Err(refused) => nearest = refused,
@@ -146,6 +173,8 @@ impl Access {
         let Some(exact) = bucket.once.get(&digest) else {
             return Err(other("they are not those that were approved".to_owned()));
         };
+        let exact =
+            (exact.iter()).filter(|live| which == Which::Any || live.bound.is_once_by_people());
         for live in exact {
             match take(live, Some(digest)) {
                 Ok(admission) => return Ok(admission),

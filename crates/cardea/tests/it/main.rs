@@ -12,6 +12,7 @@
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
 //! | `operation` | health, metrics, traces, drain |
 //! | `protocol` | bytes survive, lists are filtered, streams resume, limits hold |
+//! | `flow` | what was read does not steer what is done, until somebody has approved exactly that |
 //! | `hostile` | broken, slow and malicious upstreams cost only their own calls |
 //! | `stdio` | child processes: crash, restart, clean-up, isolation |
 //! | `disk` | when the log cannot be written, calls are refused |
@@ -42,6 +43,7 @@ mod connect;
 mod departures;
 mod disk;
 mod firewall;
+mod flow;
 mod hostile;
 mod kill;
 mod operation;

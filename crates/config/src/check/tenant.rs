@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use cardea_domain::TenantId;
+use cardea_domain::{ActorId, TenantId};
 
 use super::Checker;
 use crate::{
@@ -67,11 +67,18 @@ impl Checker<'_> {
             else {
                 continue;
             };
+            let packs = raw.packs.iter().chain(&own.packs).copied().collect();
+            let Some(trusted_hosts) = self.actors(&at.key("trusted_hosts"), &own.trusted_hosts)
+            else {
+                continue;
+            };
             let (Some(time_zone), Some(notifications)) = (time_zone, notifications) else {
                 continue;
             };
             let tenant = Tenant {
                 policies,
+                packs,
+                trusted_hosts,
                 entitlements: entitlements
                     .clone()
                     .into_iter()
@@ -170,6 +177,21 @@ impl Checker<'_> {
             let diagnostic = self.document.error_at_key(&at, message);
             self.report(&at, diagnostic.expected("`authorization_server`"));
         }
+    }
+
+    fn actors(&mut self, at: &At, names: &[String]) -> Option<BTreeSet<ActorId>> {
+        let mut actors = BTreeSet::new();
+        for (index, name) in names.iter().enumerate() {
+            match ActorId::parse(name) {
+                Ok(actor) => drop(actors.insert(actor)),
+                Err(error) => {
+                    let at = at.index(index);
+                    let diagnostic = self.document.error(&at, error.to_string());
+                    self.report(&at, diagnostic.expected("the name of an agent"));
+                }
+            }
+        }
+        (actors.len() == names.len()).then_some(actors)
     }
 
     fn tenant_audit(&mut self, at: &At, id: &str, raw: &RawTenantAudit, all: &Audit) -> Audit {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ArgumentsInAudit, RawAgent, RawEntitlement, RawIssuer, RawNotification, RawRequiredBinding,
-    RawRoles, RawTenantLimits, RawUpstream, access::pattern, slug,
+    ArgumentsInAudit, PolicyPack, RawAgent, RawEntitlement, RawIssuer, RawNotification,
+    RawRequiredBinding, RawRoles, RawTenantLimits, RawUpstream, access::pattern, slug,
 };
 use crate::quantity::ByteSize;
 
@@ -31,6 +31,15 @@ pub(crate) struct RawTenant {
     /// folders whose `*.cedar` files are read.
     #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
     pub(crate) policies: Vec<String>,
+
+    /// Policies that come with the gateway and hold for this tenant, besides the `packs` of the gateway.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) packs: Vec<PolicyPack>,
+
+    /// Agents whose hosts are trusted to say, in `_meta`, which run a call belongs to and what the person asked for. A client
+    /// that a model controls must not be among them.
+    #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
+    pub(crate) trusted_hosts: Vec<String>,
 
     /// What may be asked for in this tenant alone, besides the `entitlements` of the gateway.
     #[schemars(extend("propertyNames" = slug("an entitlement's id")))]

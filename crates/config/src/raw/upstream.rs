@@ -43,6 +43,11 @@ pub(crate) struct RawUpstream {
     /// Tells the server who calls, signed by the gateway. Off unless given; `{}` is enough.
     pub(crate) identity: Option<RawIdentity>,
 
+    /// A YAML file with the labels of its tools, for flow control: `tool: [untrusted, private, read-only]`. A tool that it does not
+    /// name has every dangerous label. `cardea flow labels` suggests one.
+    #[schemars(length(min = 1))]
+    pub(crate) labels: Option<String>,
+
     /// Limits of this upstream; what is not given is as in `limits`.
     pub(crate) limits: RawUpstreamLimits,
 }

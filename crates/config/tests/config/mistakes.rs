@@ -699,3 +699,42 @@ fn what_is_allowed_but_doubtful_is_a_warning() {
     ]);
     insta::assert_snapshot!(reports);
 }
+
+#[test]
+fn mistakes_in_a_file_of_labels_are_told_with_their_places() {
+    let folder = Folder::new();
+    let upstreams =
+        "upstreams: { files: { tenants: [demo], stdio: { command: node }, labels: labels.yaml } }";
+    let report = |labels: &str| {
+        std::fs::write(folder.path("labels.yaml"), labels).unwrap();
+        folder.report(&completed(upstreams))
+    };
+    for (labels, place, message) in [
+        (
+            "read: [untrusted]\nsend: [untrustd]\n",
+            "labels.yaml:2:8",
+            "did you mean `untrusted`?",
+        ),
+        ("send: untrusted\n", "labels.yaml:1:7", "are no list"),
+        (
+            "send: [read-only, destructive]\n",
+            "labels.yaml:1:7",
+            "cannot be read-only and destructive",
+        ),
+        ("- send\n", "labels.yaml:1:1", "this is no file of labels"),
+        (
+            "read: [untrusted]\nread: []\n",
+            "labels.yaml:2:1",
+            "stands here twice",
+        ),
+    ] {
+        let report = report(labels);
+        assert!(
+            report.contains(place) && report.contains(message),
+            "{labels}: {report}"
+        );
+    }
+    std::fs::remove_file(folder.path("labels.yaml")).unwrap();
+    let missing = folder.report(&completed(upstreams));
+    assert!(missing.contains("there is no `labels.yaml`"), "{missing}");
+}

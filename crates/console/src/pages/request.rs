@@ -237,6 +237,7 @@ fn reasons(request: &AccessRequest) -> Vec<Said> {
             Author::Program => {
                 "Sent by a program in the person’s name; a model may have written it"
             }
+            Author::Gateway => "Noticed by the gateway",
         },
         text: visible(&reason.text, cardea_access::REASON_CHARS_MAX, Breaks::Kept),
     });

@@ -12,7 +12,7 @@ use cardea_policy::Question;
 use cardea_registry::Known;
 use serde_json::{Value, json};
 
-use super::{Declared, Offer, Redeemed, TenantAccess, offer::Way, tool_digest};
+use super::{By, Declared, Offer, Redeemed, TenantAccess, offer::Way, tool_digest};
 use crate::{
     facts::{AccessFacts, Facts},
     protocol::Dialect,
@@ -38,6 +38,10 @@ pub(crate) struct Asks<'a> {
     pub(crate) ticket: Option<&'a Redeemed>,
     /// The digest of the tenant's policies.
     pub(crate) policies: [u8; 32],
+    /// Which grants can allow it.
+    pub(crate) by: By,
+    /// What the gateway has noticed, for whoever decides.
+    pub(crate) noticed: Option<String>,
 }
 
 /// What came of asking.
@@ -97,7 +101,7 @@ impl Asks<'_> {
             action: question.action(),
             upstream: self.known.id(),
             target: question.target(),
-            kind: None,
+            kind: (self.by == By::OneCall).then_some(Kind::Once),
             arguments: super::arguments(self.message),
             constraint: None,
             duration: None,
@@ -167,6 +171,9 @@ impl Asks<'_> {
 
     /// What a person of the host's wrote nothing about, a model may have: `_meta` says why, in its words.
     fn reason(&self) -> Option<Reason> {
+        if let Some(noticed) = &self.noticed {
+            return Some(Reason::by_gateway(noticed.clone()));
+        }
         let text = self.message.meta_str(meta::REASON)?;
         let text: String = text.chars().take(REASON_CHARS_MAX).collect();
         Some(Reason::by_model(text))

@@ -204,6 +204,7 @@ fn reason(request: &AccessRequest) -> Option<Said> {
             "A program with the person's login says",
             "reason_by_program",
         ),
+        Author::Gateway => ("The gateway has noticed", "reason_by_gateway"),
     };
     Some(Said {
         by,

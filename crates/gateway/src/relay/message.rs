@@ -41,6 +41,9 @@ impl Relay {
             Err(error) => return Some(End::Failed(malformed(error))),
         };
         self.events += 1;
+        if let Err(denial) = self.call.learn(&message).await {
+            return Some(End::Failed(denial));
+        }
         match message.kind() {
             Kind::Notification => self.notification(event, &message).await,
             Kind::Request => self.server_request(event, &message).await,

@@ -7,7 +7,7 @@ use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_guard::tenant::Guard;
 use cardea_identity::TokenLife;
 use cardea_mcp::{
-    Era, Kind,
+    Era, Kind, Message,
     method::{Effect, Method, TargetSource},
 };
 use cardea_registry::Known;
@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     Tenant,
-    access::Progress,
+    access::{Authority, Progress},
     facts::{Facts, micros},
+    flow::FlowCall,
     protocol::{Dialect, unknown_method},
     streams::Slot,
     upstream::Upstream,
@@ -47,6 +48,7 @@ pub(crate) struct Authorised {
     guarded: Guarded,
     /// What is still to be checked of the arguments, where the tool's schema was not known.
     screened: Screened,
+    flow: Option<FlowCall>,
     call: OpenCall,
     worker: usize,
     life: TokenLife,
@@ -72,7 +74,9 @@ impl Authorised {
             questions,
         } = validated;
         let mut facts = resolved.facts;
+        let flow = flow_of(gateway, world, &resolved.principal, &known, &resolved.ask);
         let decision = Decision {
+            flow: flow.as_ref(),
             gateway,
             world,
             principal: &resolved.principal,
@@ -123,10 +127,14 @@ impl Authorised {
             Ok(screened) => screened,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        let is_approved = authorities.iter().any(Authority::is_for_one_call);
         let granted = match take(world, &resolved.principal, authorities).await {
             Ok(granted) => granted,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        if let Some(flow) = flow.as_ref().filter(|_| is_approved) {
+            flow.approve();
+        }
         let call = match effect {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
@@ -143,6 +151,7 @@ impl Authorised {
             granted,
             guarded,
             screened,
+            flow,
             call,
             worker: resolved.worker,
             life: resolved.life,
@@ -265,6 +274,17 @@ impl Authorised {
             .map_err(cut)
     }
 
+    /// Remembers what the upstream has sent, before it is released.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when that cannot be done; then it must not be released.
+    pub(crate) async fn learn(&self, message: &Message) -> Result<(), Denial> {
+        match &self.flow {
+            Some(flow) => flow.learn(message).await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
@@ -299,6 +319,23 @@ impl Authorised {
 fn as_unknown(denial: Denial, method: &str, dialect: Dialect) -> Denial {
     let detail = denial.detail.unwrap_or_default();
     unknown_method(method, dialect.era).detail(detail)
+}
+
+/// The call as far as its flow goes, where any policy of the tenant looks at that.
+fn flow_of(
+    gateway: &Gateway,
+    world: &World,
+    principal: &Principal,
+    known: &Known,
+    ask: &Ask,
+) -> Option<FlowCall> {
+    let tenant = world.tenants.get(&principal.tenant)?;
+    let now_ms = gateway.clock.unix_ms();
+    if !tenant.policies.reads_flow() {
+        FlowCall::unwatched(&tenant.flow, principal, now_ms);
+        return None;
+    }
+    Some(FlowCall::of(&tenant.flow, principal, known, ask, now_ms))
 }
 
 fn mirrored(ask: &Ask, headers: &HeaderMap, known: &Known, dialect: Dialect) -> Result<(), Denial> {

@@ -13,9 +13,10 @@ use super::Ask;
 use crate::{
     Tenant,
     access::{
-        self, Asked, Asks, Authority, Declared, Offer, Progress, Redeemed, TenantAccess, Waits,
+        self, Asked, Asks, Authority, By, Declared, Offer, Progress, Redeemed, TenantAccess, Waits,
     },
     facts::{AccessFacts, Facts, NotPermitted, Ruling},
+    flow::{self, FlowCall},
     protocol::Dialect,
     world::{Gateway, World},
 };
@@ -33,6 +34,18 @@ pub(super) struct Decision<'a> {
     pub(super) life: &'a TokenLife,
     /// Where the client hears that the call waits.
     pub(super) progress: Option<Progress>,
+    /// What its run has seen; `None` where no policy looks at that.
+    pub(super) flow: Option<&'a FlowCall>,
+}
+
+/// What people are asked to allow.
+struct Wanted<'a> {
+    question: &'a Question,
+    /// The digest of the tenant's policies.
+    policies: [u8; 32],
+    by: By,
+    /// What the gateway has noticed, for whoever decides.
+    noticed: Option<String>,
 }
 
 /// All that people see of a call before they grant it.
@@ -62,20 +75,27 @@ impl Decision<'_> {
     ) -> Result<Vec<Authority>, No> {
         let tenant = self.world.tenants.get(&self.principal.tenant);
         let access = tenant.and_then(|tenant| tenant.access.as_ref());
+        let noticed = self.flow.map(FlowCall::facts);
         let mut authorities = Vec::with_capacity(questions.len());
         for question in questions {
             if let Some(access) = access {
                 access.check_locks(self.principal, self.known.id(), question.target())?;
             }
-            match self.world.decide(question) {
+            let question = match &noticed {
+                Some(noticed) => question.with_flow(flow::context(noticed)),
+                None => question,
+            };
+            let authority = match self.world.decide(question.clone()) {
                 Ok(permit) => {
                     if authorities.is_empty() {
                         facts.ruling = Some(Ruling::from(&permit));
                     }
-                    authorities.push(Authority::Policy(permit));
+                    Authority::Policy(permit)
                 }
-                Err(no) => authorities.push(self.beyond_policies(tenant, access, no, facts).await?),
-            }
+                Err(no) => self.beyond_policies(tenant, access, no, facts).await?,
+            };
+            let authority = self.approved(authority, &question, noticed.as_ref(), facts);
+            authorities.push(authority.await?);
         }
         // INVARIANT: every validated call asks at least one question; none means a mistake of
         // ours, which denies like any doubt.
@@ -97,8 +117,70 @@ impl Decision<'_> {
         let (Some(tenant), Some(access), Some(question)) = (tenant, access, no.grantable) else {
             return Err(no.denial.into());
         };
+        let wanted = Wanted {
+            question: &question,
+            policies: tenant.policies.digest(),
+            by: By::AnyGrant,
+            noticed: None,
+        };
+        self.by_people(access, &wanted, no.denial, facts).await
+    }
+
+    /// What allows a question where policies ask for somebody's approval of this one call, whatever else allows it.
+    async fn approved(
+        &self,
+        authority: Authority,
+        question: &Question,
+        noticed: Option<&cardea_flow::Facts>,
+        facts: &mut Facts,
+    ) -> Result<Authority, No> {
+        let Some(tenant) = self.world.tenants.get(&self.principal.tenant) else {
+            return Ok(authority);
+        };
+        if authority.is_for_one_call() {
+            return Ok(authority);
+        }
+        let held_by = tenant.policies.approval(question);
+        let held_by = held_by.map_err(|refusal| No::from(refusal.denial()))?;
+        if held_by.is_empty() {
+            return Ok(authority);
+        }
+        // Its place is given back: the call is made by the approval, or not at all.
+        drop(authority);
+        if let Some(flow) = self.flow {
+            flow.contest();
+        }
+        let noticed = noticed.map(ToString::to_string).unwrap_or_default();
+        let detail = format!("needs an approval by {}: {noticed}", held_by.join(", "));
+        facts.ruling = Some(Ruling::held(held_by, tenant.policies.epoch()));
+        let denial = Denial::not_permitted(Code::PolicyDenied).detail(&detail);
+        let Some(access) = &tenant.access else {
+            return Err(denial.into());
+        };
+        let wanted = Wanted {
+            question,
+            policies: tenant.policies.digest(),
+            by: By::OneCall,
+            noticed: Some(noticed),
+        };
+        let mut no = match self.by_people(access, &wanted, denial, facts).await {
+            Ok(authority) => return Ok(authority),
+            Err(no) => no,
+        };
+        no.denial = no.denial.detail(detail);
+        Err(no)
+    }
+
+    /// What people allow: they have, or they are asked.
+    async fn by_people(
+        &self,
+        access: &TenantAccess,
+        wanted: &Wanted<'_>,
+        denial: Denial,
+        facts: &mut Facts,
+    ) -> Result<Authority, No> {
         if let Ask::Message(message) = self.ask
-            && question.action() != Action::Connect
+            && wanted.question.action() != Action::Connect
             && !message.has_only(&GRANTED_PARAMS)
         {
             let denial = Denial::new(
@@ -107,12 +189,11 @@ impl Decision<'_> {
             );
             return Err(denial.help("leave the rest out, such as `task`").into());
         }
-        let policies = tenant.policies.digest();
-        if let Some(authority) = self.granted(access, &question, policies, facts)? {
+        if let Some(authority) = self.granted(access, wanted, facts)? {
             return Ok(authority);
         }
-        let Some(asked) = self.ask(access, &question, policies, facts).await else {
-            return Err(no.denial.into());
+        let Some(asked) = self.ask(access, wanted, facts).await else {
+            return Err(denial.into());
         };
         facts.access = Some(asked.facts);
         // A call that may wait is decided again once people have decided, or at once after a rule.
@@ -120,13 +201,13 @@ impl Decision<'_> {
             Waits::No => false,
             Waits::Granted => true,
             Waits::For(request, hold) => {
-                let target = question.target();
+                let target = wanted.question.target();
                 self.wait(access, target, &request, hold, facts).await?
             }
         };
         if is_decided
-            && self.world_stands(policies)
-            && let Some(authority) = self.granted(access, &question, policies, facts)?
+            && self.world_stands(wanted.policies)
+            && let Some(authority) = self.granted(access, wanted, facts)?
         {
             return Ok(authority);
         }
@@ -194,15 +275,21 @@ impl Decision<'_> {
     fn granted(
         &self,
         access: &TenantAccess,
-        question: &Question,
-        policies: [u8; 32],
+        wanted: &Wanted<'_>,
         facts: &mut Facts,
     ) -> Result<Option<Authority>, Denial> {
         let arguments = match self.ask {
             Ask::Message(message) => access::arguments(message),
             Ask::Stream | Ask::End => None,
         };
-        let found = access.authority(self.principal, self.known, question, arguments, policies)?;
+        let found = access.authority(
+            self.principal,
+            self.known,
+            wanted.question,
+            arguments,
+            wanted.policies,
+            wanted.by,
+        )?;
         let Some(authority) = found else {
             return Ok(None);
         };
@@ -219,8 +306,7 @@ impl Decision<'_> {
     async fn ask(
         &self,
         access: &TenantAccess,
-        question: &Question,
-        policies: [u8; 32],
+        wanted: &Wanted<'_>,
         facts: &Facts,
     ) -> Option<Asked> {
         let Ask::Message(message) = self.ask else {
@@ -244,9 +330,11 @@ impl Decision<'_> {
             message,
             declared: self.declared,
             ticket: self.ticket,
-            policies,
+            policies: wanted.policies,
+            by: wanted.by,
+            noticed: wanted.noticed.clone(),
         };
-        asks.ask(question, facts).await
+        asks.ask(wanted.question, facts).await
     }
 }
 
