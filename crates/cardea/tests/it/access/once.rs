@@ -17,8 +17,17 @@ fn kills() -> u64 {
     kills.min(8)
 }
 
+/// A connection that the kill met before it was made may never hear of its end.
+const ANSWERED_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Whether the call was answered by the server; `None` when the gateway was gone.
 async fn tried(ask: Ask, address: std::net::SocketAddr) -> Option<bool> {
+    tokio::time::timeout(ANSWERED_WITHIN, answered(ask, address))
+        .await
+        .ok()?
+}
+
+async fn answered(ask: Ask, address: std::net::SocketAddr) -> Option<bool> {
     let mut open = ask.try_open(address).await.ok()?;
     let mut text = String::new();
     while let Some(chunk) = open.chunk().await.ok()? {
