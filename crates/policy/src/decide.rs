@@ -321,15 +321,7 @@ impl Policies {
     /// # Errors
     /// A [`Refusal`] when no policy permits, one forbids, or one could not be evaluated.
     pub fn decide(&self, question: Question) -> Result<Permit, Refusal> {
-        let answer = match self.remembered.get(&question) {
-            Some(answer) => answer,
-            None => {
-                let answer = self.evaluate(&self.set, &question);
-                self.remembered.insert(question.clone(), answer.clone());
-                answer
-            }
-        };
-        match answer {
+        match self.answer(&self.remembered, &self.set, &question) {
             Answer::Allow(policies) => Ok(Permit {
                 question,
                 policies,
@@ -361,16 +353,7 @@ impl Policies {
         if self.approvals.is_empty() {
             return Ok(Arc::from([]));
         }
-        let answer = match self.remembered_approvals.get(question) {
-            Some(answer) => answer,
-            None => {
-                let answer = self.evaluate(&self.approvals, question);
-                let key = question.clone();
-                self.remembered_approvals.insert(key, answer.clone());
-                answer
-            }
-        };
-        match answer {
+        match self.answer(&self.remembered_approvals, &self.approvals, question) {
             Answer::Allow(_) => Ok(Arc::from([])),
             Answer::Deny(policies) => Ok(policies),
             Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
@@ -383,6 +366,21 @@ impl Policies {
             why,
             epoch: self.epoch,
         }
+    }
+
+    /// What a set says, by what is remembered of it where that is something.
+    fn answer(
+        &self,
+        remembered: &Cache<Question, Answer>,
+        set: &PolicySet,
+        question: &Question,
+    ) -> Answer {
+        if let Some(answer) = remembered.get(question) {
+            return answer;
+        }
+        let answer = self.evaluate(set, question);
+        remembered.insert(question.clone(), answer.clone());
+        answer
     }
 
     fn evaluate(&self, set: &PolicySet, question: &Question) -> Answer {
