@@ -6,7 +6,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use cardea_domain::{ActorId, SubjectId};
+use cardea_domain::{ActorId, Rule, SubjectId};
 use thiserror::Error;
 
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     constraint::{self, ArgumentsError, Constraint, ConstraintError},
     entitlement::{Compiled, Entitlement, Entitlements, Who},
     request::{AccessRequest, Approval, DecidedBy, RequestState, Verdict},
-    rules::Rule,
     terms::{Kind, Narrowing, Terms, WouldWiden},
 };
 use cardea_store::StoreError;

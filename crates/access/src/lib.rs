@@ -76,6 +76,6 @@ pub use request::{
     AccessRequest, Approval, Asker, Author, DecidedBy, NewRequest, Owned, Reason, RequestState,
     Verdict,
 };
-pub use rules::{Asked, History, Recent, Rule, Rules, Ruling};
+pub use rules::{Asked, History, Rules};
 pub use scope::Scope;
 pub use terms::{Kind, Narrowing, RATE_CALLS_MAX, Rate, Terms, WouldWiden};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Action, ActorId, KeyBinding, SubjectId, Target, UpstreamId};
+use cardea_domain::{Action, ActorId, KeyBinding, Recent, Ruling, SubjectId, Target, UpstreamId};
 
 use crate::{
     request::{AccessRequest, NewRequest},
@@ -58,39 +58,6 @@ pub struct History {
     pub all: Recent,
 }
 
-/// How many requests there were, and what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recent {
-    /// All of them.
-    pub asked: u64,
-    /// Those that were approved.
-    pub approved: u64,
-    /// Those that were refused.
-    pub refused: u64,
-}
-
-/// What rules say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ruling {
-    /// It is approved.
-    Approve(Rule),
-    /// It is refused.
-    Refuse(Rule),
-    /// Nothing: people decide.
-    Silent,
-    /// It cannot be said, for this reason: people decide.
-    Failed(String),
-}
-
-/// Which rule decided, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name, which records and pages show.
-    pub name: String,
-    /// Why, in the words of whoever wrote it.
-    pub reason: Option<String>,
-}
-
 impl<'a> Asked<'a> {
     pub(crate) fn of(new: &NewRequest<'_>, request: &'a AccessRequest, history: History) -> Self {
         Self {
@@ -107,17 +74,6 @@ impl<'a> Asked<'a> {
             extends: request.extends.is_some(),
             history,
             now_ms: request.created_ms,
-        }
-    }
-}
-
-impl Recent {
-    pub(crate) fn add(&mut self, state: &str, count: u64) {
-        self.asked = self.asked.saturating_add(count);
-        match state {
-            "approved" => self.approved = self.approved.saturating_add(count),
-            "refused" => self.refused = self.refused.saturating_add(count),
-            _ => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod clock;
 mod denial;
 mod id;
 mod principal;
+mod ruling;
 mod target;
 pub mod text;
 
@@ -24,4 +25,5 @@ pub use id::{
     RunId, SubjectId, TenantId, ToolName, UpstreamId,
 };
 pub use principal::{Principal, RunSource};
+pub use ruling::{Recent, Rule, Ruling};
 pub use target::{Action, Target};

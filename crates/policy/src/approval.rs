@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::TenantId;
+use cardea_domain::{Recent, Rule, Ruling, TenantId};
 use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Response};
 
 use crate::{
@@ -49,39 +49,6 @@ pub struct Wish {
     pub same: Recent,
     /// The same, for whatever thing.
     pub agent: Recent,
-}
-
-/// How many requests there were, and what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recent {
-    /// All of them.
-    pub asked: u64,
-    /// Those that were approved.
-    pub approved: u64,
-    /// Those that were refused.
-    pub refused: u64,
-}
-
-/// What the rules say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ruling {
-    /// It is approved.
-    Approve(Rule),
-    /// It is refused.
-    Refuse(Rule),
-    /// Nothing: people decide.
-    Silent,
-    /// A rule could not be evaluated, so that none approves: people decide.
-    Failed(String),
-}
-
-/// The rules that decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Their ids, in order, with `, ` between them.
-    pub name: String,
-    /// The `@reason` of the first that has one.
-    pub reason: Option<String>,
 }
 
 /// What is written by hand, read by people, and kept in every record.

@@ -34,7 +34,7 @@ mod held;
 mod pack;
 mod schema;
 
-pub use approval::{ApprovalPolicies, Recent, Rule, Ruling, Wish};
+pub use approval::{ApprovalPolicies, Wish};
 pub use compile::{Finding, KnownNames, PolicyFile, Shared};
 pub use decide::{Caller, Permit, Policies, Question, Refusal};
 pub use flow::Flow;

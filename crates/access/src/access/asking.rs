@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{Principal, RequestId};
+use cardea_domain::{Principal, Recent, RequestId, Ruling};
 use cardea_store::RequestCount;
 
 use super::{Access, ChangeError, Turn, ending::check_reason, first_name};
@@ -13,7 +13,7 @@ use crate::{
     entitlement::Entitlements,
     live::Place,
     request::{AccessRequest, Author, NewRequest, Reason, RequestState, Verdict},
-    rules::{Asked, History, Ruling},
+    rules::{Asked, History},
     scope::Caller,
     terms::millis,
 };
@@ -376,12 +376,21 @@ fn history(counted: &[RequestCount], request: &AccessRequest) -> History {
     let target = codec::target(&request.target);
     let mut history = History::default();
     for of in counted {
-        history.all.add(&of.state, of.count);
+        count(&mut history.all, of);
         if of.upstream == request.upstream && of.target == target {
-            history.same.add(&of.state, of.count);
+            count(&mut history.same, of);
         }
     }
     history
+}
+
+fn count(recent: &mut Recent, of: &RequestCount) {
+    recent.asked = recent.asked.saturating_add(of.count);
+    match of.state.as_str() {
+        "approved" => recent.approved = recent.approved.saturating_add(of.count),
+        "refused" => recent.refused = recent.refused.saturating_add(of.count),
+        _ => {}
+    }
 }
 
 pub(super) fn place(request: &AccessRequest) -> Place {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{GrantId, RequestId};
+use cardea_domain::{GrantId, RequestId, Rule};
 use cardea_store::StoreError;
 use tokio::sync::OwnedMutexGuard;
 
@@ -17,7 +17,6 @@ use crate::{
     decision::{self, Approved, Approver, DecideRefused, Decision, Outcome},
     entitlement::{BoundTo, Entitlements},
     request::{AccessRequest, Approval, RequestState, Verdict},
-    rules::Rule,
     terms::{Kind, Narrowing, WouldWiden, millis},
 };
 

@@ -3,9 +3,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use cardea_access::{Asked, Recent, Rule, Rules, Ruling};
-use cardea_domain::{Target, TenantId, UpstreamId};
-use cardea_policy::{self as policy, ApprovalPolicies, Caller, Policies, Question};
+use cardea_access::{Asked, Rules};
+use cardea_domain::{Ruling, Target, TenantId, UpstreamId};
+use cardea_policy::{ApprovalPolicies, Caller, Policies, Question, Wish};
 use cardea_registry::Entry;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -52,26 +52,23 @@ impl Rules for EntitlementRules {
         };
         match self.rules.rule(&question, &wish) {
             // What a policy forbids, no rule approves; what one permits needs no grant.
-            policy::Ruling::Approve(_) if !is_silent => {
+            Ruling::Approve(_) if !is_silent => {
                 Ruling::Failed("policies do not leave it to grants".to_owned())
             }
-            policy::Ruling::Approve(rule) => Ruling::Approve(named(rule)),
-            policy::Ruling::Refuse(rule) => Ruling::Refuse(named(rule)),
-            policy::Ruling::Silent => Ruling::Silent,
-            policy::Ruling::Failed(error) => Ruling::Failed(error),
+            ruling => ruling,
         }
     }
 }
 
 impl EntitlementRules {
-    fn wish(&self, asked: &Asked<'_>) -> Result<policy::Wish, String> {
+    fn wish(&self, asked: &Asked<'_>) -> Result<Wish, String> {
         let ms = i64::try_from(asked.now_ms).map_err(|e| e.to_string())?;
         let now = Timestamp::from_millisecond(ms).map_err(|e| e.to_string())?;
         let hour_and_weekday = |zone: TimeZone| {
             let there = now.to_zoned_datetime(zone);
             (there.hour(), there.weekday().to_monday_one_offset())
         };
-        Ok(policy::Wish {
+        Ok(Wish {
             kind: asked.terms.kind.as_str(),
             is_by_person: asked.is_by_person,
             duration_s: asked.terms.duration.as_secs(),
@@ -82,8 +79,8 @@ impl EntitlementRules {
             utc: hour_and_weekday(TimeZone::UTC),
             local: hour_and_weekday(self.time_zone.clone()),
             asserted: self.asserted(asked),
-            same: recent(asked.history.same),
-            agent: recent(asked.history.all),
+            same: asked.history.same,
+            agent: asked.history.all,
         })
     }
 
@@ -113,20 +110,5 @@ impl std::fmt::Debug for EntitlementRules {
             .field("tenant", &self.tenant)
             .field("rules", &self.rules)
             .finish_non_exhaustive()
-    }
-}
-
-fn named(rule: policy::Rule) -> Rule {
-    Rule {
-        name: rule.name,
-        reason: rule.reason,
-    }
-}
-
-fn recent(recent: Recent) -> policy::Recent {
-    policy::Recent {
-        asked: recent.asked,
-        approved: recent.approved,
-        refused: recent.refused,
     }
 }

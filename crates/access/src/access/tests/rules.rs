@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cardea_domain::EntitlementId;
+use cardea_domain::{EntitlementId, Rule, Ruling};
 use parking_lot::Mutex;
 
 use super::house::{House, Wish, entitlement, principal, tool};
 use crate::{
-    Asked, Author, Change, DecideRefused, DecidedBy, History, Kind, Reason, RequestState, Rule,
-    Rules, Ruling, Verdict,
+    Asked, Author, Change, DecideRefused, DecidedBy, History, Kind, Reason, RequestState, Rules,
+    Verdict,
 };
 
 /// Says what it is told to, and remembers what it was told.
