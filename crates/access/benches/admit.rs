@@ -18,7 +18,7 @@ use std::{
 
 use cardea_access::{
     Access, Asker, BoundTo, Entitlement, Entitlements, Event, Journal, JournalDown, Justification,
-    Kind, NewRequest, Pattern, Requesters, Resource, ResourceKind, Wanted,
+    Kind, Moment, NewRequest, Pattern, Requesters, Resource, ResourceKind, Wanted,
 };
 use cardea_domain::{
     Action, ActorId, Clock, EntitlementId, GrantId, KeyBinding, Principal, RunId, RunSource,
@@ -126,6 +126,7 @@ async fn granted(access: &Arc<Access>, store: &Store, kind: Kind) -> GrantRow {
     let call = Call::of(usize::MAX, "read_file");
     let new = NewRequest {
         asker: Asker::agent(&call.principal),
+        moment: Moment::Call,
         action: Action::CallTool,
         upstream: &call.upstream,
         target: &call.target,
@@ -205,6 +206,7 @@ impl Call {
                 actor: ActorId::parse("bot").unwrap(),
                 run: RunId::parse("run-1").unwrap(),
                 run_source: RunSource::Token,
+                standing: Arc::default(),
                 binding: KeyBinding::NONE,
                 groups: Arc::from([]),
                 task: None,

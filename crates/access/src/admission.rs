@@ -117,6 +117,12 @@ impl Admission {
         self.live.bound.is_once_by_people()
     }
 
+    /// Whether they have, and were shown what the gateway has noticed of it.
+    #[must_use]
+    pub fn is_once_as_noticed(&self) -> bool {
+        self.live.bound.is_once_as_noticed()
+    }
+
     /// From here on the call counts.
     pub(crate) fn count(&mut self) {
         if self.reserved.take().is_some() {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
     Action, ActorId, GrantId, KeyBinding, RequestId, RunId, RunSource, SubjectId, Target,
@@ -41,6 +41,9 @@ pub enum AskRefused {
     /// No entitlement covers it. The text is that of things that do not exist.
     #[error("not permitted, or it does not exist")]
     NotCovered,
+    /// Policies forbid it, so that no grant could ever be used.
+    #[error("a policy forbids this, and nobody can grant it; ask whoever writes the policies")]
+    Forbidden(Vec<Arc<str>>),
     /// A lock is set.
     #[error("access is locked for now; wait until the lock is lifted")]
     Locked(Box<Lock>),
@@ -232,7 +235,8 @@ fn check_texts(entitlement: &Entitlement, new: &NewRequest<'_>) -> Result<(), As
         }
     }
     let reason = new.reason.as_ref().map(|reason| reason.text.trim());
-    if chars(reason) > REASON_CHARS_MAX {
+    let beside = new.reason.as_ref().and_then(|r| r.beside.as_deref());
+    if chars(reason) > REASON_CHARS_MAX || chars(beside) > REASON_CHARS_MAX {
         return long("reason", REASON_CHARS_MAX);
     }
     let needs = entitlement.justification;
@@ -312,7 +316,7 @@ impl Sameness {
             tool_digest: request.tool_digest,
             policies: request.policies,
             extends: request.extends.clone(),
-            is_noticed: (request.reason.as_ref()).is_some_and(|r| r.author == Author::Gateway),
+            is_noticed: request.reason.as_ref().is_some_and(Reason::is_noticed),
         }
     }
 }
@@ -324,6 +328,7 @@ impl Reason {
         Self {
             text: text.into(),
             author: Author::Model,
+            beside: None,
         }
     }
 
@@ -336,15 +341,23 @@ impl Reason {
                 None => Author::Person,
                 Some(_) => Author::Program,
             },
+            beside: None,
         }
     }
 
-    /// What the gateway itself has noticed.
+    /// What the gateway itself has noticed of a call that its policies hold, and what a model says to it.
     #[must_use]
-    pub fn by_gateway(text: impl Into<String>) -> Self {
+    pub fn by_gateway(text: impl Into<String>, beside: Option<String>) -> Self {
         Self {
             text: text.into(),
             author: Author::Gateway,
+            beside,
         }
+    }
+
+    /// Whether people are shown what the gateway has noticed.
+    #[must_use]
+    pub fn is_noticed(&self) -> bool {
+        self.author == Author::Gateway
     }
 }

@@ -60,6 +60,8 @@ struct GrantRecord {
     #[serde(default)]
     groups: Vec<String>,
     #[serde(default)]
+    chain: Vec<ActorId>,
+    #[serde(default)]
     run_source: Option<String>,
     binding: Option<Keys>,
     action: String,
@@ -212,6 +214,7 @@ fn approval(row: ApprovalRow) -> Result<Approval, StoreError> {
 pub(crate) fn grant_row(grant: &Grant) -> Result<GrantRow, StoreError> {
     let record = GrantRecord {
         groups: grant.groups.iter().map(|g| g.to_string()).collect(),
+        chain: grant.chain.clone(),
         run_source: grant.run_source.map(|source| source.as_str().to_owned()),
         binding: grant.binding.as_ref().map(Keys::of),
         action: grant.action.as_str().to_owned(),
@@ -265,6 +268,7 @@ pub(crate) fn grant(row: GrantRow) -> Result<Grant, StoreError> {
         subject: row.subject,
         groups: record.groups.into_iter().map(Arc::from).collect(),
         actor: row.actor,
+        chain: record.chain,
         run_source: source(row.run.is_some(), record.run_source)?,
         run: row.run,
         binding: record.binding.map(Keys::binding).transpose()?,

@@ -16,7 +16,7 @@ use crate::{
     owners::{self, Owners, Ownership},
     pattern::Pattern,
     request::{AccessRequest, Author, Owned},
-    rules::Rules,
+    rules::{Ahead, Bounds, Rules},
     terms::{Kind, Rate},
 };
 
@@ -143,6 +143,7 @@ pub struct Entitlements {
     ordered: Arc<[Compiled]>,
     by_id: Arc<BTreeMap<EntitlementId, usize>>,
     rules: Arc<BTreeMap<EntitlementId, Arc<dyn Rules>>>,
+    bounds: Option<Arc<dyn Bounds>>,
     owners: Ownership,
 }
 
@@ -178,6 +179,7 @@ impl Entitlements {
             ordered: ordered.into(),
             by_id: Arc::new(by_id),
             rules: Arc::default(),
+            bounds: None,
             owners: Ownership::default(),
         })
     }
@@ -187,6 +189,15 @@ impl Entitlements {
     pub fn ruled_by(self, rules: BTreeMap<EntitlementId, Arc<dyn Rules>>) -> Self {
         Self {
             rules: Arc::new(rules),
+            ..self
+        }
+    }
+
+    /// The same, where nothing can be asked for ahead of a call that these bounds forbid.
+    #[must_use]
+    pub fn bounded_by(self, bounds: Arc<dyn Bounds>) -> Self {
+        Self {
+            bounds: Some(bounds),
             ..self
         }
     }
@@ -259,6 +270,12 @@ impl Entitlements {
     #[must_use]
     pub fn rules(&self, id: &EntitlementId) -> Option<&Arc<dyn Rules>> {
         self.rules.get(id)
+    }
+
+    /// The policies that forbid what is asked for, whatever a call of it would say.
+    pub(crate) fn forbidding(&self, ahead: &Ahead<'_>) -> Vec<Arc<str>> {
+        let bounds = self.bounds.as_ref();
+        bounds.map_or_else(Vec::new, |bounds| bounds.forbidding(ahead))
     }
 
     pub(crate) fn compiled(&self, id: &EntitlementId) -> Option<&Compiled> {

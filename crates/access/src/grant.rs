@@ -28,6 +28,8 @@ pub struct Grant {
     pub groups: Arc<[Arc<str>]>,
     /// The agent.
     pub actor: ActorId,
+    /// Everybody in the chain of `act` besides the agent when it was asked for: what an extension is asked for by too.
+    pub chain: Vec<ActorId>,
     /// The run; `None` for every run of the agent.
     pub run: Option<RunId>,
     /// What names the run.

@@ -73,9 +73,9 @@ pub use lock::Lock;
 pub use owners::Owners;
 pub use pattern::{PATTERN_BYTES_MAX, PATTERN_STARS_MAX, Pattern, PatternError};
 pub use request::{
-    AccessRequest, Approval, Asker, Author, DecidedBy, NewRequest, Owned, Reason, RequestState,
-    Verdict,
+    AccessRequest, Approval, Asker, Author, DecidedBy, Moment, NewRequest, Owned, Reason,
+    RequestState, Verdict,
 };
-pub use rules::{Asked, History, Rules};
+pub use rules::{Ahead, Asked, Bounds, History, Rules};
 pub use scope::Scope;
 pub use terms::{Kind, Narrowing, RATE_CALLS_MAX, Rate, Terms, WouldWiden};

@@ -45,6 +45,7 @@ impl Place {
             subject: &self.subject,
             actor: &self.actor,
             run: self.run.as_ref(),
+            action: self.action,
             upstream: &self.upstream,
             target: &self.target,
         }
@@ -77,6 +78,12 @@ impl Bound {
     pub(crate) fn is_once_by_people(&self) -> bool {
         self.once.is_some_and(|once| once.by_people)
     }
+
+    /// Whether they have, and were told why policies hold it.
+    pub(crate) fn is_once_as_noticed(&self) -> bool {
+        self.once
+            .is_some_and(|once| once.by_people && once.is_noticed)
+    }
 }
 
 /// What one exact call has to show.
@@ -86,6 +93,8 @@ pub(crate) struct OnceBound {
     pub(crate) policies: [u8; 32],
     /// Whether people have approved it, and not rules alone.
     pub(crate) by_people: bool,
+    /// Whether they were shown what the gateway has noticed.
+    pub(crate) is_noticed: bool,
 }
 
 /// How much there is of a grant.

@@ -52,11 +52,17 @@ impl Locks {
             return None;
         }
         let locks = self.by_scope.read();
-        Scope::of(caller).find_map(|scope| {
-            let held = locks.get(&scope)?.iter().filter(|l| l.holds(now_ms));
+        let lasting = |of_scope: &[Lock]| {
+            let held = of_scope.iter().filter(|l| l.holds(now_ms));
             held.max_by_key(|l| l.expires_ms.unwrap_or(u64::MAX))
                 .cloned()
-        })
+        };
+        let met = Scope::of(caller).find_map(|scope| lasting(locks.get(&scope)?));
+        if met.is_some() || !caller.may_be_of_any_tool() {
+            return met;
+        }
+        let mut around = locks.iter().filter(|(scope, _)| caller.is_in(scope));
+        around.find_map(|(_, of_scope)| lasting(of_scope))
     }
 
     pub(crate) fn set(&self, lock: Lock) {

@@ -20,6 +20,8 @@ use crate::{
 pub struct NewRequest<'a> {
     /// Who asks.
     pub asker: Asker<'a>,
+    /// When.
+    pub moment: Moment,
     /// What is to be done.
     pub action: Action,
     /// Where.
@@ -51,6 +53,15 @@ pub struct NewRequest<'a> {
     pub client: Option<&'a str>,
     /// The grant whose end is to be put off. Kind, target and bounds are those of the grant.
     pub extends: Option<&'a GrantId>,
+}
+
+/// When something is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// In a call, which policies did not permit and did not forbid either.
+    Call,
+    /// Ahead of a call: what policies forbid is not known yet.
+    Ahead,
 }
 
 /// Who asks, and who stands behind them.
@@ -112,6 +123,7 @@ impl<'a> Asker<'a> {
             run: grant.run.as_ref(),
             run_source: grant.run_source,
             binding: grant.binding,
+            chain: &grant.chain,
             ..Self::person(by, groups, &grant.actor)
         }
     }
@@ -133,6 +145,9 @@ pub struct Reason {
     pub text: String,
     /// Who wrote it.
     pub author: Author,
+    /// What a model says to that, where the gateway's own words come first; as long at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 /// Who wrote a text.

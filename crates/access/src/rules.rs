@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Action, ActorId, KeyBinding, Recent, Ruling, SubjectId, Target, UpstreamId};
+use cardea_domain::{
+    Action, ActorId, AskedBy, KeyBinding, Recent, Ruling, SubjectId, Target, UpstreamId,
+};
 
 use crate::{
     request::{AccessRequest, NewRequest},
@@ -18,6 +20,43 @@ pub trait Rules: std::fmt::Debug + Send + Sync {
     fn rule(&self, asked: &Asked<'_>) -> Ruling;
 }
 
+/// What policies say of a thing, before anybody may ask for it.
+pub trait Bounds: std::fmt::Debug + Send + Sync {
+    /// The policies that forbid it whatever a call of it would say; none where that depends on the call, which is
+    /// then decided by itself.
+    fn forbidding(&self, ahead: &Ahead<'_>) -> Vec<Arc<str>>;
+}
+
+/// What is asked for ahead of a call, as far as policies look.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'a> {
+    /// The person on whose behalf.
+    pub subject: &'a SubjectId,
+    /// The person's groups.
+    pub groups: &'a Arc<[Arc<str>]>,
+    /// The agent.
+    pub actor: &'a ActorId,
+    /// What is to be done.
+    pub action: Action,
+    /// Where.
+    pub upstream: &'a UpstreamId,
+    /// To what.
+    pub target: &'a Target,
+}
+
+impl<'a> Ahead<'a> {
+    pub(crate) fn of(request: &'a AccessRequest) -> Self {
+        Self {
+            subject: &request.subject,
+            groups: &request.groups,
+            actor: &request.actor,
+            action: request.action,
+            upstream: &request.upstream,
+            target: &request.target,
+        }
+    }
+}
+
 /// A request, as far as rules may know: no reason, no ticket, no arguments, no name of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
@@ -27,8 +66,8 @@ pub struct Asked<'a> {
     pub groups: &'a Arc<[Arc<str>]>,
     /// The agent.
     pub actor: &'a ActorId,
-    /// Whether the person asked beforehand, and not the agent in a call.
-    pub is_by_person: bool,
+    /// Who asks.
+    pub asked_by: AskedBy,
     /// The keys that the grant will be bound to.
     pub binding: KeyBinding,
     /// What is to be done.
@@ -49,6 +88,15 @@ pub struct Asked<'a> {
     pub now_ms: u64,
 }
 
+/// A program with a person's login may be the agent itself: it is not taken for the person.
+fn asked_by(new: &NewRequest<'_>) -> AskedBy {
+    match new.asker.through {
+        None => AskedBy::Agent,
+        Some(by) if by.program.is_some() => AskedBy::Program,
+        Some(_) => AskedBy::Person,
+    }
+}
+
 /// What one agent asked for one person in the hour before, without the request in question.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct History {
@@ -64,7 +112,7 @@ impl<'a> Asked<'a> {
             subject: &request.subject,
             groups: &request.groups,
             actor: &request.actor,
-            is_by_person: new.asker.run.is_none(),
+            asked_by: asked_by(new),
             binding: request.binding.unwrap_or_default(),
             action: request.action,
             upstream: &request.upstream,

@@ -1,6 +1,6 @@
 //! Whom or what a lock or a revocation is about.
 
-use cardea_domain::{ActorId, Principal, RunId, SubjectId, Target, ToolName, UpstreamId};
+use cardea_domain::{Action, ActorId, Principal, RunId, SubjectId, Target, ToolName, UpstreamId};
 use serde::{Deserialize, Serialize};
 
 /// A part of a tenant, from all of it down to one run.
@@ -72,6 +72,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) subject: &'a SubjectId,
     pub(crate) actor: &'a ActorId,
     pub(crate) run: Option<&'a RunId>,
+    pub(crate) action: Action,
     pub(crate) upstream: &'a UpstreamId,
     pub(crate) target: &'a Target,
 }
@@ -79,6 +80,7 @@ pub(crate) struct Caller<'a> {
 impl<'a> Caller<'a> {
     pub(crate) fn of(
         principal: &'a Principal,
+        action: Action,
         upstream: &'a UpstreamId,
         target: &'a Target,
     ) -> Self {
@@ -86,6 +88,7 @@ impl<'a> Caller<'a> {
             subject: &principal.subject,
             actor: &principal.actor,
             run: Some(&principal.run),
+            action,
             upstream,
             target,
         }
@@ -99,9 +102,16 @@ impl<'a> Caller<'a> {
             Scope::Actor(actor) => actor == self.actor,
             Scope::Upstream(upstream) => upstream == self.upstream,
             Scope::Tool(upstream, tool) => {
-                upstream == self.upstream && matches!(self.target, Target::Tool(t) if t == tool)
+                upstream == self.upstream
+                    && (self.may_be_of_any_tool()
+                        || matches!(self.target, Target::Tool(t) if t == tool))
             }
             Scope::Run(run) => Some(run) == self.run,
         }
+    }
+
+    /// Which tool a task came of is the server's to know: it may be the locked one.
+    pub(crate) fn may_be_of_any_tool(&self) -> bool {
+        self.action == Action::UseTask
     }
 }

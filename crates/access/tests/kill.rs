@@ -22,7 +22,8 @@ use std::{
 
 use cardea_access::{
     Access, Asker, BoundTo, Entitlement, Entitlements, Event, Filter, Journal, JournalDown,
-    Justification, Kind, NewRequest, Page, Pattern, Requesters, Resource, ResourceKind, Wanted,
+    Justification, Kind, Moment, NewRequest, Page, Pattern, Requesters, Resource, ResourceKind,
+    Wanted,
 };
 use cardea_domain::{
     Action, ActorId, Clock, EntitlementId, KeyBinding, Principal, RunId, RunSource, SubjectId,
@@ -35,7 +36,7 @@ use tempfile::TempDir;
 const FOLDER: &str = "CARDEA_TEST_FOLDER";
 
 /// Calls that the child has under way at a time.
-const AT_ONCE: u64 = 1000;
+const AT_ONCE: u64 = 300;
 
 /// What the tool is that every call names.
 const TOOL: [u8; 32] = [1; 32];
@@ -151,6 +152,7 @@ async fn grant(folder: &Path, kind: Kind) -> u64 {
     let call = Call::new();
     let new = NewRequest {
         asker: Asker::agent(&call.principal),
+        moment: Moment::Call,
         action: Action::CallTool,
         upstream: &call.upstream,
         target: &call.target,
@@ -203,7 +205,7 @@ fn entitlement(kind: Kind) -> Entitlement {
         constraint: None,
         kinds: vec![kind],
         duration_max: Duration::from_secs(3600),
-        calls_max: Some(2 * AT_ONCE),
+        calls_max: Some(6 * AT_ONCE),
         bytes_max: None,
         rate: None,
         stages: Vec::new(),
@@ -230,6 +232,7 @@ impl Call {
                 actor: ActorId::parse("bot").unwrap(),
                 run: RunId::parse("run").unwrap(),
                 run_source: RunSource::Token,
+                standing: Arc::default(),
                 binding: KeyBinding::NONE,
                 groups: Arc::from([]),
                 task: None,

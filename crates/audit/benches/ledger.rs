@@ -43,6 +43,7 @@ impl Call {
                 actor: ActorId::parse("support-agent").unwrap(),
                 run: RunId::parse("0199e0a5-3b0c-7cc1-9e4c-0d7c4ff5a4b1").unwrap(),
                 run_source: RunSource::Token,
+                standing: Arc::default(),
                 binding: KeyBinding::NONE,
                 groups: Arc::from([]),
                 task: None,

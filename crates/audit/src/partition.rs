@@ -51,11 +51,17 @@ impl Partition {
     }
 
     /// Every log that is there: the gateway's own in `dir`, then those of tenants by their ids,
-    /// also of tenants that are no longer configured.
+    /// also of tenants that are no longer configured. A tenant's folder, as its auditor may have it, holds its log alone.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub fn all(dir: &Path) -> io::Result<Vec<Self>> {
+        if let Some(tenant) = tenant_of(dir) {
+            return Ok(vec![Self {
+                owner: Owner::Tenant(tenant),
+                dir: dir.to_owned(),
+            }]);
+        }
         let mut all = vec![Self::of_gateway(dir)];
         let entries = match fs::read_dir(dir.join(TENANTS)) {
             Ok(entries) => entries,
@@ -73,6 +79,13 @@ impl Partition {
         all.sort_by(|a, b| a.owner.cmp(&b.owner));
         Ok(all)
     }
+}
+
+/// The tenant whose folder this is, by its path.
+fn tenant_of(dir: &Path) -> Option<TenantId> {
+    let is_among_tenants = dir.parent()?.file_name()? == TENANTS;
+    let name = dir.file_name()?.to_str()?;
+    TenantId::parse(name).ok().filter(|_| is_among_tenants)
 }
 
 impl fmt::Display for Owner {

@@ -1,5 +1,7 @@
 //! An entry as the body of a line.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
 use cardea_domain::{Denial, KeyBinding, Principal};
 
@@ -19,6 +21,8 @@ const CLIENT_BYTES_MAX: usize = 1024;
 const ID_BYTES_MAX: usize = 256;
 /// The most policies that are named as determining one decision.
 const POLICIES_MAX: usize = 32;
+/// The most groups, roles and methods of a login that are named.
+const NAMES_MAX: usize = 32;
 
 /// Appends the body of the entry's line: everything between `prev` and `hash`.
 pub(crate) fn push_body(
@@ -103,10 +107,43 @@ fn push_principal(out: &mut Vec<u8>, principal: &Principal) {
     text(out, ",\"run\":", Some(principal.run.as_str()));
     word(out, ",\"run_source\":", principal.run_source.as_str());
     push_binding(out, &principal.binding);
+    push_standing(out, principal);
     text(out, ",\"task\":", principal.task.as_deref());
 }
 
 /// The thumbprints of the keys that the token is bound to; nothing when it is bound to none.
+/// What policies may have looked at besides.
+fn push_standing(out: &mut Vec<u8>, principal: &Principal) {
+    let standing = &principal.standing;
+    push_names(out, "groups", &principal.groups);
+    push_names(out, "roles", &standing.roles);
+    text(out, ",\"acr\":", standing.acr.as_deref());
+    push_names(out, "amr", &standing.amr);
+    if let Some(at_s) = standing.auth_time_s {
+        out.extend_from_slice(b",\"auth_time\":");
+        push_u64(out, at_s);
+    }
+}
+
+/// Nothing where there are none.
+fn push_names(out: &mut Vec<u8>, member: &str, names: &[Arc<str>]) {
+    for (n, name) in names.iter().take(NAMES_MAX).enumerate() {
+        match n {
+            0 => out.extend_from_slice(format!(",\"{member}\":[").as_bytes()),
+            _ => out.push(b','),
+        }
+        push_str(out, name, TEXT_BYTES_MAX);
+    }
+    if !names.is_empty() {
+        out.push(b']');
+    }
+    let more = names.len().saturating_sub(NAMES_MAX);
+    if more > 0 {
+        out.extend_from_slice(format!(",\"{member}_left_off\":").as_bytes());
+        push_u64(out, len_u64(more));
+    }
+}
+
 fn push_binding(out: &mut Vec<u8>, binding: &KeyBinding) {
     let keys = [
         ("\"dpop\":", binding.dpop),

@@ -4,6 +4,8 @@ pub(crate) mod access;
 mod account;
 mod guard;
 pub(crate) mod login;
+mod policy;
+pub(crate) mod server;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,6 +14,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, ListArgs};
 pub(crate) use guard::{GuardArgs, GuardCommand};
+pub(crate) use policy::{
+    BoundBy, ExplainArgs, PolicyCommand, SimulateArgs, TestArgs, ToolSchemaArgs,
+};
 
 /// A zero-trust gateway for the Model Context Protocol.
 #[derive(Debug, Parser)]
@@ -32,15 +37,24 @@ pub(crate) enum Command {
     /// Add, list, reset or remove local accounts of the authorization server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Look at the MCP servers and what they say of their tools, and approve it.
+    #[command(subcommand)]
+    Server(server::ServerCommand),
     /// Verify or read the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Try out what guards admit, without a gateway.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Say what policies make of calls, without a gateway.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Suggest labels of tools, for flow control.
     #[command(subcommand)]
     Flow(FlowCommand),
+    /// Look at what this machine has for the sandbox of servers.
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(SchemaArgs),
     /// Log in to a gateway, to look after access, or to an MCP server, for `cardea connect`.
@@ -107,6 +121,36 @@ pub(crate) enum AuditCommand {
 pub(crate) enum FlowCommand {
     /// Print a file of labels for the tools of a server, to be looked at and named as `labels` of its upstream.
     Labels(LabelsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Show which layers this machine has for this user, and what to do about missing ones.
+    ///
+    /// Exit status: 0 when there are all, 1 when one is missing.
+    Doctor(DoctorArgs),
+    /// Measure what a sandbox costs: a start and a call of `cat`, plain and boxed, in turns.
+    Measure(MeasureArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// How many starts of each.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) starts: usize,
+    /// How many calls of each.
+    #[arg(long, value_name = "N", default_value_t = 4000)]
+    pub(crate) calls: usize,
+    /// As JSON instead of two lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// As JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

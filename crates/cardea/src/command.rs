@@ -10,8 +10,12 @@ mod failure;
 mod flow;
 mod guard;
 mod login;
+mod policy;
+mod sandbox;
 mod schema;
 mod serve;
+mod server;
+mod table;
 mod token;
 
 use std::path::Path;
@@ -31,7 +35,10 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<()> {
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Guard(command) => guard::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Flow(command) => flow::run(&command),
+        Command::Sandbox(command) => sandbox::run(&command),
+        Command::Server(command) => server::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Login(args) => login::login(args),
         Command::Logout(args) => login::logout(args),

@@ -20,6 +20,10 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything else: the gateway executes itself to put up the sandbox of a server, by one thread.
+    if let Some(stage) = cardea_sandbox::Stage::of(std::env::args_os()) {
+        return stage.run();
+    }
     let typed = cli::Cli::parse();
     match command::run(typed) {
         Ok(()) => ExitCode::SUCCESS,

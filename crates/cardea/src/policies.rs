@@ -12,7 +12,9 @@ use cardea_config::{
     diagnostic::{Diagnostic, Diagnostics, Source},
 };
 use cardea_domain::TenantId;
-use cardea_policy::{ApprovalPolicies, Finding, KnownNames, Pack, Policies, PolicyFile, Shared};
+use cardea_policy::{
+    ApprovalPolicies, Finding, KnownNames, Pack, Policies, PolicyFile, Shared, Tools,
+};
 
 /// Policies are written by people; a file of megabytes is not one.
 const POLICY_BYTES_MAX: u64 = 4 << 20;
@@ -34,6 +36,7 @@ pub(crate) struct Compiled {
 pub(crate) struct Set {
     pub(crate) policies: Arc<Policies>,
     texts: Arc<[PolicyFile]>,
+    tools: Tools,
 }
 
 /// Remembered decisions of all tenants together: some 100 MB at most, of which each tenant has its
@@ -58,6 +61,7 @@ pub(crate) fn compile(
     let known = KnownNames {
         tenants: config.tenants.keys().map(ToString::to_string).collect(),
         upstreams: names(config.upstreams.keys().map(|(_, id)| id)),
+        tools: Tools::default(),
     };
     let files = read(folder, &config.policies.files, &mut mistakes);
     let shared = explain(&files, Shared::compile(&files, &known), &mut mistakes);
@@ -79,6 +83,7 @@ pub(crate) fn compile(
         let known = KnownNames {
             tenants: vec![id.to_string()],
             upstreams: names(config.upstreams_of(id)),
+            tools: tools(config, id),
         };
         let Some(onto) = shared.as_ref().or(none.as_ref()) else {
             continue;
@@ -86,16 +91,18 @@ pub(crate) fn compile(
         let old = before.and_then(|before| before.get(id));
         let epoch = old.map_or(1, |old| old.policies.epoch() + 1);
         let compiled = onto.with_own(id, &own, &known, epoch);
-        let Some(policies) = explain(&own, compiled, &mut mistakes) else {
+        // The shared ones too are held against what is the tenant's.
+        let texts: Arc<[PolicyFile]> = own.iter().chain(&files).cloned().collect();
+        let Some(policies) = explain(&texts, compiled, &mut mistakes) else {
             continue;
         };
         let count = policies.len().saturating_sub(onto.len());
-        let texts: Arc<[PolicyFile]> = files.iter().chain(&own).cloned().collect();
         let set = match old {
-            Some(old) if old.texts == texts => old.clone(),
+            Some(old) if old.texts == texts && old.tools == known.tools => old.clone(),
             _ => Set {
                 policies: Arc::new(policies.remembering(remembered.min(REMEMBERED_EACH_MAX))),
                 texts,
+                tools: known.tools,
             },
         };
         tenants.insert(id.clone(), (count, set));
@@ -111,6 +118,19 @@ pub(crate) fn compile(
     }
 }
 
+/// The tools of a tenant's upstreams, as far as files have their definitions.
+fn tools(config: &Config, tenant: &TenantId) -> Tools {
+    let mut tools = Tools::default();
+    for ((of, upstream), definitions) in &config.definitions.tools {
+        if of == tenant {
+            let definitions = definitions.iter();
+            let definitions = definitions.map(|(name, raw)| (name.as_str(), raw.as_str()));
+            tools.add(upstream.as_str(), definitions);
+        }
+    }
+    tools
+}
+
 fn rules(config: &Config, mistakes: &mut Diagnostics) -> BTreeMap<RuleFile, Arc<ApprovalPolicies>> {
     let folder = config.file.parent();
     let wanted: BTreeSet<&RuleFile> = config.rule_files().collect();
@@ -120,10 +140,12 @@ fn rules(config: &Config, mistakes: &mut Diagnostics) -> BTreeMap<RuleFile, Arc<
             Some(owner) => KnownNames {
                 tenants: vec![owner.to_string()],
                 upstreams: names(config.upstreams_of(owner)),
+                tools: Tools::Unchecked,
             },
             None => KnownNames {
                 tenants: config.tenants.keys().map(ToString::to_string).collect(),
                 upstreams: names(config.upstreams.keys().map(|(_, id)| id)),
+                tools: Tools::Unchecked,
             },
         };
         let compiled = rules_of(folder, &of.file, of.owner.as_ref(), &known, mistakes);
@@ -152,6 +174,7 @@ pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
     let known = KnownNames {
         tenants: tenants.iter().map(|t| t.id.clone()).collect(),
         upstreams: names(tenants.iter().flat_map(|t| &t.upstreams)),
+        tools: Tools::Unchecked,
     };
     for path in &inspected.rules {
         rules_of(folder, path, None, &known, &mut mistakes);
@@ -169,8 +192,10 @@ pub(crate) fn mistakes(inspected: &Inspected) -> Diagnostics {
         let known = KnownNames {
             tenants: vec![tenant.id.clone()],
             upstreams: tenant.upstreams.clone(),
+            tools: Tools::Unchecked,
         };
-        explain(&own, shared.with_own(&id, &own, &known, 0), &mut mistakes);
+        let compiled = shared.with_own(&id, &own, &known, 0);
+        explain(&own, compiled, &mut mistakes);
         for path in &tenant.rules {
             rules_of(folder, path, Some(&id), &known, &mut mistakes);
         }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cardea_config::Config;
@@ -18,11 +18,18 @@ use crate::wiring::{self, Kept, Lasting, Partitions};
 pub(crate) struct Reloader {
     gateway: Arc<Gateway>,
     config: Config,
+    /// With what the process began: what is bound to it is as that says.
+    begun: Config,
     kept: Kept,
     lasting: Arc<Lasting>,
     partitions: Partitions,
     epoch: u64,
+    /// Servers were added or removed that are not taken over yet: when that was last tried.
+    owed: Option<Instant>,
 }
+
+/// Between two tries to take over servers, while the rest of the configuration is refused.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 impl Reloader {
     /// A reloader for a gateway that runs with this configuration.
@@ -35,11 +42,22 @@ impl Reloader {
     ) -> Self {
         Self {
             gateway,
+            begun: config.clone(),
             config,
             kept,
             lasting,
             partitions,
             epoch: 1,
+            owed: None,
+        }
+    }
+
+    /// Takes over servers that were added or removed; what is refused is tried again.
+    pub(crate) async fn take_over(&mut self, are_others: bool, watch: &mut Watch) {
+        let is_due = |tried: Instant| tried.elapsed() >= AGAIN_AFTER;
+        if are_others || self.owed.is_some_and(is_due) {
+            self.owed = Some(Instant::now());
+            self.reload(watch).await;
         }
     }
 
@@ -47,6 +65,7 @@ impl Reloader {
     pub(crate) async fn reload(&mut self, watch: &mut Watch) {
         let accepted = match self.try_reload().await {
             Ok(()) => {
+                self.owed = None;
                 watch.follow(&self.config);
                 tracing::info!(epoch = self.epoch, "the new configuration is in place");
                 true
@@ -69,13 +88,14 @@ impl Reloader {
             .map_err(|mistakes| anyhow::anyhow!("{}", mistakes.to_string().trim_end()))?;
         let epoch = self.epoch + 1;
         self.lasting.welcome(&config).await?;
+        let config = self.lasting.with_added(config).await?;
         let built = wiring::build(
             &config,
             &self.lasting,
             &mut self.partitions,
             Some(&self.kept),
         )?;
-        for name in fixed(&self.config, &config) {
+        for name in fixed(&self.begun, &config) {
             tracing::warn!("a change of `{name}` needs a restart; the old value stays");
         }
         self.gateway.replace(built.world);
@@ -93,7 +113,15 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("state_dir", old.state_dir != new.state_dir),
         ("audit", old.audit != new.audit),
-        ("tenants.<id>.audit", audit_changed(old, new)),
+        // A tenant without settings of its own has those of all.
+        (
+            "tenants.<id>.audit",
+            old.audit == new.audit && audit_changed(old, new),
+        ),
+        (
+            "limits.drain_timeout",
+            old.limits.drain_timeout != new.limits.drain_timeout,
+        ),
         ("telemetry", old.telemetry != new.telemetry),
         (
             "authorization_server",

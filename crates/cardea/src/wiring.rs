@@ -1,37 +1,47 @@
 //! From a checked configuration to a world.
 
 mod access;
+pub(crate) mod added;
 mod authorization;
+mod budgets;
 mod console;
 pub(crate) mod constraints;
 mod flow;
 pub(crate) mod holders;
 pub(crate) mod notifications;
 mod partitions;
+mod registry;
+pub(crate) mod sandbox;
 mod state_dir;
 mod trust;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use cardea_config as config;
-use cardea_config::{Config, Issuer, Transport};
+use cardea_config::{Config, Issuer, SandboxMode, Transport};
 use cardea_domain::{Clock, TenantId, UpstreamId};
 use cardea_gateway::{
     Edge, Gateway, LedgerJournal, Limits, Room, Tenant, TenantLimits, Upstream, World,
 };
 use cardea_identity::{Dpop, Revocations, SigningKeys, server::State};
-use cardea_registry::{Connection, Entry, HttpServer, Registry, StdioServer};
+use cardea_registry::{
+    Connection, Entry, HttpServer, Locked, Registry, ServerIdentity, StdioServer,
+};
 use http::{HeaderName, HeaderValue};
+use jiff::tz::TimeZone;
 
 mod tenant_tools;
 
 use crate::policies;
 
+pub(crate) use access::entitlements;
+use budgets::budgets;
 use notifications::Receivers;
 pub(crate) use partitions::Partitions;
 
@@ -54,6 +64,8 @@ pub(crate) struct Kept {
     /// What the callers of a tenant hold is counted on across worlds.
     rooms: BTreeMap<TenantId, Arc<Room>>,
     upstreams: HashMap<(TenantId, UpstreamId), Made>,
+    /// What servers may write: none is kept whose sandbox does not know of all of it.
+    writable: Vec<PathBuf>,
 }
 
 /// An upstream of one tenant: its settings, and what was made from them.
@@ -68,6 +80,7 @@ pub(crate) struct Lasting {
     accesses: access::Accesses,
     heralds: notifications::Heralds,
     flows: flow::Flows,
+    registrar: registry::Registrars,
     /// The secret from which the keys for what clients hold are derived.
     pub(crate) sealing: Vec<u8>,
     pub(crate) clock: Clock,
@@ -92,6 +105,7 @@ impl Lasting {
             accesses: access::Accesses::default(),
             heralds: notifications::Heralds::default(),
             flows: flow::Flows::default(),
+            registrar: registry::Registrars::default(),
             sealing: state_dir::sealing_secret(&config.state_dir)?,
             clock: clock.clone(),
         };
@@ -99,9 +113,16 @@ impl Lasting {
         Ok(lasting)
     }
 
+    /// The configuration with the servers that were added and approved.
+    pub(crate) async fn with_added(&self, config: Config) -> anyhow::Result<Config> {
+        added::lay_over(config, self.registrar.servers().await?)
+    }
+
     /// Opens what outlives every world for the tenants of a configuration; before a world is built from it.
     pub(crate) async fn welcome(&self, config: &Config) -> anyhow::Result<()> {
-        match &self.authorization {
+        let state = self.authorization.as_ref();
+        self.registrar.open(config, state, &self.clock).await?;
+        match state {
             Some(state) => self.accesses.open(config, state, &self.clock).await,
             None => Ok(()),
         }
@@ -131,8 +152,8 @@ impl Lasting {
         }
     }
 
-    /// Rotates keys, forgets what has ended, learns what other processes did.
-    pub(crate) async fn tend(&self, gateway: &Gateway) {
+    /// Rotates keys, forgets what has ended, learns what other processes did; tells whether there are other servers now.
+    pub(crate) async fn tend(&self, gateway: &Arc<Gateway>) -> bool {
         if let Err(error) = self.keys.tend() {
             tracing::error!(%error, "the signing keys cannot be rotated; the old ones go on");
         }
@@ -142,6 +163,7 @@ impl Lasting {
             tracing::error!(%error, "the store cannot be tended");
         }
         self.accesses.tend(self.clock.unix_s()).await;
+        self.registrar.tend(gateway).await
     }
 }
 
@@ -168,16 +190,23 @@ pub(crate) fn build(
         lasting,
         before.and_then(|k| k.authorization.as_ref()),
     )?;
+    let writable = sandbox::writable(config);
+    let same_boxes = before.is_some_and(|kept| kept.writable == writable);
     let mut upstreams = HashMap::new();
     for (key, wanted) in &config.upstreams {
+        let is_boxed = matches!(&wanted.transport, Transport::Stdio(stdio) if stdio.sandbox.mode != SandboxMode::Off);
         let same = before
+            .filter(|_| same_boxes || !is_boxed)
             .and_then(|kept| kept.upstreams.get(key))
             .filter(|(was, _, _)| was == wanted);
         let made = match same {
             Some(kept) => kept.clone(),
             None => {
-                let entry = Arc::new(entry(wanted)?);
-                let upstream = Upstream::new(&entry, config.workers, &limits(&wanted.limits))
+                let entry = entry(wanted)?;
+                let entry = Arc::new(lasting.registrar.pinned(entry, wanted));
+                let sandbox = sandbox::profile(wanted, &writable);
+                let limits = limits(&wanted.limits);
+                let upstream = Upstream::new(&entry, config.workers, sandbox, &limits)
                     .with_context(|| format!("upstream `{}`", wanted.id))?;
                 (wanted.clone(), entry, Arc::new(upstream))
             }
@@ -205,11 +234,19 @@ pub(crate) fn build(
                     .collect(),
             ),
         };
-        let access = lasting
-            .accesses
-            .of(&id, own, &made_from, &ledger, &config.public_origin())?;
+        let access = lasting.accesses.of(
+            &id,
+            own,
+            &made_from,
+            &config.flow_labels,
+            &ledger,
+            &config.public_origin(),
+        )?;
         let tenant = Tenant {
             flow: lasting.flows.of(config, &id, own, clock)?,
+            registrar: lasting.registrar.of(config, &id),
+            clock: clock.clone(),
+            time_zone: TimeZone::get(&own.time_zone).context("`time_zone`")?,
             access,
             policies: Arc::clone(&set.policies),
             ledger,
@@ -218,6 +255,7 @@ pub(crate) fn build(
                 streams_max: own.limits.streams_per_tenant_max,
                 streams_per_principal_max: own.limits.streams_per_principal_max,
             },
+            budgets: budgets(own)?,
             room: Arc::clone(&room),
         };
         tenants.insert(id.clone(), Arc::new(tenant));
@@ -251,6 +289,7 @@ pub(crate) fn build(
         policies,
         rooms,
         upstreams,
+        writable,
     };
     Ok(Built {
         world,
@@ -324,6 +363,11 @@ fn entry(wanted: &config::Upstream) -> anyhow::Result<Entry> {
                 url: http.url.clone(),
                 headers,
                 ca_file: http.ca_file.clone(),
+                identity: ServerIdentity {
+                    spki_pins: http.spki_pins.clone(),
+                    spiffe_id: http.spiffe_id.clone(),
+                },
+                client_certificate: http.client_certificate.clone(),
             })
         }
         Transport::Stdio(stdio) => Connection::Stdio(StdioServer {
@@ -335,13 +379,18 @@ fn entry(wanted: &config::Upstream) -> anyhow::Result<Entry> {
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect(),
             cwd: stdio.cwd.clone(),
+            locked: stdio
+                .locked
+                .iter()
+                .map(|(path, digest)| Locked {
+                    path: path.clone(),
+                    digest: *digest,
+                })
+                .collect(),
         }),
     };
-    Ok(Entry::new(
-        wanted.tenant.clone(),
-        wanted.id.clone(),
-        connection,
-    ))
+    let entry = Entry::new(wanted.tenant.clone(), wanted.id.clone(), connection);
+    Ok(entry.held(wanted.is_held).added(wanted.added_ms))
 }
 
 fn limits(limits: &config::Limits) -> Limits {

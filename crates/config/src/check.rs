@@ -5,18 +5,22 @@
 
 mod access;
 mod authorization;
+mod budget;
 mod client;
 mod constraint;
+mod definitions;
 mod files;
 mod flow;
 mod issuer;
 mod network;
 mod notifications;
+mod output;
+mod sandbox;
 mod secret;
 mod tenant;
 mod tenant_tools;
 mod tls;
-mod upstream;
+pub(crate) mod upstream;
 mod url;
 
 use std::{
@@ -27,6 +31,8 @@ use std::{
 };
 
 use cardea_domain::TenantId;
+
+pub use self::definitions::{definitions, load_definitions};
 
 use crate::{
     Audit, Config, Telemetry,
@@ -157,6 +163,7 @@ impl Checker<'_> {
         let upstreams = self.upstreams(raw);
         let policies = self.policies(&root.key("policies"), &raw.policies);
         let flow_labels = self.flow_labels(raw);
+        let definitions = self.definitions(raw);
         let tls = self.tls(raw.tls.as_ref());
         let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
         let dpop = self.dpop(&raw.dpop);
@@ -196,6 +203,7 @@ impl Checker<'_> {
             upstreams: upstreams?,
             policies: policies?,
             flow_labels: flow_labels?,
+            definitions: definitions?,
             limits,
             audit,
             telemetry: telemetry?,

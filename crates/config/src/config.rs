@@ -3,8 +3,10 @@
 mod access;
 mod authorization;
 mod binding;
+mod budget;
 mod host;
 mod notifications;
+mod sandbox;
 mod tenant_tools;
 
 pub use access::{Agent, ApprovalStage, Entitled, Entitlement, Need, People, Roles, RuleFile};
@@ -14,8 +16,10 @@ pub use authorization::{
 };
 pub(crate) use binding::network;
 pub use binding::{ClientCertificates, Dpop, RequiredBinding, Tls};
+pub use budget::Budget;
 pub use host::AllowedHost;
 pub use notifications::{Notification, Receiver};
+pub use sandbox::Sandbox;
 pub use tenant_tools::{ArgumentRule, ResultRules, TenantValue, ToolRules, UpstreamIdentity};
 
 use std::{
@@ -23,6 +27,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use cardea_domain::{ActorId, TenantId, UpstreamId};
@@ -31,7 +36,7 @@ use url::Url;
 
 use crate::{
     Algorithm, ArgumentsInAudit, ClaimPointer, Constraint, FlowLabel, Limits, LogFormat, LogLevel,
-    PolicyPack, Schemas, Secret, diagnostic::Diagnostics,
+    Output, PinRule, PolicyPack, Schemas, Secret, diagnostic::Diagnostics,
 };
 
 /// A configuration in which every value was checked, alone and against the others.
@@ -75,6 +80,8 @@ pub struct Config {
     pub policies: PolicyFiles,
     /// What is known of tools for flow control.
     pub flow_labels: FlowLabels,
+    /// What is known of tools for policies that read arguments.
+    pub definitions: Definitions,
     /// What one request, connection or upstream may cost at most.
     pub limits: Limits,
     /// The record of every call that belongs to no tenant, and the folder of all.
@@ -106,13 +113,14 @@ impl Config {
         self.allowed_origins.contains(origin)
     }
 
-    /// Every file and folder of policies, rules and labels that the configuration names, those of
+    /// Every file and folder of policies, rules, labels and definitions that the configuration names, those of
     /// tenants too.
     pub fn policy_roots(&self) -> impl Iterator<Item = &Path> {
         let own = self.tenants.values().flat_map(|t| &t.policies.roots);
         let rules = self.rule_files().map(|rules| &rules.file);
         let roots = self.policies.roots.iter().chain(own).chain(rules);
-        roots.chain(&self.flow_labels.files).map(PathBuf::as_path)
+        let told = self.flow_labels.files.iter().chain(&self.definitions.files);
+        roots.chain(told).map(PathBuf::as_path)
     }
 
     /// Every file of rules about requests that an entitlement names; one may be there several times.
@@ -139,6 +147,15 @@ pub struct FlowLabels {
     pub files: BTreeSet<PathBuf>,
 }
 
+/// Definitions of tools that files have: the answers of servers to `tools/list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Definitions {
+    /// By tenant and upstream: each tool's raw definition by its name. An upstream that is not there has no file.
+    pub tools: BTreeMap<(TenantId, UpstreamId), Arc<BTreeMap<String, String>>>,
+    /// The files that they stand in.
+    pub files: BTreeSet<PathBuf>,
+}
+
 /// What a tenant has of its own, besides issuers and upstreams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -150,6 +167,8 @@ pub struct Tenant {
     pub trusted_hosts: BTreeSet<ActorId>,
     /// What may be asked for in it, by id: what the gateway has for all tenants, and its own.
     pub entitlements: BTreeMap<String, Entitlement>,
+    /// What its calls may use, by id: what the gateway has for all tenants, and its own.
+    pub budgets: BTreeMap<String, Budget>,
     /// Where it is, by a name of the IANA database: what its rules call local.
     pub time_zone: String,
     /// Who is told of what happens to its access, by id.
@@ -245,6 +264,10 @@ pub struct Upstream {
     pub tenant: TenantId,
     /// Whether it stands below the tenant, or among those whose settings tenants share.
     pub is_own: bool,
+    /// Whether it was added and nobody has approved it: it is known by its name, and neither started nor called.
+    pub is_held: bool,
+    /// When it was added at a terminal (milliseconds since the Unix epoch); `None` where the file names it.
+    pub added_ms: Option<u64>,
     /// How it is reached.
     pub transport: Transport,
     /// What the tenant is called there; no two tenants of an upstream are called alike.
@@ -253,12 +276,43 @@ pub struct Upstream {
     pub tools: BTreeMap<String, ToolRules>,
     /// How far the schemas of its tools are held to.
     pub schemas: Schemas,
+    /// How far what it says of its tools needs somebody's approval.
+    pub pins: PinRule,
     /// What the arguments of its tools have to be; each can be used.
     pub constraints: Vec<Constraint>,
+    /// What the results of its tools may hold.
+    pub outputs: Vec<Output>,
+    /// The folders of a client that it may see; `None`: all.
+    pub roots: Option<Vec<String>>,
     /// Whether it is told who calls, and how.
     pub identity: Option<UpstreamIdentity>,
     /// The gateway's limits with those of the tenant and then of this upstream laid over them.
     pub limits: Limits,
+}
+
+impl Config {
+    /// An upstream that stands beside those of the file, with nothing said of it: every definition needs approval.
+    #[must_use]
+    pub fn added(&self, tenant: &TenantId, id: &UpstreamId, transport: Transport) -> Upstream {
+        let own = self.tenants.get(tenant).map(|tenant| tenant.limits);
+        Upstream {
+            id: id.clone(),
+            tenant: tenant.clone(),
+            is_own: true,
+            is_held: false,
+            added_ms: None,
+            transport,
+            tenant_value: TenantValue::Text(tenant.to_string()),
+            tools: BTreeMap::new(),
+            schemas: Schemas::default(),
+            pins: PinRule::Approve,
+            constraints: Vec::new(),
+            outputs: Vec::new(),
+            roots: None,
+            identity: None,
+            limits: own.unwrap_or(self.limits),
+        }
+    }
 }
 
 /// How an upstream is reached.
@@ -281,6 +335,10 @@ pub struct Stdio {
     pub env: BTreeMap<String, Secret>,
     /// The folder in which it runs; it is there.
     pub cwd: PathBuf,
+    /// Its box.
+    pub sandbox: Sandbox,
+    /// What has to be unchanged before each start, with its SHA-256.
+    pub locked: Vec<(PathBuf, [u8; 32])>,
 }
 
 impl fmt::Debug for Stdio {
@@ -290,6 +348,8 @@ impl fmt::Debug for Stdio {
             .field("args", &format_args!("[{} hidden]", self.args.len()))
             .field("env", &self.env)
             .field("cwd", &self.cwd)
+            .field("sandbox", &self.sandbox)
+            .field("locked", &self.locked.len())
             .finish()
     }
 }
@@ -301,8 +361,14 @@ pub struct Http {
     pub url: Url,
     /// Headers to send with each request, by their names in lower case.
     pub headers: BTreeMap<String, Secret>,
-    /// Certificate authorities to trust besides the public ones; the file is there.
+    /// Certificate authorities to trust besides the public ones, with a SPIFFE ID in the place of them; the file is there.
     pub ca_file: Option<PathBuf>,
+    /// SHA-256 of the keys that its certificate may have; none is any.
+    pub spki_pins: Vec<[u8; 32]>,
+    /// The SPIFFE ID that its certificate must have.
+    pub spiffe_id: Option<String>,
+    /// Chain and key that it is shown where it asks; the files are there.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
 }
 
 impl fmt::Debug for Http {
@@ -313,6 +379,9 @@ impl fmt::Debug for Http {
             .field("url", &url.as_str())
             .field("headers", &self.headers)
             .field("ca_file", &self.ca_file)
+            .field("spki_pins", &self.spki_pins.len())
+            .field("spiffe_id", &self.spiffe_id)
+            .field("client_certificate", &self.client_certificate)
             .finish()
     }
 }

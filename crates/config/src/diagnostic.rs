@@ -179,6 +179,11 @@ impl Diagnostics {
         self.0.insert(index, diagnostic);
     }
 
+    /// Takes back those that say this: something else has turned out to be there.
+    pub fn forget(&mut self, message: &str) {
+        self.0.retain(|diagnostic| diagnostic.message != message);
+    }
+
     /// All of them, by file and line.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()

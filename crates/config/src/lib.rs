@@ -37,20 +37,25 @@ mod secret;
 mod structure;
 mod yaml;
 
+pub use check::{
+    definitions, load_definitions,
+    upstream::{NO_UPSTREAM, spki_pin},
+};
 pub use claim::ClaimPointer;
 pub use config::{
-    Agent, AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, CertificateName,
-    Client, ClientAuthentication, ClientCertificates, ClientKeys, Config, Dpop, EmbeddedIssuer,
-    Entitled, Entitlement, ExternalIssuer, FlowLabels, Http, Issuer, KeySource, Login,
-    LoginCredential, Need, Notification, People, PolicyFiles, Receiver, RequiredBinding,
-    ResultRules, Roles, RuleFile, Stdio, Telemetry, Tenant, TenantSource, TenantValue, Tls,
-    ToolRules, Transport, Upstream, UpstreamIdentity,
+    Agent, AllowedHost, ApprovalStage, ArgumentRule, Audit, AuthorizationServer, Budget,
+    CertificateName, Client, ClientAuthentication, ClientCertificates, ClientKeys, Config,
+    Definitions, Dpop, EmbeddedIssuer, Entitled, Entitlement, ExternalIssuer, FlowLabels, Http,
+    Issuer, KeySource, Login, LoginCredential, Need, Notification, People, PolicyFiles, Receiver,
+    RequiredBinding, ResultRules, Roles, RuleFile, Sandbox, Stdio, Telemetry, Tenant, TenantSource,
+    TenantValue, Tls, ToolRules, Transport, Upstream, UpstreamIdentity,
 };
-pub use load::{Inspected, InspectedTenant, inspect, load, load_constraints, load_with};
+pub use load::{Inspected, InspectedTenant, inspect, load, load_constraints, load_with, load_yaml};
 pub use raw::{
-    AddressClass, Algorithm, ArgumentsInAudit, AskBy, Binding, Constraint, FlowLabel, GrantBinding,
-    GrantKind, Justification, Limits, LogFormat, LogLevel, NotifiedOf, OnForeign, OnUntyped,
-    PathConstraint, PolicyPack, ProgramConstraint, SchemaCheck, Schemas, SqlConstraint, SqlDialect,
+    AddressClass, Algorithm, ArgumentsInAudit, AskBy, Binding, BudgetPer, Constraint, ContentKind,
+    FlowLabel, GrantBinding, GrantKind, Justification, Limits, LogFormat, LogLevel, NotifiedOf,
+    OnForeign, OnUntyped, Output, PathConstraint, PinRule, PolicyPack, ProgramConstraint,
+    SandboxLimits, SandboxMode, SandboxPreset, SchemaCheck, Schemas, SqlConstraint, SqlDialect,
     SqlVerb, TenantHeader, UnknownMembers, UrlConstraint,
 };
 pub use reference::reference;

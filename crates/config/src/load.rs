@@ -73,6 +73,20 @@ pub fn load_constraints(path: &Path) -> Result<Vec<Constraint>, Diagnostics> {
     }
 }
 
+/// Reads a YAML file of another kind, as the values in it.
+///
+/// # Errors
+/// Every mistake of the file.
+pub fn load_yaml(path: &Path) -> Result<serde_json::Value, Diagnostics> {
+    let name = path.display().to_string();
+    let of_file = |message: String| Diagnostics::from(Diagnostic::of_file(&*name, message));
+    let text = read(path).map_err(of_file)?;
+    match yaml::read(Source::new(&*name, text)) {
+        (Some(document), found) if !found.has_errors() => Ok(document.value),
+        (_, found) => Err(found),
+    }
+}
+
 /// The policy files and names of a configuration that may be wrong in other places, so that the
 /// mistakes in its policies can be told together with its own. `None` when not even that is known.
 #[must_use]
@@ -145,6 +159,11 @@ fn from_source(source: Source, around: &Surroundings<'_>) -> Result<Config, Diag
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, String> {
+    read_up_to(path, FILE_BYTES_MAX)
+}
+
+/// The text of a file of at most so many bytes.
+pub(crate) fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, String> {
     let reason = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         kind => format!("the file cannot be read: {kind}"),
@@ -153,12 +172,12 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     if !found.is_file() {
         return Err("this is not a file".to_owned());
     }
-    if found.len() > FILE_BYTES_MAX {
-        return Err(format!("the file is larger than {FILE_BYTES_MAX} bytes"));
+    if found.len() > bytes_max {
+        return Err(format!("the file is larger than {bytes_max} bytes"));
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(reason)?;
-    file.take(FILE_BYTES_MAX)
+    file.take(bytes_max)
         .read_to_end(&mut bytes)
         .map_err(reason)?;
     let text = String::from_utf8(bytes).map_err(|error| {

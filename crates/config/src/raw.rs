@@ -7,11 +7,15 @@
 mod access;
 mod authorization;
 mod binding;
+mod budget;
 mod constraint;
 mod flow;
 mod issuer;
 mod limits;
 mod notifications;
+mod output;
+mod pins;
+mod sandbox;
 mod tenant;
 mod tenant_tools;
 mod tls;
@@ -26,18 +30,25 @@ pub(crate) use authorization::{
     RawClientCertificate, RawLogin,
 };
 pub(crate) use binding::{IAT_WINDOW_MAX, IAT_WINDOW_MIN, KeyKind, RawDpop, RawRequiredBinding};
+pub(crate) use budget::{
+    BYTES_IN_BUDGET_MAX, BYTES_IN_BUDGET_MIN, CALLS_IN_BUDGET_MAX, CONCURRENT_MAX, RawBudget,
+    WITHIN_MAX, WITHIN_MIN,
+};
 pub(crate) use constraint::{RawConstraintFile, file_schema};
 pub(crate) use issuer::{RawIssuer, RequiredTyp};
 pub(crate) use limits::{RawLimits, RawTenantLimits, RawUpstreamLimits};
 pub(crate) use notifications::{RawChannel, RawNotification, RawWebhook};
+pub(crate) use output::{RESULT_MAX, RESULT_MIN};
+pub(crate) use sandbox::RawSandbox;
 pub(crate) use tenant::{RawOwnIssuer, RawOwnUpstream, RawTenant, RawTenantAudit};
 pub(crate) use tenant_tools::{
     IDENTITY_TTL_MAX, IDENTITY_TTL_MIN, RawIdentity, RawResults, RawTenantValue, RawTool,
 };
 pub(crate) use tls::{RawClientCertificates, RawTls};
-pub(crate) use upstream::{RawHttp, RawSecret, RawStdio, RawUpstream};
+pub(crate) use upstream::{RawClientIdentity, RawHttp, RawSecret, RawStdio, RawUpstream};
 
 pub use access::{AskBy, GrantBinding, GrantKind, Justification};
+pub use budget::BudgetPer;
 pub use constraint::{
     AddressClass, Constraint, PathConstraint, ProgramConstraint, SchemaCheck, Schemas,
     SqlConstraint, SqlDialect, SqlVerb, UnknownMembers, UrlConstraint,
@@ -46,6 +57,9 @@ pub use flow::{FlowLabel, PolicyPack};
 pub use issuer::Algorithm;
 pub use limits::Limits;
 pub use notifications::NotifiedOf;
+pub use output::{ContentKind, Output};
+pub use pins::PinRule;
+pub use sandbox::{SandboxLimits, SandboxMode, SandboxPreset};
 pub use tenant_tools::{Binding, OnForeign, OnUntyped, TenantHeader};
 
 use std::collections::BTreeMap;
@@ -163,6 +177,10 @@ pub(crate) struct RawConfig {
     #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
     pub(crate) entitlements: BTreeMap<String, RawEntitlement>,
 
+    /// What the calls of each tenant may use at most. The keys are names of your choice, which refusals and records say.
+    #[schemars(extend("propertyNames" = slug("a budget's id")))]
+    pub(crate) budgets: BTreeMap<String, RawBudget>,
+
     /// What one request, connection or upstream may cost at most.
     pub(crate) limits: RawLimits,
 
@@ -194,6 +212,7 @@ impl Default for RawConfig {
             policies: Vec::new(),
             packs: Vec::new(),
             entitlements: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             limits: RawLimits::default(),
             audit: RawAudit::default(),
             telemetry: RawTelemetry::default(),

@@ -65,6 +65,8 @@ function listen() {
     clearTimeout(due);
     due = setTimeout(() => refresh().catch(() => {}), SETTLE_MS);
   });
+  // What happened before the stream, or while it was gone, is in no event.
+  events.addEventListener("open", () => refresh().catch(() => {}));
   addEventListener("pagehide", () => events.close());
 }
 

@@ -24,10 +24,12 @@ use std::{
 use bytes::Bytes;
 use cardea_access::{
     Access, AccessRequest, Asker, Author, BoundTo, Entitlement, Entitlements, Justification, Kind,
-    Need, NewLock, NewRequest, Pattern, Reason, Requesters, Resource, ResourceKind, Scope, Stage,
+    Moment, Need, NewLock, NewRequest, Pattern, Reason, Requesters, Resource, ResourceKind, Scope,
+    Stage,
 };
 use cardea_console::{
-    Body, Console, ConsoleSettings, LOGIN_AGE_MAX_S, Minute, People, Roles, Rooms, Ruling, Subject,
+    Body, Console, ConsoleSettings, Explained, ExplainedPolicy, LOGIN_AGE_MAX_S, Minute, People,
+    Roles, Rooms, Ruling, ServerFacts, Standing, Subject, SupposedCall,
 };
 use cardea_domain::{
     Action, ActorId, Clock, EntitlementId, KeyBinding, RunId, RunSource, SubjectId, Target,
@@ -36,6 +38,9 @@ use cardea_domain::{
 use cardea_identity::{
     Algorithm, AuthorizationServer, Dpop, DpopSettings, Revocations, SigningKeys,
     server::{self, Accounts, ServerSettings, State},
+};
+use cardea_registry::{
+    Connection, DefinitionKind, Entry, Registrar, Sighting, StdioServer, digest_of,
 };
 use cardea_store::Store;
 use futures_util::StreamExt as _;
@@ -63,6 +68,7 @@ struct Furnished {
     tenant: TenantId,
     access: Arc<Access>,
     entitlements: Entitlements,
+    registrar: Arc<Registrar>,
 }
 
 /// Writes nothing down.
@@ -133,6 +139,7 @@ async fn stand(folder: &std::path::Path, origin: &str, clock: &Clock) -> Stand {
     let dpop = Arc::new(Dpop::new(proofs, &[7; 32], "token", clock.clone()));
     let authorization =
         Arc::new(AuthorizationServer::new(settings, dpop, Arc::new(state)).unwrap());
+    let registrar = Arc::new(Registrar::new(store.clone(), clock.clone()));
     let access = Access::open(store, tenant.clone(), clock.clone(), Arc::new(Quiet))
         .await
         .unwrap();
@@ -156,11 +163,43 @@ async fn stand(folder: &std::path::Path, origin: &str, clock: &Clock) -> Stand {
             tenant,
             access,
             entitlements: Entitlements::new(vec![entitlement()]).unwrap(),
+            registrar,
         },
     }
 }
 
 impl Furnished {
+    /// What the server says, with markup and what hides text in it: half of it approved, and then changed.
+    async fn show(&self, rows: u32) {
+        let files = UpstreamId::parse("files").unwrap();
+        let rows = rows.min(300);
+        for text in ["Reads.", PAYLOAD] {
+            let sightings = (0..rows).map(|n| {
+                let name = format!("tool_{n}{PAYLOAD}");
+                let raw = json!({"name": name, "description": text}).to_string();
+                Sighting {
+                    kind: DefinitionKind::Tool,
+                    digest: digest_of(&raw),
+                    raw: raw.into(),
+                    name,
+                }
+            });
+            let (of, held) = (&self.tenant, sightings.collect());
+            let server = Connection::Stdio(StdioServer::default());
+            let entry = Entry::new(of.clone(), files.clone(), server);
+            self.registrar.saw(&entry, held).await.unwrap();
+            let view = self.registrar.view(of).await.unwrap();
+            let half = view.quarantined.iter().step_by(2);
+            let choices: Vec<_> = half.filter_map(|held| held.choice()).collect();
+            if text == "Reads." && rows > 0 {
+                let approving = self
+                    .registrar
+                    .approve(of, &files, &choices, PAYLOAD, PAYLOAD);
+                approving.await.unwrap();
+            }
+        }
+    }
+
     /// Requests of many agents, of which every second is approved; a lock where there are rows.
     async fn fill(&self, rows: u32, clock: &Clock) {
         for n in 0..rows {
@@ -173,6 +212,7 @@ impl Furnished {
                 rule.await.unwrap();
             }
         }
+        self.show(rows).await;
         if rows > 0 {
             let cleo = subject("cleo");
             let lock = NewLock {
@@ -197,6 +237,7 @@ impl Furnished {
         let arguments =
             json!({"path": format!("/srv/reports/{n}"), PAYLOAD: [PAYLOAD, {"deep": [n]}]});
         let new = NewRequest {
+            moment: Moment::Ahead,
             asker: Asker {
                 subject: &who,
                 groups: &[],
@@ -224,6 +265,7 @@ impl Furnished {
             reason: Some(Reason {
                 text: PAYLOAD.to_owned(),
                 author: Author::Model,
+                beside: None,
             }),
             ticket: None,
             model: Some(&name),
@@ -259,11 +301,56 @@ impl Rooms for Furnished {
         Ruling::Forbids(vec![PAYLOAD.to_owned()])
     }
 
+    fn registrar(&self, _: &TenantId) -> Option<Arc<Registrar>> {
+        Some(Arc::clone(&self.registrar))
+    }
+
+    fn servers(&self, tenant: &TenantId) -> Vec<ServerFacts> {
+        let files = (*tenant == self.tenant).then(|| ServerFacts {
+            id: UpstreamId::parse("files").unwrap(),
+            transport: "stdio",
+            pins: "approve",
+            identity: vec![("Starts", PAYLOAD.to_owned())],
+            labels: BTreeMap::new(),
+        });
+        files.into_iter().collect()
+    }
+
+    fn explain(&self, _: &TenantId, call: &SupposedCall<'_>) -> Option<Explained> {
+        Some(Explained {
+            decision: "not permitted",
+            is_grantable: true,
+            policies: vec![ExplainedPolicy {
+                id: PAYLOAD.to_owned(),
+                effect: "permit",
+                outcome: match call.arguments {
+                    Some(_) => "not met",
+                    None => "depends on arguments",
+                },
+                detail: Some(PAYLOAD.to_owned()),
+            }],
+            ..Explained::default()
+        })
+    }
+
+    fn standing(&self, _: &TenantId, _: &UpstreamId, _: Option<&str>) -> Vec<Standing> {
+        vec![Standing {
+            id: PAYLOAD.to_owned(),
+            who: "principal in Cardea::Group::\"acme/ops\"".to_owned(),
+            what: "resource".to_owned(),
+            conditions: Vec::new(),
+        }]
+    }
+
     fn subject(&self, _: &TenantId, _: &UpstreamId, _: &Target) -> Subject {
         let description = Some(format!("Writes a file.\n{PAYLOAD}"));
         Subject {
+            is_shown: true,
             description,
             digest: Some([3; 32]),
+            arguments: vec!["path".to_owned(), PAYLOAD.to_owned()],
+            asserted: vec!["changes nothing"],
+            labels: Some(cardea_console::Labelled::Nothing),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod asking;
 mod scopes;
+pub(crate) mod servers;
 
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use cardea_access::{
 };
 use cardea_domain::GrantId;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     api,
     desk::Desk,
     refusal::{Refusal, down},
     reply::{self, Reply},
-    time,
+    tighter, time,
 };
 
 pub(crate) use asking::{ask, cancel, extend, justify};
@@ -29,6 +30,9 @@ pub(crate) const MINUTES_MAX: u64 = 366 * 24 * 60;
 /// What entitlements bound further.
 pub(crate) const CALLS_MAX: u64 = 1_000_000;
 pub(crate) const SCOPE_KINDS: &[&str] = &["tenant", "subject", "actor", "upstream", "tool", "run"];
+
+/// What entitlements bound further.
+pub(crate) const BYTES_MAX: u64 = 1 << 50;
 
 const MINUTE_S: u64 = 60;
 
@@ -43,13 +47,28 @@ pub(crate) async fn approve(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         .ask
         .number("minutes")
         .filter(|minutes| *minutes != time::minutes(request.terms.duration));
+    let bytes = desk
+        .ask
+        .number("bytes")
+        .filter(|bytes| Some(*bytes) != request.terms.bytes_max);
     let narrowing = Narrowing {
         duration: minutes.map(|minutes| Duration::from_secs(minutes * MINUTE_S)),
         calls_max: calls,
-        bytes_max: None,
-        constraint: constraint(desk)?,
+        bytes_max: bytes,
+        constraint: both(
+            constraint(desk)?,
+            tighter::chosen(|name| desk.ask.field(name))?,
+        ),
     };
     decide(desk, request, Verdict::Approve, narrowing).await
+}
+
+/// What satisfies both schemas.
+fn both(one: Option<Value>, other: Option<Value>) -> Option<Value> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(json!({ "allOf": [one, other] })),
+        (one, other) => one.or(other),
+    }
 }
 
 fn constraint(desk: &Desk<'_>) -> Result<Option<Value>, Refusal> {

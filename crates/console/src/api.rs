@@ -51,6 +51,7 @@ const REQUEST: Columns = &[
     "kind",
     "name",
     "arguments",
+    "constraint",
     "terms",
     "reason",
     "justification",
@@ -74,6 +75,7 @@ const GRANT: Columns = &[
     "upstream",
     "kind",
     "name",
+    "constraints",
     "terms",
     "calls_used",
     "bytes_used",
@@ -82,7 +84,7 @@ const GRANT: Columns = &[
     "ended",
 ];
 const REACH: Columns = &[
-    "why", "state", "id", "subject", "actor", "upstream", "kind", "name", "until",
+    "why", "state", "id", "rule", "subject", "actor", "upstream", "kind", "name", "until",
 ];
 const AGENT: Columns = &[
     "actor",
@@ -180,6 +182,7 @@ pub(crate) fn request_json(request: &AccessRequest) -> Value {
         "kind": request.target.kind(),
         "name": request.target.name(),
         "arguments": request.arguments,
+        "constraint": request.constraint.as_ref().map(Value::to_string),
         "terms": terms_json(&request.terms),
         "reason": request.reason.as_ref().map(reason_json),
         "justification": request.justification.as_ref().map(reason_json),
@@ -201,7 +204,7 @@ fn reason_json(reason: &Reason) -> Value {
         Author::Program => "program",
         Author::Gateway => "gateway",
     };
-    json!({"text": reason.text, "author": author})
+    json!({"text": reason.text, "author": author, "beside": reason.beside})
 }
 
 pub(crate) fn grant_json(grant: &Grant, now_ms: u64) -> Value {
@@ -216,6 +219,7 @@ pub(crate) fn grant_json(grant: &Grant, now_ms: u64) -> Value {
         "upstream": grant.upstream,
         "kind": grant.target.kind(),
         "name": grant.target.name(),
+        "constraints": grant.constraints.iter().map(Value::to_string).collect::<Vec<_>>(),
         "terms": terms_json(&grant.terms),
         "calls_used": grant.calls_used,
         "bytes_used": grant.bytes_used,
@@ -239,6 +243,7 @@ fn reach_json(row: &ReachRow) -> Value {
         "why": row.why,
         "state": row.state,
         "id": row.id,
+        "rule": row.rule,
         "subject": row.subject,
         "actor": row.actor,
         "upstream": row.upstream,

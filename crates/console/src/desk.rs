@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use cardea_access::{Access, AccessRequest, Entitlement, Entitlements};
-use cardea_domain::{Denial, RequestId, TenantId};
+use cardea_domain::{Denial, RequestId, Target, TenantId, UpstreamId};
 use cardea_identity::ApiHolder;
+use cardea_registry::DefinitionKind;
 use http::{HeaderMap, header};
 
 use crate::{
-    Console, Rooms,
+    Console, Rooms, Subject,
     ask::{Ask, FORM},
     caller::Caller,
     refusal::{Refusal, down},
@@ -113,6 +114,31 @@ impl Desk<'_> {
     /// The entitlement of a request, as it is now.
     pub(crate) fn entitlement(&self, request: &AccessRequest) -> Option<&Entitlement> {
         self.entitlements.entitlement(&request.entitlement)
+    }
+
+    /// What is known of a tool, resource or prompt: as its server shows it, or as it was approved where the server has
+    /// shown nothing yet.
+    pub(crate) async fn subject(
+        &self,
+        upstream: &UpstreamId,
+        target: &Target,
+    ) -> Result<Subject, Refusal> {
+        let shown = self.rooms.subject(self.tenant(), upstream, target);
+        let (false, Target::Tool(name)) = (shown.is_shown, target) else {
+            return Ok(shown);
+        };
+        let Some(registrar) = self.rooms.registrar(self.tenant()) else {
+            return Ok(shown);
+        };
+        let kind = DefinitionKind::Tool;
+        let approved = registrar.approved(self.tenant(), upstream, kind, name.as_str());
+        let Some(pinned) = approved.await.map_err(down)? else {
+            return Ok(shown);
+        };
+        Ok(Subject {
+            labels: shown.labels,
+            ..Subject::of(&pinned.definition, Some(pinned.digest))
+        })
     }
 
     /// The request that the path names, where it is this person's to see.

@@ -32,8 +32,8 @@ mod ask;
 mod caller;
 mod chart;
 mod desk;
-mod diff;
 mod events;
+mod explain;
 mod export;
 mod field;
 mod lists;
@@ -48,6 +48,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tighter;
 mod time;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -59,7 +60,10 @@ use http::Request;
 
 pub use reply::{Body, Reply};
 pub use roles::{People, Roles};
-pub use rooms::{Minute, Rooms, Ruling, Subject};
+pub use rooms::{
+    Explained, ExplainedPolicy, Labelled, Minute, Rooms, Ruling, ServerFacts, Standing, Subject,
+    SupposedCall,
+};
 
 /// A request's body: forms and small documents, arguments of a tool the largest among them.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;

@@ -61,7 +61,7 @@ const REQUEST_STATES: &[&str] = &[
     "void",
 ];
 const GRANT_STATES: &[&str] = &["any", "active", "ended"];
-const WHYS: &[&str] = &["grant", "entitlement"];
+const WHYS: &[&str] = &["grant", "entitlement", "policy"];
 
 pub(crate) const REQUESTS: &[Field] = &[
     Field::choice(
@@ -96,7 +96,7 @@ pub(crate) const REACH: &[Field] = &[
     Field::choice(
         "why",
         WHYS,
-        "by a grant, or by an entitlement, which lets them ask; by grants when absent",
+        "by a grant, by an entitlement, which lets them ask, or by a policy that permits tools of the server by itself; by grants when absent",
     ),
     Field::choice("state", GRANT_STATES, "of grants; any when absent"),
     SUBJECT,

@@ -157,7 +157,7 @@ fn responses(route: &Route) -> Value {
         );
         responses.insert(
             "503".into(),
-            problem("the store or the log cannot be used; nothing was done"),
+            problem("the store, the log or the keys of the token's issuer cannot be had; nothing was done"),
         );
     }
     if !route.query.is_empty() || !route.body.is_empty() {
@@ -191,8 +191,10 @@ fn success(route: &Route) -> (&'static str, Value) {
         H::Requests => ("200", list("Request")),
         H::Grants => ("200", list("Grant")),
         H::Reach => ("200", list("Reach")),
+        H::Explain => ("200", of(a("Explanation"))),
         H::Agents => ("200", list("Agent")),
         H::Locks => ("200", list("Lock")),
+        H::Servers => ("200", of(schemas::list(&a("Server")))),
         H::Ask | H::Extend => ("201", of(a("Request"))),
         H::Request | H::Approve | H::Refuse | H::Cancel | H::Justify => ("200", of(a("Request"))),
         H::Revoke | H::Release => ("200", of(a("Grant"))),

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+pub(crate) mod explain;
 mod frame;
 pub(crate) mod grants;
 pub(crate) mod locks;
@@ -9,6 +10,7 @@ pub(crate) mod overview;
 pub(crate) mod reach;
 pub(crate) mod request;
 pub(crate) mod requests;
+pub(crate) mod servers;
 
 use askama::Template;
 use http::StatusCode;
@@ -29,8 +31,8 @@ pub(crate) const ICON: &str = include_str!("../assets/icon.svg");
 
 /// The version is part of the address: a browser that keeps an old one asks for the new one. A
 /// test holds it against the content.
-pub(crate) const STYLE_PATH: &str = "/console/assets/b6d566e8/console.css";
-pub(crate) const SCRIPT_PATH: &str = "/console/assets/cf53b7e7/console.js";
+pub(crate) const STYLE_PATH: &str = "/console/assets/ae1b19dc/console.css";
+pub(crate) const SCRIPT_PATH: &str = "/console/assets/c1d84628/console.js";
 pub(crate) const ICON_PATH: &str = "/console/assets/fcf0a1af/icon.svg";
 
 /// What a page says was done just now, by its short name.
@@ -47,6 +49,9 @@ pub(crate) const DONE_NAMES: &[&str] = &[
     "released",
     "locked",
     "lifted",
+    "definition_approved",
+    "definition_rejected",
+    "definition_withdrawn",
 ];
 
 /// The text of [`DONE`]: what the address says is never shown itself.
@@ -62,6 +67,9 @@ pub(crate) fn done(ask: &Ask) -> Option<&'static str> {
         "released" => "Given back.",
         "locked" => "Locked: calls under way are cut.",
         "lifted" => "The lock is lifted.",
+        "definition_approved" => "Approved: agents see it as far as policies permit.",
+        "definition_rejected" => "Rejected: nobody is asked again until it changes.",
+        "definition_withdrawn" => "Taken back: no agent sees or calls it.",
         _ => return None,
     })
 }

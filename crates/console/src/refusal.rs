@@ -122,7 +122,9 @@ impl Refusal {
     pub(crate) fn token(denial: Denial) -> Self {
         let status = match denial.code {
             Code::ScopeInsufficient => StatusCode::FORBIDDEN,
-            Code::Overloaded | Code::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Overloaded | Code::AuditUnavailable | Code::IssuerUnreachable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::UNAUTHORIZED,
         };
         let next = denial

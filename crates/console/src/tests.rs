@@ -2,9 +2,11 @@
 
 mod answers;
 mod deciding;
+mod explaining;
 mod furniture;
 mod house;
 mod listing;
 mod programs;
+mod servers;
 mod table;
 mod watching;

@@ -77,10 +77,16 @@ pub enum Code {
     AccessEnded,
     /// The call rests on a grant, and the store of grants has not been there for too long.
     AccessStale,
+    /// As much was used as a budget of the tenant's allows, or as many calls of it are under way.
+    BudgetSpent,
+    /// What the server says of the tool or prompt is new or has changed, and nobody has approved it.
+    DefinitionUnapproved,
     /// An argument that must name the caller's tenant does not.
     TenantArgument,
     /// The arguments are not as the tool's schema or a constraint of the configuration says.
     ArgumentInvalid,
+    /// The keys of the token's issuer cannot be had, so nothing can be said of the token.
+    IssuerUnreachable,
     /// The record could not be made durable.
     AuditUnavailable,
     /// The gateway is at a limit of its own.
@@ -89,6 +95,8 @@ pub enum Code {
     Draining,
     /// The upstream could not be reached or started.
     UpstreamUnreachable,
+    /// The upstream is not the one that was configured, or not any more.
+    UpstreamIdentity,
     /// The upstream did not answer in time.
     UpstreamTimeout,
     /// The upstream's answer is not one that the protocol allows.
@@ -120,7 +128,7 @@ pub enum Side {
 
 impl Code {
     /// Every code, for tables and documentation.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 53] = [
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -156,12 +164,16 @@ impl Code {
         Self::AccessLocked,
         Self::AccessEnded,
         Self::AccessStale,
+        Self::BudgetSpent,
+        Self::DefinitionUnapproved,
         Self::TenantArgument,
         Self::ArgumentInvalid,
+        Self::IssuerUnreachable,
         Self::AuditUnavailable,
         Self::Overloaded,
         Self::Draining,
         Self::UpstreamUnreachable,
+        Self::UpstreamIdentity,
         Self::UpstreamTimeout,
         Self::UpstreamMalformed,
         Self::UpstreamTooLarge,
@@ -211,12 +223,16 @@ impl Code {
             Self::AccessLocked => "E_ACCESS_LOCKED",
             Self::AccessEnded => "E_ACCESS_ENDED",
             Self::AccessStale => "E_ACCESS_STALE",
+            Self::BudgetSpent => "E_BUDGET_SPENT",
+            Self::DefinitionUnapproved => "E_DEFINITION_UNAPPROVED",
             Self::TenantArgument => "E_TENANT_ARGUMENT",
             Self::ArgumentInvalid => "E_ARGUMENT_INVALID",
+            Self::IssuerUnreachable => "E_ISSUER_UNREACHABLE",
             Self::AuditUnavailable => "E_AUDIT_UNAVAILABLE",
             Self::Overloaded => "E_OVERLOADED",
             Self::Draining => "E_DRAINING",
             Self::UpstreamUnreachable => "E_UPSTREAM_UNREACHABLE",
+            Self::UpstreamIdentity => "E_UPSTREAM_IDENTITY",
             Self::UpstreamTimeout => "E_UPSTREAM_TIMEOUT",
             Self::UpstreamMalformed => "E_UPSTREAM_MALFORMED",
             Self::UpstreamTooLarge => "E_UPSTREAM_TOO_LARGE",
@@ -234,18 +250,21 @@ impl Code {
         match self {
             Self::PolicyError
             | Self::AccessStale
+            | Self::IssuerUnreachable
             | Self::AuditUnavailable
             | Self::Overloaded
             | Self::Draining
             | Self::Internal => Side::Internal,
             Self::UpstreamUnreachable
+            | Self::UpstreamIdentity
             | Self::UpstreamTimeout
             | Self::UpstreamMalformed
             | Self::UpstreamTooLarge
             | Self::UpstreamClosed
             | Self::TenantResult
             | Self::SchemaUnusable
-            | Self::ResultInvalid => Side::Upstream,
+            | Self::ResultInvalid
+            | Self::DefinitionUnapproved => Side::Upstream,
             _ => Side::Downstream,
         }
     }
@@ -256,6 +275,8 @@ impl Code {
         matches!(
             self,
             Self::AccessStale
+                | Self::BudgetSpent
+                | Self::IssuerUnreachable
                 | Self::AuditUnavailable
                 | Self::Overloaded
                 | Self::Draining

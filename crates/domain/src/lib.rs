@@ -6,10 +6,13 @@
 //!
 //! Entry points: [`Principal`], [`Target`], [`Denial`], [`Clock`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed test is a panic"))]
+
 mod address;
 mod binding;
 mod clock;
 mod denial;
+mod destination;
 mod id;
 mod principal;
 mod ruling;
@@ -20,10 +23,11 @@ pub use address::is_public;
 pub use binding::{KeyBinding, Thumbprint};
 pub use clock::Clock;
 pub use denial::{Code, Denial, Side};
+pub use destination::{Destination, InvalidDestination};
 pub use id::{
     ActorId, CallId, EntitlementId, GrantId, InvalidId, LockId, PromptName, RequestId, ResourceUri,
     RunId, SubjectId, TenantId, ToolName, UpstreamId,
 };
-pub use principal::{Principal, RunSource};
-pub use ruling::{Recent, Rule, Ruling};
+pub use principal::{Principal, RunSource, Standing};
+pub use ruling::{AskedBy, Recent, Rule, Ruling};
 pub use target::{Action, Target};

@@ -25,8 +25,26 @@ pub struct Principal {
     pub binding: KeyBinding,
     /// Group names from the token, sorted, without duplicates.
     pub groups: Arc<[Arc<str>]>,
+    /// What else the token's issuer says of the person.
+    pub standing: Arc<Standing>,
     /// The task as declared to the token's issuer; recorded, never trusted as an instruction.
     pub task: Option<Arc<str>>,
+}
+
+/// What an issuer says of a person beside their groups: roles, and how they logged in.
+///
+/// # Source
+/// RFC 9068 sections 2.2.1 and 2.2.3.1, for the claims of the same names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// `roles`, sorted, without duplicates.
+    pub roles: Arc<[Arc<str>]>,
+    /// `acr`: the class of the login.
+    pub acr: Option<Arc<str>>,
+    /// `amr`: the methods of the login, sorted, without duplicates.
+    pub amr: Arc<[Arc<str>]>,
+    /// `auth_time`: when it was, in seconds since the Unix epoch.
+    pub auth_time_s: Option<u64>,
 }
 
 /// What a run id was taken from, strongest first.

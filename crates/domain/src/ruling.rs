@@ -32,3 +32,27 @@ pub struct Recent {
     /// Those that were refused.
     pub refused: u64,
 }
+
+/// Who asks for access, as far as rules tell them apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AskedBy {
+    /// The agent that is to have it, in a call.
+    #[default]
+    Agent,
+    /// The person on whose behalf, beforehand, at a page.
+    Person,
+    /// A program with that person's login: that may be the agent.
+    Program,
+}
+
+impl AskedBy {
+    /// The name that rules use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Person => "person",
+            Self::Program => "program",
+        }
+    }
+}

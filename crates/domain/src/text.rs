@@ -3,6 +3,8 @@
 //! Templates escape what HTML would read. What is left are characters that change how the text
 //! around them is seen: controls, reordering, what is invisible. They are shown as escapes.
 
+pub mod diff;
+
 use std::fmt::Write as _;
 
 /// A text with every character that could deceive shown as an escape, cut after `chars_max`

@@ -4,6 +4,7 @@
 //! the only wall.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::LazyLock,
 };
@@ -167,12 +168,12 @@ const READ: [&str; 22] = [
 ];
 
 /// A word without its ending: alike for the forms of a verb, and never longer than the word.
-pub(crate) fn stem(word: &str) -> String {
+pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if let Some(stem) = word
         .strip_suffix("ied")
         .or_else(|| word.strip_suffix("ies"))
     {
-        return format!("{stem}y");
+        return format!("{stem}y").into();
     }
     let is_left = |stem: &&str| stem.chars().count() >= 3;
     let cut = match word.ends_with("ss") {
@@ -193,14 +194,14 @@ pub(crate) fn stem(word: &str) -> String {
         {
             let mut chars = stem.chars();
             chars.next_back();
-            chars.as_str().to_owned()
+            chars.as_str().into()
         }
         (Some('l'), Some('l')) if stem.chars().count() > 5 => {
             let mut chars = stem.chars();
             chars.next_back();
-            chars.as_str().to_owned()
+            chars.as_str().into()
         }
-        _ => stem.to_owned(),
+        _ => stem.into(),
     }
 }
 
@@ -213,10 +214,10 @@ struct Stems {
 }
 
 static STEMS: LazyLock<Stems> = LazyLock::new(|| {
-    let all = |words: &[&str]| words.iter().map(|word| stem(word)).collect();
+    let all = |words: &[&str]| words.iter().map(|word| stem(word).into_owned()).collect();
     let mut verbs = HashMap::new();
     for (verb, kinds) in VERBS {
-        *verbs.entry(stem(verb)).or_insert(0) |= kinds;
+        *verbs.entry(stem(verb).into_owned()).or_insert(0) |= kinds;
     }
     Stems {
         verbs,
@@ -241,13 +242,6 @@ fn is_read(stem: &str) -> bool {
     STEMS.read.contains(stem)
 }
 
-/// Each kind of a set.
-pub(crate) fn each(kinds: u8) -> impl Iterator<Item = u8> {
-    (0..u8::BITS)
-        .map(|bit| 1 << bit)
-        .filter(move |kind| kinds & kind != 0)
-}
-
 /// What a tool does, as its name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Action {
@@ -262,7 +256,10 @@ pub(crate) struct Action {
 impl Action {
     /// Reads a tool's name, such as `send_money` or `calendar.createEvent`.
     pub(crate) fn of_tool(name: &str) -> Self {
-        let stems: Vec<String> = parts(name).iter().map(|part| stem(part)).collect();
+        let stems: Vec<String> = parts(name)
+            .iter()
+            .map(|part| stem(part).into_owned())
+            .collect();
         // The verb stands first in most names, and behind the name of a service in others.
         let at = stems
             .iter()

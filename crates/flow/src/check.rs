@@ -2,9 +2,10 @@
 
 use crate::{
     Call, Facts, Finding, Labels, Origin, Request,
-    action::{self, Action},
+    action::Action,
     arguments::{self, Argument},
-    index::{Index, Key, mark},
+    index::{Asked, Key, mark},
+    memory::Memory,
     normal,
     text::{self, RUN_WORDS},
     value::{self, Value},
@@ -12,7 +13,7 @@ use crate::{
 
 /// What a call is held against.
 pub(crate) struct Check<'a> {
-    pub(crate) index: &'a Index,
+    pub(crate) seen: &'a Memory,
     pub(crate) request: Option<&'a Request>,
     pub(crate) labels: Labels,
     pub(crate) action: Action,
@@ -138,7 +139,7 @@ impl Check<'_> {
             return Some(Origin::Untrusted);
         }
         let host = value.host.as_deref().map_or(0, |host| self.host(host));
-        let mut marks = self.index.marks(Key::Value(&value.text));
+        let mut marks = self.seen.marks(Key::Value(&value.text));
         if marks & (mark::TYPED | mark::TRUSTED) != 0 {
             return None;
         }
@@ -164,16 +165,16 @@ impl Check<'_> {
 
     /// The marks of a host, or of a domain of email; that a domain above it is untrusted counts for it, too.
     fn host(&self, host: &str) -> u8 {
-        let mut marks = self.index.marks(Key::Value(host));
+        let mut marks = self.seen.marks(Key::Value(host));
         let (sign, mut domain) = match host.strip_prefix('@') {
             Some(domain) => ("@", domain),
             None => ("", host),
         };
         loop {
-            let links = self.index.marks(Key::Value(domain));
+            let links = self.seen.marks(Key::Value(domain));
             let emails = match sign {
                 "" => 0,
-                _ => self.index.marks(Key::Value(&format!("@{domain}"))),
+                _ => self.seen.marks(Key::Value(&format!("@{domain}"))),
             };
             marks |= (links | emails) & mark::FREE;
             match domain.split_once('.') {
@@ -185,7 +186,7 @@ impl Check<'_> {
 
     /// Whether an argument is a link exactly as it stood in a text.
     fn is_exact(&self, argument: &Argument) -> bool {
-        self.index
+        self.seen
             .has(Key::Exact(value::exact(&argument.text)), mark::FREE)
     }
 
@@ -194,7 +195,7 @@ impl Check<'_> {
         self.request
             .is_some_and(|request| request.names(&argument.text))
             || self
-                .index
+                .seen
                 .has(Key::Value(text.trim()), mark::TYPED | mark::TRUSTED)
     }
 
@@ -204,7 +205,7 @@ impl Check<'_> {
         let Some(request) = self.request else {
             return false;
         };
-        let is_id = argument.is_id() && self.index.has(Key::Value(text.trim()), mark::TYPED);
+        let is_id = argument.is_id() && self.seen.has(Key::Value(text.trim()), mark::TYPED);
         !(is_id
             || argument.is_amount()
             || request.names(&argument.text)
@@ -216,7 +217,15 @@ impl Check<'_> {
         let Some(request) = self.request.filter(|_| !self.is_doubtful) else {
             return false;
         };
-        if request.has_any(value.kind) || !self.index.has(Key::Value(&value.text), mark::NAMED) {
+        if request.has_any(value.kind) {
+            return false;
+        }
+        let marks = self.seen.marks(Key::Value(&value.text));
+        // Whoever wrote may be answered, where that kind of action is what was asked for.
+        if marks & mark::AUTHORED != 0 {
+            return true;
+        }
+        if marks & mark::NAMED == 0 {
             return false;
         }
         // What may do harm must be about something that the request names itself.
@@ -239,10 +248,11 @@ impl Check<'_> {
         if words.len() < words_min {
             return false;
         }
+        let words = self.seen.words(&words);
         let runs = words.windows(RUN_WORDS);
         let all = runs.len();
         let copied = runs
-            .filter(|run| self.index.has(Key::Words(run), mark::FREE))
+            .filter(|run| self.seen.has(Key::Words(run), mark::FREE))
             .count();
         copied * 2 >= all
     }
@@ -252,11 +262,12 @@ impl Check<'_> {
         if self.is_doubtful {
             return mark == mark::FREE;
         }
-        let has = |run: &[&str]| self.index.has(Key::Words(run), mark);
-        self.index.has(Key::Value(text.trim()), mark)
+        let words = self.seen.words(words);
+        let has = |run: &[u64]| self.seen.has(Key::Words(run), mark);
+        self.seen.has(Key::Value(text.trim()), mark)
             || match words.len() {
                 0 => false,
-                1 => has(words),
+                1 => has(&words),
                 2..RUN_WORDS => words.windows(2).all(has),
                 _ => words.windows(RUN_WORDS).all(has),
             }
@@ -271,12 +282,12 @@ impl Check<'_> {
             true => vec![""],
             false => nouns.chain(["it", "them"]).collect(),
         };
-        let marks = action::each(self.action.kinds)
-            .flat_map(|kind| nouns.iter().map(move |noun| Key::Asked(kind, noun)))
-            .fold(0, |marks, key| marks | self.index.marks(key));
-        match marks {
-            _ if marks & mark::FREE != 0 => Asker::Anybody,
-            _ if marks & mark::NAMED != 0 => Asker::Named,
+        let asked = nouns.iter().fold(Asked::default(), |asked, noun| {
+            asked.and(self.seen.asked(noun))
+        });
+        match self.action.kinds {
+            kinds if asked.by_others & kinds != 0 => Asker::Anybody,
+            kinds if asked.by_named & kinds != 0 => Asker::Named,
             _ => Asker::Nobody,
         }
     }

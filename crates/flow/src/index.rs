@@ -22,6 +22,8 @@ pub(crate) mod mark {
     pub(crate) const OUTSIDE: u8 = 1 << 4;
     /// In text that asks to go there.
     pub(crate) const INVITED: u8 = 1 << 5;
+    /// In a field by which whoever wrote a record says who they are.
+    pub(crate) const AUTHORED: u8 = 1 << 6;
 }
 
 /// What is remembered of a kind of thing: the same text as another kind is another thing.
@@ -31,10 +33,33 @@ pub(crate) enum Key<'a> {
     Value(&'a str),
     /// A link exactly as it stands: a canonical form has room for a message in how it is spelt.
     Exact(&'a str),
-    /// So many words in a row.
-    Words(&'a [&'a str]),
-    /// That text asks for an action of this kind to be done to this.
-    Asked(u8, &'a str),
+    /// One word.
+    Word(&'a str),
+    /// So many words in a row, each by its hash.
+    Words(&'a [u64]),
+    /// The stem of a word.
+    Stem(&'a str),
+    /// A text as a whole, of which everything was learnt with exactly these marks.
+    Text(&'a str, u8),
+}
+
+/// Kinds of action that text asks for, as a set, by who wrote it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// By a document that the request names.
+    pub(crate) by_named: u8,
+    /// By any other untrusted content.
+    pub(crate) by_others: u8,
+}
+
+impl Asked {
+    /// What both ask for.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            by_named: self.by_named | other.by_named,
+            by_others: self.by_others | other.by_others,
+        }
+    }
 }
 
 /// Marks by key.
@@ -42,18 +67,39 @@ pub(crate) enum Key<'a> {
 pub(crate) struct Index {
     keys: RandomState,
     marks: HashMap<u64, u8, ByItself>,
+    /// By the stem of what is to be acted on; the empty one stands for anything.
+    asked: HashMap<u64, Asked, ByItself>,
     is_full: bool,
 }
 
 impl Index {
     /// Adds marks; once there is no room, nothing is known any more.
     pub(crate) fn add(&mut self, key: Key<'_>, marks: u8) {
+        self.add_hash(self.hash(key), marks);
+    }
+
+    /// The same of a key whose hash is known.
+    pub(crate) fn add_hash(&mut self, hash: u64, marks: u8) {
         if self.is_full {
             return;
         }
-        let hash = self.keys.hash_one(key);
         *self.marks.entry(hash).or_insert(0) |= marks;
-        if self.marks.len() > ENTRIES_MAX {
+        self.bound();
+    }
+
+    /// Adds that text asks for kinds of action to be done to what has this stem.
+    pub(crate) fn ask(&mut self, stem: &str, asked: Asked) {
+        if self.is_full {
+            return;
+        }
+        let hash = self.hash(Key::Stem(stem));
+        let all = self.asked.entry(hash).or_default();
+        *all = all.and(asked);
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        if self.len() > ENTRIES_MAX {
             self.fill();
         }
     }
@@ -62,6 +108,7 @@ impl Index {
     pub(crate) fn fill(&mut self) {
         self.is_full = true;
         self.marks = HashMap::default();
+        self.asked = HashMap::default();
     }
 
     /// Whether more was seen than can be remembered.
@@ -69,23 +116,37 @@ impl Index {
         self.is_full
     }
 
-    pub(crate) fn marks(&self, key: Key<'_>) -> u8 {
-        self.marks
-            .get(&self.keys.hash_one(key))
-            .copied()
-            .unwrap_or(0)
+    /// The hash of a key; the same in every twin.
+    pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
+        match key {
+            Key::Words(words) => mixed(words),
+            key => self.keys.hash_one(key),
+        }
     }
 
+    pub(crate) fn marks_of(&self, hash: u64) -> u8 {
+        self.marks.get(&hash).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn asked_of(&self, hash: u64) -> Asked {
+        self.asked.get(&hash).copied().unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn marks(&self, key: Key<'_>) -> u8 {
+        self.marks_of(self.hash(key))
+    }
+
+    #[cfg(test)]
     pub(crate) fn has(&self, key: Key<'_>, mark: u8) -> bool {
         self.marks(key) & mark != 0
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.marks.len()
+        self.marks.len() + self.asked.len()
     }
 
-    /// The same, to be filled in another order under the same hash keys.
-    #[cfg(test)]
+    /// An empty one under the same hash keys.
     pub(crate) fn empty_twin(&self) -> Self {
         Self {
             keys: self.keys.clone(),
@@ -97,8 +158,19 @@ impl Index {
 #[cfg(test)]
 impl PartialEq for Index {
     fn eq(&self, other: &Self) -> bool {
-        self.is_full == other.is_full && self.marks == other.marks
+        self.is_full == other.is_full && self.marks == other.marks && self.asked == other.asked
     }
+}
+
+/// One hash of several, in their order. They are keyed hashes, which nobody outside can choose or know: what is left to do
+/// is that no two orders are alike, and each step is a bijection of what came before it.
+fn mixed(hashes: &[u64]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let begin = (hashes.len() as u64).wrapping_mul(ODD);
+    let mixed = hashes.iter().fold(begin, |mixed, hash| {
+        (mixed.rotate_left(23) ^ hash).wrapping_mul(ODD)
+    });
+    mixed ^ mixed >> 32
 }
 
 /// The keys are keyed hashes already.
@@ -141,10 +213,18 @@ mod tests {
     #[test]
     fn kinds_of_things_are_apart() {
         let mut index = Index::default();
+        let words = |index: &Index, words: &[&str]| -> Vec<u64> {
+            let each = words.iter();
+            each.map(|word| index.hash(Key::Word(word))).collect()
+        };
+        let (two, one) = (words(&index, &["a", "b"]), words(&index, &["a b"]));
         index.add(Key::Value("a b"), mark::FREE);
-        index.add(Key::Words(&["a", "b"]), mark::TYPED);
+        index.add(Key::Words(&two), mark::TYPED);
         assert_eq!(index.marks(Key::Value("a b")), mark::FREE);
-        assert_eq!(index.marks(Key::Words(&["a", "b"])), mark::TYPED);
-        assert_eq!(index.marks(Key::Words(&["a b"])), 0);
+        assert_eq!(index.marks(Key::Words(&two)), mark::TYPED);
+        assert_eq!(index.marks(Key::Words(&one)), 0);
+        for other in [&two[..1], &two[1..], &[two[1], two[0]], &[two[0], two[0]]] {
+            assert_eq!(index.marks(Key::Words(other)), 0);
+        }
     }
 }

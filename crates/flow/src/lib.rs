@@ -6,7 +6,7 @@
 //! What it is not: no decision. Policies read the [`Facts`]; people approve. No I/O, no clock, no identity.
 //!
 //! The data's path: a result -> `records` (typed fields apart from free text) -> `text` (words, values, what it asks for)
-//! -> `index`; a call's arguments and the declared [`Request`] -> `check` -> [`Facts`].
+//! -> `memory`; a call's arguments and the declared [`Request`] -> `check` -> [`Facts`].
 //!
 //! What no index can see: a value that the model has rewritten beyond what [`normal`] undoes, numbers that
 //! are amounts, and a word that stands alone. A declared request closes the first of these gaps: then an address that nobody has
@@ -30,6 +30,7 @@ mod check;
 mod facts;
 mod index;
 mod label;
+mod memory;
 mod normal;
 mod records;
 mod request;

@@ -9,8 +9,14 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Linear in the length of `text`.
 #[must_use]
 pub fn normal(text: &str) -> String {
-    let seen: String = text.chars().filter_map(visible).nfkc().collect();
-    let lower = seen.to_lowercase();
+    let lower = match text.is_ascii() {
+        // Nothing of it is hidden or spelt in another way.
+        true => text.to_ascii_lowercase(),
+        false => {
+            let seen: String = text.chars().filter_map(visible).nfkc().collect();
+            seen.to_lowercase()
+        }
+    };
     if !lower.contains(['[', '(', '{']) && !lower.contains("hxxp") {
         return lower;
     }

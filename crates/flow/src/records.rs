@@ -207,6 +207,33 @@ impl Leaf {
         let values = value::of_text(&crate::normal(&self.text));
         values.iter().all(|value| belongs(value.kind, &self.key))
     }
+
+    /// Whether the field is one by which whoever wrote the record says who they are, or whom they want to be told.
+    pub(crate) fn is_by_its_author(&self) -> bool {
+        const AUTHOR: [&str; 18] = [
+            "address",
+            "author",
+            "bcc",
+            "by",
+            "cc",
+            "contact",
+            "contacts",
+            "customer",
+            "email",
+            "emails",
+            "from",
+            "mail",
+            "reply",
+            "reporter",
+            "requester",
+            "sender",
+            "submitter",
+            "via",
+        ];
+        parts(&self.key)
+            .iter()
+            .any(|part| AUTHOR.contains(&part.as_str()))
+    }
 }
 
 /// The words of a name such as `shared_with`, `fileId` or `user-email`, in lower case.

@@ -31,7 +31,10 @@ impl Request {
         let text: String = text.chars().take(CHARS_MAX).collect();
         let text = normal(&text);
         let words: Vec<&str> = text::words(&text).collect();
-        let stems: HashSet<String> = words.iter().map(|word| action::stem(word)).collect();
+        let stems: HashSet<String> = words
+            .iter()
+            .map(|word| action::stem(word).into_owned())
+            .collect();
         let values = value::of_text(&text);
         Self {
             phrase: format!(" {} ", words.join(" ")),

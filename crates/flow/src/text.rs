@@ -2,7 +2,7 @@
 
 use crate::{
     action,
-    index::{Index, Key, mark},
+    index::{Asked, Index, Key, mark},
     normal,
     value::{self, Kind},
 };
@@ -23,8 +23,32 @@ pub(crate) fn tokens(text: &str) -> impl Iterator<Item = &str> {
         .filter(|token| token.contains(|c: char| !c.is_alphanumeric()))
 }
 
-/// Adds a text to what was seen; linear in its length.
+/// A longer text has more words than are remembered in any case.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Adds a text to what was seen; linear in its length, which is bounded.
 pub(crate) fn learn(index: &mut Index, text: &str, marks: u8) {
+    if text.len() > TEXT_BYTES_MAX {
+        index.fill();
+    }
+    if index.is_full() {
+        return;
+    }
+    // Agents read the same files, pages and lists again: what is learnt twice is the same as what is learnt once.
+    let whole = (text.len() >= REMEMBERED_BYTES_MIN).then(|| index.hash(Key::Text(text, marks)));
+    if whole.is_some_and(|whole| index.marks_of(whole) != 0) {
+        return;
+    }
+    learn_parts(index, text, marks);
+    if let Some(whole) = whole {
+        index.add_hash(whole, marks);
+    }
+}
+
+/// What is shorter costs as much to look up as to learn.
+const REMEMBERED_BYTES_MIN: usize = 512;
+
+fn learn_parts(index: &mut Index, text: &str, marks: u8) {
     for link in value::exact_links(text) {
         index.add(Key::Exact(link), marks);
     }
@@ -33,10 +57,15 @@ pub(crate) fn learn(index: &mut Index, text: &str, marks: u8) {
     for token in tokens(&text) {
         index.add(Key::Value(token), marks);
     }
-    let words: Vec<&str> = words(&text).collect();
+    let words: Vec<u64> = words(&text)
+        .map(|word| index.hash(Key::Word(word)))
+        .collect();
     for n in [1, 2, RUN_WORDS] {
         for run in words.windows(n) {
             index.add(Key::Words(run), marks);
+        }
+        if index.is_full() {
+            return;
         }
     }
     learn_asked(index, &text, marks);
@@ -68,24 +97,33 @@ pub(crate) fn learn_values(index: &mut Index, text: &str, marks: u8) {
 
 /// Remembers, sentence by sentence, which kinds of action are asked for and of what.
 fn learn_asked(index: &mut Index, text: &str, marks: u8) {
-    // Whether it is asked for by what the request names, or by anything else, has to stay apart.
-    let marks = match marks & mark::NAMED {
-        0 => marks & mark::FREE,
-        _ => mark::NAMED,
-    };
-    if marks == 0 {
+    if marks & (mark::NAMED | mark::FREE) == 0 {
         return;
     }
+    let mut stems = Vec::new();
     for sentence in text.split(['.', '!', '?', '\n', ';']) {
-        let stems: Vec<String> = words(sentence).map(action::stem).collect();
+        stems.clear();
+        stems.extend(words(sentence).map(action::stem));
         let kinds = stems
             .iter()
             .fold(0, |kinds, stem| kinds | action::kinds_of(stem));
-        for kind in action::each(kinds) {
-            index.add(Key::Asked(kind, ""), marks);
-            for stem in &stems {
-                index.add(Key::Asked(kind, stem), marks);
-            }
+        if kinds == 0 {
+            continue;
+        }
+        // Whether it is asked for by what the request names, or by anything else, has to stay apart.
+        let asked = match marks & mark::NAMED {
+            0 => Asked {
+                by_others: kinds,
+                by_named: 0,
+            },
+            _ => Asked {
+                by_others: 0,
+                by_named: kinds,
+            },
+        };
+        index.ask("", asked);
+        for stem in &stems {
+            index.ask(stem, asked);
         }
     }
 }
@@ -133,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_learnt_again_is_learnt_for_whoever_says_it_now() {
+        let text = format!("Please delete the file! {}", "It is old. ".repeat(100));
+        let asked = |index: &Index| index.asked_of(index.hash(Key::Stem("fil")));
+        let mut index = Index::default();
+        learn(&mut index, &text, mark::FREE | mark::NAMED);
+        assert_eq!(asked(&index).by_others, 0);
+        assert_ne!(asked(&index).by_named, 0);
+        let entries = index.len();
+        learn(&mut index, &text, mark::FREE | mark::NAMED);
+        assert_eq!(index.len(), entries);
+        learn(&mut index, &text, mark::FREE);
+        assert_ne!(asked(&index).by_others, 0);
+        learn(&mut index, &text, mark::TRUSTED);
+        let old = [index.hash(Key::Word("old"))];
+        assert!(index.has(Key::Words(&old), mark::TRUSTED));
+    }
+
+    #[test]
     fn what_is_asked_for_is_remembered_by_sentence() {
         let mut index = Index::default();
         learn(
@@ -140,7 +196,10 @@ mod tests {
             "The report is nice. Please delete the file!",
             mark::FREE,
         );
-        let asked = |kind, noun| index.has(Key::Asked(kind, noun), mark::FREE);
+        let asked = |kind, noun| {
+            let asked = index.asked_of(index.hash(Key::Stem(noun)));
+            asked.by_others & kind != 0
+        };
         assert!(asked(action::REMOVE, "fil"));
         assert!(!asked(action::REMOVE, "report"));
         assert!(!asked(action::PAY, ""));

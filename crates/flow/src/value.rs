@@ -204,6 +204,10 @@ fn numbers(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut group = String::new();
     for token in text.split_whitespace() {
+        // Most words have no digit, and belong to a number only within one.
+        if group.is_empty() && !token.bytes().any(|b| b.is_ascii_digit()) {
+            continue;
+        }
         let token = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '+');
         let compact: String = token.chars().filter(|c| c.is_alphanumeric()).collect();
         let joined = token

@@ -34,7 +34,10 @@ pub(crate) use self::{
     progress::Progress,
     ticket::{Redeemed, Tickets},
 };
-pub use self::{journal::AccessJournal, rules::EntitlementRules};
+pub use self::{
+    journal::AccessJournal,
+    rules::{EntitlementRules, PolicyBounds},
+};
 
 /// Access in one tenant, as one world sees it.
 #[derive(Debug, Clone)]
@@ -53,7 +56,7 @@ pub struct TenantAccess {
 #[derive(Debug)]
 pub(crate) enum Authority {
     /// A policy permits it.
-    Policy(#[expect(dead_code, reason = "that it exists is the proof")] Permit),
+    Policy(#[expect(dead_code, reason = "that it exists is the proof")] Box<Permit>),
     /// There is something that the caller may ask for, so it may see what there is.
     Entitled(Arc<str>),
     /// A grant that has room for it.
@@ -61,6 +64,11 @@ pub(crate) enum Authority {
 }
 
 impl Authority {
+    /// Whether people have allowed this one call although policies hold it: they were told why.
+    pub(crate) fn is_for_held_call(&self) -> bool {
+        matches!(self, Self::Grant(admission) if admission.is_once_as_noticed())
+    }
+
     /// Whether people have allowed this one call with exactly these arguments.
     pub(crate) fn is_for_one_call(&self) -> bool {
         matches!(self, Self::Grant(admission) if admission.is_once_by_people())
@@ -72,7 +80,7 @@ impl Authority {
 pub(crate) enum By {
     /// Every grant that fits.
     AnyGrant,
-    /// Only one for this call with exactly these arguments.
+    /// Only one for this call with exactly these arguments, given by people who knew why it is held.
     OneCall,
 }
 
@@ -104,10 +112,11 @@ impl TenantAccess {
     pub(crate) fn check_locks(
         &self,
         principal: &Principal,
+        action: Action,
         upstream: &UpstreamId,
         target: &Target,
     ) -> Result<(), Denial> {
-        match self.access.locked(principal, upstream, target) {
+        match self.access.locked(principal, action, upstream, target) {
             None => Ok(()),
             Some(lock) => Err(Denial::new(Code::AccessLocked, "access is locked for now")
                 .help("ask an administrator")
@@ -144,7 +153,7 @@ impl TenantAccess {
         };
         let admission = match by {
             By::AnyGrant => self.access.admit(&wanted),
-            By::OneCall => self.access.admit_once(&wanted),
+            By::OneCall => self.access.admit_held(&wanted),
         };
         match admission {
             Ok(admission) => Ok(Some(Authority::Grant(Box::new(admission)))),

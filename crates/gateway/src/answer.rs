@@ -12,12 +12,13 @@ use cardea_domain::{Action, Code, Denial, Principal, PromptName, ResourceUri, Ta
 use cardea_guard::{elicitation::secret_asked_for, tenant::Guard};
 use cardea_mcp::{
     Era, Id, Kind, Limits as JsonLimits, Message, header,
+    json::{self, Level},
     list::{self, Item, Keep, ListError, Sieve},
     method::{self, List, Method},
     reply,
 };
-use cardea_policy::Question;
-use cardea_registry::Known;
+use cardea_policy::{Outlook, Question};
+use cardea_registry::{DefinitionKind, Known};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -27,11 +28,12 @@ use crate::{
     access::{self, Declared, Sight, native},
     confine,
     facts::{Heard, Outcome, Ruling},
-    firewall::not_listed,
+    pins::{self, Shown},
     refusal,
     relay::Relay,
+    results::ResultOf,
     seal::Purpose,
-    upstream::{Reply, Upstream, malformed},
+    upstream::{Reply, Upstream, malformed, unambiguous},
     way::{Ask, Authorised, Recorded, SealedSession},
     world::{Gateway, World},
 };
@@ -84,8 +86,8 @@ pub(crate) struct Lens<'a> {
     pub(crate) era: Era,
     /// The tenant's rules for the tool whose answer it is.
     pub(crate) guard: Option<&'a Guard>,
-    /// The tool whose answer it is.
-    pub(crate) tool: Option<&'a str>,
+    /// What the answer is the result of.
+    pub(crate) of: &'a ResultOf,
     /// Whether a list is asked for from its beginning.
     pub(crate) is_first_page: bool,
 }
@@ -98,6 +100,18 @@ const URL_ELICITATION_REQUIRED: f64 = -32042.0;
 pub(crate) struct Filtered {
     pub(crate) text: Bytes,
     pub(crate) outcome: Outcome,
+}
+
+impl Filtered {
+    /// As the client knows it.
+    pub(crate) fn put_back(self, call: &Authorised) -> Self {
+        let text = call.put_back(self.text);
+        let outcome = Outcome {
+            bytes: text.len(),
+            ..self.outcome
+        };
+        Self { text, outcome }
+    }
 }
 
 impl Lens<'_> {
@@ -122,8 +136,9 @@ impl Lens<'_> {
                 return Err(malformed("a request in place of an answer"));
             }
         }
+        unambiguous(message)?;
         if message.kind() == Kind::Result {
-            self.check_schema(message)?;
+            self.check_result(message)?;
         }
         if let Some(guard) = self.guard.filter(|guard| guard.filters()) {
             return self.checked(guard, message);
@@ -160,28 +175,16 @@ impl Lens<'_> {
                 outcome.hidden = filtered.hidden;
                 Bytes::from(filtered.text)
             }
-            None => match list::make_private(message) {
-                Some(text) => Bytes::from(text),
-                None => message.text().clone(),
-            },
+            None => {
+                let text = self.with_approved_instructions(method, message).await?;
+                match list::make_private(text.as_ref().unwrap_or(message)) {
+                    Some(text) => Bytes::from(text),
+                    None => text.as_ref().unwrap_or(message).text().clone(),
+                }
+            }
         };
         outcome.bytes = text.len();
         Ok(Filtered { text, outcome })
-    }
-
-    /// The result of a tool against the schema that its server lists for it.
-    fn check_schema(&self, message: &Message) -> Result<(), Denial> {
-        let (Some(tool), Some(firewall)) = (self.tool, self.world.firewall(self.known)) else {
-            return Ok(());
-        };
-        if !firewall.checks_results() {
-            return Ok(());
-        }
-        // INVARIANT: without a definition the call was not sent; one that is gone cannot be asked.
-        match self.known.definitions().tool(tool) {
-            Some(definition) => firewall.check_result(tool, &definition, message),
-            None => Err(not_listed()),
-        }
     }
 
     /// The answer of a tool whose results are checked: only the tenant's own, and nothing else.
@@ -208,31 +211,59 @@ impl Lens<'_> {
         Ok(Filtered { text, outcome })
     }
 
+    /// A handshake or a self-description without the instructions that nobody has approved; `None` where there are
+    /// none such.
+    async fn with_approved_instructions(
+        &self,
+        method: Option<&'static Method>,
+        message: &Message,
+    ) -> Result<Option<Message>, Denial> {
+        let describes = method.is_some_and(|m| matches!(m.name, "initialize" | "server/discover"));
+        let raw = message.body("instructions");
+        // Empty ones say nothing.
+        let raw = raw.filter(|raw| describes && *raw != "\"\"");
+        let Some((raw, span)) = raw.zip(message.span(Level::Body, "instructions")) else {
+            return Ok(None);
+        };
+        let mut shown = Shown::by(self.known);
+        let taken = shown.take(DefinitionKind::Instructions, "", raw);
+        let tenant = self.world.tenants.get(self.known.tenant());
+        shown.tell(tenant.map(|tenant| &**tenant)).await;
+        if taken.is_approved {
+            return Ok(None);
+        }
+        let text = json::splice(message.text(), &[(span, b"\"\"")]);
+        let limits = JsonLimits {
+            depth_max: ANSWER_DEPTH_MAX,
+        };
+        let text = Message::parse(text.into(), &limits).map_err(malformed)?;
+        Ok(Some(text))
+    }
+
     /// Only items that the caller could use right now are shown.
     ///
     /// A long list against many policies takes seconds: others on this worker get their turn
     /// meanwhile.
     async fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
-        let definitions = (list == List::Tools).then(|| self.known.definitions());
-        let mut changed = Vec::new();
+        let mut shown = Shown::by(self.known);
         let mut keep = |item: Item<'_>| {
             let Some((action, target, method)) = wanted(list, &item) else {
                 return Keep::Hidden;
             };
-            if let Some(definitions) = &definitions {
-                let learnt = definitions.learn(item.name, item.raw);
-                if let (Ok(true), Target::Tool(name)) = (&learnt, &target) {
-                    changed.push(name.clone());
-                }
+            if let Some(kind) = pins::kind_of(list) {
+                let taken = shown.take(kind, item.name, item.raw);
                 // Headers repeat arguments in the modern era only.
-                if let Err(error) = learnt
+                if let Some(error) = taken.invalid
                     && self.era == Era::Modern
                 {
                     tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, %error, "tool left out");
                     return Keep::Hidden;
                 }
-                if item.name.starts_with(native::PREFIX) {
+                if list == List::Tools && item.name.starts_with(native::PREFIX) {
                     tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, "tool left out: the name is the gateway's");
+                    return Keep::Hidden;
+                }
+                if !taken.is_approved {
                     return Keep::Hidden;
                 }
             }
@@ -249,34 +280,12 @@ impl Lens<'_> {
                 turn = Instant::now();
             }
         }
-        self.void(changed).await;
+        let tenant = self.world.tenants.get(self.known.tenant());
+        shown.tell(tenant.map(|tenant| &**tenant)).await;
         if list == List::Tools && self.is_first_page && self.may_ask() {
             native::DEFINITIONS.iter().for_each(|raw| sieve.add(raw));
         }
         Ok(sieve.finish())
-    }
-
-    /// Ends what was granted for tools that are not what they were.
-    async fn void(&self, changed: Vec<ToolName>) {
-        let Some(access) = self.world.access(self.principal) else {
-            return;
-        };
-        let counts = access.access.counts();
-        if counts.active == 0 && counts.pending == 0 {
-            return;
-        }
-        for tool in changed {
-            let definition = self.known.definitions().tool(tool.as_str());
-            // No grant is for a definition without a digest: whatever differs from this ends.
-            let digest = definition.and_then(|d| d.digest).unwrap_or_default();
-            let ended = access
-                .access
-                .void_tool(self.known.id(), &tool, digest)
-                .await;
-            if let Err(error) = ended {
-                tracing::error!(tenant = %self.known.tenant(), upstream = %self.known.id(), %tool, %error, "the end of grants for a changed tool is not in the store; none of them is good any more");
-            }
-        }
     }
 
     /// What of an item the caller sees: what it could use right now as it is, what it could ask for with a word of that.
@@ -294,7 +303,7 @@ impl Lens<'_> {
         let access = self.world.access(self.principal);
         if let Some(access) = access
             && access
-                .check_locks(self.principal, self.known.id(), target)
+                .check_locks(self.principal, action, self.known.id(), target)
                 .is_err()
         {
             return Sight::Hidden;
@@ -306,12 +315,12 @@ impl Lens<'_> {
             target.clone(),
             method.into(),
         );
-        match (self.world.decide(question), access) {
-            (Ok(_), _) => Sight::Usable,
-            (Err(no), Some(access)) if no.grantable.is_some() => {
+        match (self.world.outlook(question), access) {
+            (Outlook::Possible, _) => Sight::Usable,
+            (Outlook::LacksPermit, Some(access)) => {
                 access.sight(self.principal, action, self.known.id(), target)
             }
-            (Err(_), _) => Sight::Hidden,
+            (Outlook::LacksPermit, None) | (Outlook::Refused, _) => Sight::Hidden,
         }
     }
 
@@ -404,7 +413,7 @@ fn asks_for_no_secret(params: &Value) -> Result<(), Denial> {
         None => Ok(()),
         Some(field) => Err(Denial::new(
             Code::PolicyDenied,
-            "the server asked for a secret by a form, which no server may",
+            "the server asked for a secret by a form, or by one too long to look at, which no server may",
         )
         .help("tell whoever runs the server to send people to an address of its own")
         .detail(field)),
@@ -432,7 +441,7 @@ fn error(message: &Message) -> Filtered {
     }
 }
 
-/// Items decided on between two looks at the time; 200 policies take 200 µs for each.
+/// Items decided on between two looks at the time; 200 policies take some 50 µs for each.
 const ITEMS_A_STEP: usize = 8;
 /// How long one list decides before others get their turn: little beside a call's own time.
 const TURN: Duration = Duration::from_millis(1);
@@ -504,18 +513,19 @@ async fn whole(
     if let Err(denial) = call.learn(&message).await {
         return failed(call, denial).await;
     }
-    let tool = called_tool(&call);
+    let of = ResultOf::call(&call);
     let lens = Lens {
         world,
         principal: call.principal(),
         known: call.known(),
         era: call.dialect().era,
         guard: call.guard(),
-        tool: tool.as_deref(),
+        of: &of,
         is_first_page: is_first_page(&call),
     };
-    let filtered = match lens.answer(call.method(), &awaited, &message).await {
-        Ok(filtered) => filtered,
+    let asked = call.asked_as(&awaited);
+    let filtered = match lens.answer(call.method(), asked, &message).await {
+        Ok(filtered) => filtered.put_back(&call),
         Err(denial) => return failed(call, denial).await,
     };
     // Looking at a long answer takes its time.
@@ -537,15 +547,6 @@ async fn whole(
             recorded
         }
         Err(unrecordable) => unrecordable,
-    }
-}
-
-/// The tool that a `tools/call` names.
-pub(crate) fn called_tool(call: &Authorised) -> Option<String> {
-    let target = &call.call().facts()?.target;
-    match target {
-        Some(Target::Tool(name)) => Some(name.to_string()),
-        _ => None,
     }
 }
 

@@ -8,10 +8,10 @@ use cardea_identity::{
     server::{self, BODY_BYTES_MAX, Event, Journal, JournalDown},
 };
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::{
     body::ReplyBody,
+    lent::Lent,
     peer::Peer,
     strangers::Told,
     whole,
@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     world: &World,
     server: &AuthorizationServer,
     peer: &Peer,
-    request: Request<Incoming>,
+    request: Request<Lent>,
 ) -> Response<ReplyBody> {
     let (client, request) = match whole::read(world, peer, request, BODY_BYTES_MAX).await {
         Ok(read) => read,

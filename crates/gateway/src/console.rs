@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use cardea_access::{Access, AccessRequest, Entitlements};
-use cardea_console::{BODY_BYTES_MAX, Body, Console, Minute, Rooms, Ruling, Subject};
-use cardea_domain::{Code, Denial, Target, TenantId, UpstreamId};
+use cardea_access::{Access, AccessRequest, Entitlements, Kind};
+use cardea_console::{
+    BODY_BYTES_MAX, Body, Console, Explained, ExplainedPolicy, Labelled, Minute, Rooms, Ruling,
+    ServerFacts, Standing, Subject, SupposedCall,
+};
+use cardea_domain::{Action, Code, Denial, KeyBinding, Target, TenantId, UpstreamId};
 use cardea_identity::{
     ApiHolder, Confirmed, RunHints,
     server::{API_PATH, Event, Journal as _, Who},
 };
-use cardea_policy::{Caller, Question};
+use cardea_policy::{Caller, Explanation, Given, Outcome, Question, Said};
+use cardea_registry::{Connection, Entry, PinRule, Registrar, digest_text};
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-use serde_json::Value;
 
 use crate::{
     Tenant,
     authorization::LedgerJournal,
     body::ReplyBody,
     challenge::Offer,
+    lent::Lent,
     peer::Peer,
     way, whole,
     world::{Gateway, World},
@@ -37,7 +41,7 @@ pub(crate) async fn serve(
     world: &World,
     console: &Console,
     peer: &Peer,
-    request: Request<Incoming>,
+    request: Request<Lent>,
 ) -> Response<ReplyBody> {
     let (client, request) = match whole::read(world, peer, request, BODY_BYTES_MAX).await {
         Ok(read) => read,
@@ -132,6 +136,38 @@ async fn record(
     LedgerJournal(gateway).record(&event).await.is_ok()
 }
 
+/// Who a server has to be; neither arguments nor variables, which may be secret, nor the query of an address.
+fn identity(connection: &Connection) -> Vec<(&'static str, String)> {
+    match connection {
+        Connection::Stdio(server) => {
+            let mut facts = vec![("Starts", server.command.clone())];
+            for locked in &server.locked {
+                let digest = digest_text(&locked.digest);
+                facts.push(("Locked", format!("{} {digest}", locked.path.display())));
+            }
+            facts
+        }
+        Connection::Http(server) => {
+            let mut url = server.url.clone();
+            url.set_query(None);
+            let mut facts = vec![("Address", url.to_string())];
+            if let Some(id) = &server.identity.spiffe_id {
+                facts.push(("SPIFFE ID", id.clone()));
+            }
+            for pin in &server.identity.spki_pins {
+                facts.push(("Key", format!("sha256/{}", STANDARD.encode(pin))));
+            }
+            if let Some(path) = &server.ca_file {
+                facts.push(("Authorities", path.display().to_string()));
+            }
+            if let Some((certificate, _)) = &server.client_certificate {
+                facts.push(("Is shown", certificate.display().to_string()));
+            }
+            facts
+        }
+    }
+}
+
 /// One world, as the console sees it.
 struct Shown<'a> {
     gateway: &'a Gateway,
@@ -139,6 +175,50 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    fn facts(&self, entry: &Entry) -> ServerFacts {
+        let labels = self.tenant(entry.tenant());
+        let labels = labels.and_then(|tenant| tenant.flow.labels.get(entry.id()));
+        let labels = labels.into_iter().flatten();
+        let mut identity = identity(entry.connection());
+        if entry.is_held() {
+            let waits = "was added, and waits for `cardea server approve`: it is neither started nor called";
+            identity.insert(0, ("The server", waits.to_owned()));
+        }
+        ServerFacts {
+            id: entry.id().clone(),
+            transport: match entry.connection() {
+                Connection::Http(_) => "http",
+                Connection::Stdio(_) => "stdio",
+            },
+            pins: match entry.pin_rule() {
+                PinRule::Approve => "approve",
+                PinRule::First => "first",
+                PinRule::Off => "off",
+            },
+            identity,
+            labels: labels
+                .map(|(tool, labels)| (tool.clone(), labels.words().collect()))
+                .collect(),
+        }
+    }
+
+    /// The question of a request for one exact call, with its arguments.
+    fn with_arguments(&self, question: Question, request: &AccessRequest) -> Question {
+        let raw = request.arguments.as_deref();
+        let value = raw.and_then(|raw| serde_json::from_str(raw).ok());
+        let Some(value) = value.filter(|_| request.terms.kind == Kind::Once) else {
+            return question;
+        };
+        let upstream = request.upstream.as_str();
+        let known = self.world.registry.resolve(question.tenant(), upstream);
+        let tool = request.target.name().unwrap_or_default();
+        let definition = known.and_then(|known| known.definitions().tool(tool));
+        question.with_arguments(Given {
+            value: Arc::new(value),
+            definition: definition.map(|definition| Arc::clone(&definition.raw)),
+        })
+    }
+
     fn tenant(&self, tenant: &TenantId) -> Option<&Arc<Tenant>> {
         self.world.tenants.get(tenant)
     }
@@ -180,6 +260,9 @@ impl Rooms for Shown<'_> {
             subject: &request.subject,
             actor: &request.actor,
             groups: &request.groups,
+            // Not kept with requests: what a policy makes of these is decided when the call comes.
+            standing: Arc::default(),
+            binding: request.binding.unwrap_or_default(),
         };
         let method = request.action.as_str();
         let question = Question::new(
@@ -189,6 +272,7 @@ impl Rooms for Shown<'_> {
             request.target.clone(),
             method.into(),
         );
+        let question = of.now(self.with_arguments(question, request));
         let names = |policies: &[Arc<str>]| policies.iter().map(ToString::to_string).collect();
         match of.policies.decide(question) {
             Ok(permit) => Ruling::Permits(names(permit.policies())),
@@ -203,20 +287,130 @@ impl Rooms for Shown<'_> {
         }
     }
 
+    fn registrar(&self, tenant: &TenantId) -> Option<Arc<Registrar>> {
+        self.tenant(tenant)?.registrar.clone()
+    }
+
+    fn servers(&self, tenant: &TenantId) -> Vec<ServerFacts> {
+        let entries = self.world.registry.entries();
+        let mut servers: Vec<_> = entries
+            .filter(|entry| entry.tenant() == tenant)
+            .map(|entry| self.facts(entry))
+            .collect();
+        servers.sort_by(|a, b| a.id.cmp(&b.id));
+        servers
+    }
+
+    fn explain(&self, tenant: &TenantId, call: &SupposedCall<'_>) -> Option<Explained> {
+        let of = self.tenant(tenant)?;
+        let caller = Caller {
+            tenant,
+            subject: call.subject,
+            actor: call.actor,
+            groups: call.groups,
+            standing: Arc::default(),
+            binding: KeyBinding::NONE,
+        };
+        let action = Action::CallTool;
+        let target = call.target.clone();
+        let question = Question::new(
+            caller,
+            action,
+            call.upstream,
+            target,
+            action.as_str().into(),
+        );
+        let mut question = of.now(question);
+        if let Some(value) = &call.arguments {
+            let known = self.world.registry.resolve(tenant, call.upstream.as_str());
+            let tool = call.target.name().unwrap_or_default();
+            let definition = known.and_then(|known| known.definitions().tool(tool));
+            question = question.with_arguments(Given {
+                value: Arc::clone(value),
+                definition: definition.map(|definition| Arc::clone(&definition.raw)),
+            });
+        }
+        Some(explained(of.policies.explain(&question)))
+    }
+
+    fn standing(
+        &self,
+        tenant: &TenantId,
+        upstream: &UpstreamId,
+        tool: Option<&str>,
+    ) -> Vec<Standing> {
+        let Some(of) = self.tenant(tenant) else {
+            return Vec::new();
+        };
+        let permits = of.policies.standing(upstream.as_str(), tool).into_iter();
+        let permits = permits.map(|permit| Standing {
+            id: permit.id,
+            who: permit.who,
+            what: permit.what,
+            conditions: permit.conditions,
+        });
+        permits.collect()
+    }
+
     fn subject(&self, tenant: &TenantId, upstream: &UpstreamId, target: &Target) -> Subject {
         let Target::Tool(name) = target else {
             return Subject::default();
         };
         let known = self.world.registry.resolve(tenant, upstream.as_str());
+        let labels = self.tenant(tenant).map(|of| {
+            let labelled = of.flow.labelled(upstream, name.as_str());
+            labelled.map_or(Labelled::Nothing, |labels| {
+                Labelled::As(labels.words().collect())
+            })
+        });
         let Some(definition) = known.and_then(|known| known.definitions().tool(name.as_str()))
         else {
-            return Subject::default();
+            return Subject {
+                labels,
+                ..Subject::default()
+            };
         };
-        let raw: Value = serde_json::from_str(&definition.raw).unwrap_or_default();
-        let description = raw.get("description").and_then(Value::as_str);
         Subject {
-            description: description.map(str::to_owned),
-            digest: definition.digest,
+            is_shown: true,
+            labels,
+            ..Subject::of(&definition.raw, definition.digest)
         }
+    }
+}
+
+fn explained(of: Explanation) -> Explained {
+    let policies = of.policies.into_iter().map(|policy| {
+        let (outcome, detail) = match policy.outcome {
+            Outcome::Applies => ("applies", None),
+            Outcome::Elsewhere => ("about others", None),
+            Outcome::Unmet(condition) => ("not met", Some(condition)),
+            Outcome::Depends(condition) => ("depends on arguments", Some(condition)),
+            Outcome::Fails(error) => ("fails", Some(error)),
+        };
+        ExplainedPolicy {
+            id: policy.id,
+            effect: match (policy.permits, policy.asks_for_approval) {
+                (true, _) => "permit",
+                (false, true) => "ask",
+                (false, false) => "forbid",
+            },
+            outcome,
+            detail,
+        }
+    });
+    Explained {
+        decision: of.said.word(),
+        is_grantable: match of.said {
+            Said::NotPermitted | Said::Depends => true,
+            Said::Permitted => !of.approval.is_empty(),
+            Said::Forbidden | Said::Failed(_) => false,
+        },
+        policies: policies.collect(),
+        error: match of.said {
+            Said::Failed(error) => Some(error),
+            _ => None,
+        },
+        by: of.by,
+        approval: of.approval,
     }
 }

@@ -7,7 +7,6 @@ use cardea_audit::{Receipt, Unavailable};
 use cardea_domain::{Code, Denial};
 use cardea_identity::{Scheme, server::API_PATH};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::{
     access::Progress,
@@ -20,6 +19,7 @@ use crate::{
     edge::{JWKS_PATH, MCP_PATH, RESOURCE_METADATA_PATH},
     facts::Facts,
     held,
+    lent::Lent,
     peer::Peer,
     refusal,
     strangers::{Counted, Told},
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     gateway: &Arc<Gateway>,
     worker: usize,
     peer: &Peer,
-    request: Request<Incoming>,
+    request: Request<Lent>,
 ) -> Response<ReplyBody> {
     let path = request.uri().path();
     if let Some(upstream) = upstream_of(path) {
@@ -84,7 +84,7 @@ async fn mcp(
     worker: usize,
     peer: &Peer,
     upstream: &str,
-    request: Request<Incoming>,
+    request: Request<Lent>,
 ) -> Response<ReplyBody> {
     // One load: the whole call sees one world.
     let world = gateway.world();
@@ -177,7 +177,7 @@ async fn way(
     world: &World,
     (worker, peer): (usize, &Peer),
     upstream: &str,
-    request: Request<Incoming>,
+    request: Request<Lent>,
     mut facts: Box<Facts>,
     offer: &mut Offer,
 ) -> Result<Validated, Box<Refused>> {

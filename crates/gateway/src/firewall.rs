@@ -9,10 +9,12 @@ use std::{
 use cardea_domain::{Code, Denial};
 use cardea_guard::{
     constraint::{Constraint, Constraints, Refused},
+    output::{self, OutputRule},
+    roots::RootPattern,
     schema::{Schema, SchemaError, UnknownMembers, Violation},
 };
 use cardea_mcp::Message;
-use cardea_registry::ToolDefinition;
+use cardea_registry::Definition;
 use parking_lot::RwLock;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
@@ -36,8 +38,39 @@ pub struct Firewall {
     named: HashMap<String, Constraints>,
     /// Those of all other tools.
     others: Constraints,
+    /// What results may hold, each with the tools that it is for; no tools are all tools.
+    outputs: Vec<(BTreeSet<String>, OutputRule)>,
+    /// The folders of a client that the server may see; `None`: all.
+    roots: Option<Vec<RootPattern>>,
     /// By the tool's name; bounded, since only tools that are known of are compiled.
     compiled: RwLock<HashMap<String, Arc<Compiled>>>,
+}
+
+/// How a result is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// As a whole: in the legacy era, and of a task.
+    Result,
+    /// In the legacy era by a client that has asked for a task in its place.
+    LegacyTask,
+    /// In the modern era, in which servers may answer with a task or a question.
+    Modern,
+}
+
+/// What a result says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts<'a> {
+    #[serde(borrow)]
+    is_error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    structured_content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    task: Option<&'a RawValue>,
 }
 
 /// The schemas of one definition.
@@ -59,9 +92,13 @@ struct Schemas<'a> {
 }
 
 impl Firewall {
-    /// A firewall of constraints, each with the tools that it is for; no tools are all tools.
+    /// A firewall of constraints and of rules for results, each with the tools that it is for; no tools are all tools.
     #[must_use]
-    pub fn new(held: Held, constraints: &[(BTreeSet<String>, Constraint)]) -> Self {
+    pub fn new(
+        held: Held,
+        constraints: &[(BTreeSet<String>, Constraint)],
+        outputs: Vec<(BTreeSet<String>, OutputRule)>,
+    ) -> Self {
         let of = |tool: Option<&str>| {
             let those = constraints.iter().filter(|(tools, _)| {
                 tools.is_empty() || tool.is_some_and(|tool| tools.contains(tool))
@@ -73,8 +110,21 @@ impl Firewall {
             held,
             named: names.map(|name| (name.clone(), of(Some(name)))).collect(),
             others: of(None),
+            outputs,
+            roots: None,
             compiled: RwLock::default(),
         }
+    }
+
+    /// The same for a server that may see these folders of a client; `None`: all.
+    #[must_use]
+    pub fn with_roots(self, roots: Option<Vec<RootPattern>>) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// The folders of a client that the server may see, where not all.
+    pub(crate) fn roots(&self) -> Option<&[RootPattern]> {
+        self.roots.as_deref()
     }
 
     /// Whether arguments are held to the schema of their tool.
@@ -99,7 +149,7 @@ impl Firewall {
     pub(crate) fn check_arguments(
         &self,
         tool: &str,
-        definition: &ToolDefinition,
+        definition: &Definition,
         arguments: &Value,
     ) -> Result<(), Denial> {
         let compiled = self.compiled(tool, definition);
@@ -109,39 +159,56 @@ impl Firewall {
             .map_err(|violation| invalid_argument(&violation))
     }
 
-    /// Whether a result is as the tool's schema says, where it has one for results.
+    /// Whether nothing is asked of results but what the protocol says.
+    pub(crate) fn asks_nothing(&self) -> bool {
+        !self.held.results && self.outputs.is_empty()
+    }
+
+    /// Whether a result (raw JSON) holds what it may, and is as the tool's schema says, where it has one for results.
     ///
     /// # Errors
     /// [`Code::ResultInvalid`], or [`Code::SchemaUnusable`].
     pub(crate) fn check_result(
         &self,
         tool: &str,
-        definition: &ToolDefinition,
-        result: &Message,
+        definition: Option<&Definition>,
+        awaited: Awaited,
+        result: &str,
     ) -> Result<(), Denial> {
-        let compiled = self.compiled(tool, definition);
+        output::check(self.outputs(tool), result)
+            .map_err(|refused| not_admitted_result(&refused))?;
+        if !self.held.results {
+            return Ok(());
+        }
+        let compiled = self.compiled(tool, definition.ok_or_else(not_listed)?);
         let Some(output) = &compiled.output else {
             return Ok(());
         };
-        // A tool that failed has text to say so (MCP 2025-11-25, server/tools, Error Handling).
-        let is_error = result.body("isError").is_some_and(|raw| raw == "true");
-        let is_final = result
-            .body_str("resultType")
-            .is_none_or(|kind| kind == "complete");
-        // A task's own result comes later.
-        if is_error || !is_final || result.body("task").is_some() {
-            return Ok(());
-        }
+        let parts: Parts<'_> = serde_json::from_str(result).map_err(invalid_result)?;
         let schema = output.as_ref().map_err(unusable)?;
-        let content = result.body("structuredContent").ok_or_else(|| {
-            invalid_result("a tool with an `outputSchema` gave no `structuredContent`")
-        })?;
-        let content: Value = serde_json::from_str(content).map_err(invalid_result)?;
+        // Whatever else the result says of itself: what is there is checked.
+        let Some(content) = parts.structured_content else {
+            return match parts.is_error() || parts.is_put_off(awaited) {
+                true => Ok(()),
+                false => Err(invalid_result(
+                    "a tool with an `outputSchema` gave no `structuredContent`",
+                )),
+            };
+        };
+        let content: Value = serde_json::from_str(content.get()).map_err(invalid_result)?;
         schema.check(&content).map_err(invalid_result)
     }
 
+    fn outputs(&self, tool: &str) -> impl Iterator<Item = &OutputRule> + Clone {
+        let those = self
+            .outputs
+            .iter()
+            .filter(move |(tools, _)| tools.is_empty() || tools.contains(tool));
+        those.map(|(_, rule)| rule)
+    }
+
     /// Compiled once for each definition, not for each call.
-    fn compiled(&self, tool: &str, definition: &ToolDefinition) -> Arc<Compiled> {
+    fn compiled(&self, tool: &str, definition: &Definition) -> Arc<Compiled> {
         let known = self.compiled.read().get(tool).map(Arc::clone);
         if let Some(known) = known
             && (Arc::ptr_eq(&known.raw, &definition.raw) || known.raw == definition.raw)
@@ -155,7 +222,26 @@ impl Firewall {
     }
 }
 
-fn compile(definition: &ToolDefinition, unknown_members: UnknownMembers) -> Compiled {
+impl Parts<'_> {
+    /// A tool that failed has text to say so (MCP 2025-11-25, server/tools, Error Handling).
+    fn is_error(&self) -> bool {
+        self.is_error.is_some_and(|raw| raw.get() == "true")
+    }
+
+    /// Whether the result is still to come, and nothing of one is here. It is for the client's version, and for what it has
+    /// asked, to say by which word a server can put it off.
+    fn is_put_off(&self, awaited: Awaited) -> bool {
+        let kind = self.result_type.map(RawValue::get);
+        self.content.is_none()
+            && match awaited {
+                Awaited::Result => false,
+                Awaited::LegacyTask => self.task.is_some_and(|raw| raw.get().starts_with('{')),
+                Awaited::Modern => matches!(kind, Some("\"task\"" | "\"input_required\"")),
+            }
+    }
+}
+
+fn compile(definition: &Definition, unknown_members: UnknownMembers) -> Compiled {
     let schemas: Schemas<'_> = serde_json::from_str(&definition.raw).unwrap_or(Schemas {
         input_schema: None,
         output_schema: None,
@@ -223,6 +309,15 @@ fn unusable(error: &SchemaError) -> Denial {
     )
     .help("tell whoever runs the server; the record has the details")
     .detail(error)
+}
+
+fn not_admitted_result(refused: &output::OutputRefused) -> Denial {
+    Denial::new(
+        Code::ResultInvalid,
+        "the server's result holds what is not admitted here",
+    )
+    .help("tell whoever runs the gateway; the record has the details")
+    .detail(refused)
 }
 
 fn invalid_result(detail: impl std::fmt::Display) -> Denial {

@@ -6,7 +6,9 @@
 
 mod call;
 mod kept;
+mod name;
 mod runs;
+mod said;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,8 +18,11 @@ use std::{
 use cardea_domain::{ActorId, UpstreamId};
 use cardea_flow::Labels;
 
-pub(crate) use self::call::{FlowCall, context};
 pub use self::runs::Runs;
+pub(crate) use self::{
+    call::{FlowCall, context},
+    name::Begun,
+};
 
 /// Flow control of one tenant, as one world sees it.
 #[derive(Debug, Clone)]
@@ -31,9 +36,8 @@ pub struct TenantFlow {
 }
 
 impl TenantFlow {
-    /// The labels of a tool; every dangerous one where nobody has labelled it.
-    fn labels(&self, upstream: &UpstreamId, tool: &str) -> Labels {
-        let labelled = self.labels.get(upstream).and_then(|tools| tools.get(tool));
-        labelled.copied().unwrap_or(Labels::WORST)
+    /// The labels of a tool, or of a method of the protocol, where an administrator has given any.
+    pub(crate) fn labelled(&self, upstream: &UpstreamId, name: &str) -> Option<Labels> {
+        self.labels.get(upstream)?.get(name).copied()
     }
 }

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin, endpoint,
+    admin, endpoint, lent,
     peer::Peer,
     stall::{Patience, Reset, STALL_MAX, Unstalled},
     world::{Gateway, Limits},
@@ -345,12 +345,16 @@ impl Session {
         let stream = Unstalled::new(stream, STALL_MAX, peer.patience.clone());
         let _counted = self.counted;
         let (gateway, worker, peer) = (self.gateway, self.worker, Arc::new(peer));
+        let body_bytes_max = self.limits.body_bytes_max;
         // Boxed: a connection holds room for its service's future even while it is idle, and the
         // way of a call is some kilobytes long.
         let service = service_fn(move |request| {
             let (gateway, peer) = (Arc::clone(&gateway), Arc::clone(&peer));
             Box::pin(async move {
-                Ok::<_, Infallible>(endpoint::serve(&gateway, worker, &peer, request).await)
+                let (request, rest) = lent::lend(request);
+                let mut answer = endpoint::serve(&gateway, worker, &peer, request).await;
+                rest.settle(body_bytes_max, &mut answer).await;
+                Ok::<_, Infallible>(answer)
             })
         });
         let connection = http1::Builder::new()

@@ -13,6 +13,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use cardea_domain::{TenantId, UpstreamId};
+
 use crate::facts::{Facts, Outcome};
 
 /// All counters of the gateway.
@@ -27,6 +29,7 @@ pub struct Metrics {
     handshake_failures: Counter,
     reloads: Family<ReloadLabels, Counter>,
     notifications: Family<NoticeLabels, Counter>,
+    sandbox_blocked: Family<BlockedLabels, Counter>,
     audit_records: Family<TenantLabels, Counter<u64, AtomicU64>>,
     audit_ok: Family<TenantLabels, Gauge>,
 }
@@ -70,6 +73,13 @@ struct NoticeLabels {
     tenant: String,
     receiver: String,
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BlockedLabels {
+    tenant: String,
+    upstream: String,
+    kind: &'static str,
 }
 
 /// From 50 us to 13 min in steps of two.
@@ -124,6 +134,12 @@ impl Default for Metrics {
             "Notices to receivers elsewhere, by what became of them",
             notifications.clone(),
         );
+        let sandbox_blocked = Family::default();
+        registry.register(
+            "sandbox_blocked",
+            "What sandboxes kept their servers from: connections, or what ended them",
+            sandbox_blocked.clone(),
+        );
         let audit_records = Family::default();
         registry.register(
             "audit_records",
@@ -147,6 +163,7 @@ impl Default for Metrics {
             handshake_failures,
             reloads,
             notifications,
+            sandbox_blocked,
             audit_records,
             audit_ok,
         }
@@ -223,6 +240,21 @@ impl Metrics {
             result,
         };
         self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// Counts what a sandbox kept its server from.
+    pub(crate) fn sandbox_blocked(
+        &self,
+        tenant: &TenantId,
+        upstream: &UpstreamId,
+        kind: &'static str,
+    ) {
+        let labels = BlockedLabels {
+            tenant: tenant.to_string(),
+            upstream: upstream.to_string(),
+            kind,
+        };
+        self.sandbox_blocked.get_or_create(&labels).inc();
     }
 
     /// Notes the state of an audit log as of now; the gateway's own has an empty `tenant`.

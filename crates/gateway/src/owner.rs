@@ -47,6 +47,7 @@ pub(crate) mod tests {
             actor: ActorId::parse(actor).unwrap(),
             run: RunId::parse("r").unwrap(),
             run_source: RunSource::Token,
+            standing: Arc::default(),
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,

@@ -62,9 +62,12 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         | Code::AccessRequired
         | Code::AccessLocked
         | Code::AccessEnded
+        | Code::BudgetSpent
+        | Code::DefinitionUnapproved
         | Code::TenantArgument => (StatusCode::OK, rpc::REFUSED),
         Code::ArgumentInvalid => (StatusCode::OK, rpc::INVALID_PARAMS),
         Code::UpstreamUnreachable
+        | Code::UpstreamIdentity
         | Code::UpstreamTimeout
         | Code::UpstreamMalformed
         | Code::UpstreamTooLarge
@@ -72,9 +75,11 @@ pub(crate) fn wire(code: Code, era: Era) -> Wire {
         | Code::TenantResult
         | Code::SchemaUnusable
         | Code::ResultInvalid => (StatusCode::OK, rpc::BAD_GATEWAY),
-        Code::AccessStale | Code::AuditUnavailable | Code::Overloaded | Code::Draining => {
-            (StatusCode::SERVICE_UNAVAILABLE, rpc::UNAVAILABLE)
-        }
+        Code::AccessStale
+        | Code::IssuerUnreachable
+        | Code::AuditUnavailable
+        | Code::Overloaded
+        | Code::Draining => (StatusCode::SERVICE_UNAVAILABLE, rpc::UNAVAILABLE),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, rpc::INTERNAL),
     };
     Wire { status, rpc }

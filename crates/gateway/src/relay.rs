@@ -21,10 +21,11 @@ use tokio::time::MissedTickBehavior;
 
 use self::{changes::Changes, position::resumed};
 use crate::{
-    answer::{Filtered, Lens, awaited, called_tool, is_first_page},
+    answer::{Filtered, Lens, awaited, is_first_page},
     body::Outlet,
     facts::Outcome,
     refusal,
+    results::ResultOf,
     streams::Slot,
     upstream::{Source, Upstream, closed},
     way::{Ask, Authorised, Recorded, Released},
@@ -58,8 +59,8 @@ pub(crate) struct Relay {
 struct Awaited {
     id: String,
     method: Option<&'static Method>,
-    /// The tool that is called.
-    tool: Option<String>,
+    /// What the answer is the result of.
+    of: ResultOf,
     /// The tenant's rules for it.
     guard: Option<Guard>,
 }
@@ -106,7 +107,7 @@ impl Relay {
             Ask::Message(_) | Ask::End => awaited(&call).map(|id| Awaited {
                 id,
                 method: call.method(),
-                tool: called_tool(&call),
+                of: ResultOf::call(&call),
                 guard: call.guard().cloned(),
             }),
         };
@@ -246,7 +247,7 @@ impl Relay {
             known: self.call.known(),
             era: self.era(),
             guard: None,
-            tool: None,
+            of: &ResultOf::Other,
             is_first_page: is_first_page(&self.call),
         }
     }

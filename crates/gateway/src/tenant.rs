@@ -6,10 +6,19 @@ use std::sync::{
 };
 
 use cardea_audit::Ledger;
-use cardea_domain::{Code, Denial};
-use cardea_policy::Policies;
+use cardea_domain::{Clock, Code, Denial};
+use cardea_policy::{Policies, Question};
+use cardea_registry::Registrar;
+use jiff::tz::TimeZone;
 
-use crate::{access::TenantAccess, flow::TenantFlow, minutes::Minutes};
+use crate::{
+    access::TenantAccess,
+    budget::{Budget, Used},
+    flow::TenantFlow,
+    minutes::Minutes,
+    moment::moment,
+    tasks::Tasks,
+};
 
 /// What one tenant's calls are decided, bounded and recorded by.
 #[derive(Debug)]
@@ -20,12 +29,20 @@ pub struct Tenant {
     pub ledger: Ledger,
     /// Bounds on what its callers can make the gateway hold.
     pub limits: TenantLimits,
+    /// What its calls may use.
+    pub budgets: Vec<Budget>,
     /// What they hold now; the same value in every world.
     pub room: Arc<Room>,
     /// What may be asked for, was granted and is locked; `None` where nobody could decide.
     pub access: Option<TenantAccess>,
     /// What its runs have seen.
     pub flow: TenantFlow,
+    /// Keeps what was approved of its servers' definitions; `None` where none of them needs approval.
+    pub registrar: Option<Arc<Registrar>>,
+    /// What its policies know the time by.
+    pub clock: Clock,
+    /// Where it is.
+    pub time_zone: TimeZone,
 }
 
 /// Bounds on what the callers of one tenant can make the gateway hold.
@@ -45,6 +62,9 @@ pub struct TenantLimits {
 pub struct Room {
     calls: AtomicUsize,
     streams: AtomicUsize,
+    pub(crate) used: Used,
+    /// Which tool each task is of.
+    pub(crate) tasks: Tasks,
     pub(crate) minutes: Minutes,
 }
 
@@ -63,6 +83,18 @@ enum Kind {
 }
 
 impl Tenant {
+    /// The same question, now: where any policy looks at the time.
+    pub(crate) fn now(&self, question: Question) -> Question {
+        if !self.policies.reads_time() {
+            return question;
+        }
+        // Without a time, what looks at it denies.
+        match moment(self.clock.unix_ms(), &self.time_zone) {
+            Ok(moment) => question.at(moment),
+            Err(_) => question,
+        }
+    }
+
     /// A place for one more call.
     ///
     /// # Errors

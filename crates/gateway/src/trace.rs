@@ -1,13 +1,10 @@
 //! W3C trace context: read, continued, handed on. Where spans go is the wiring's business.
 
+use std::ops::Range;
+
 use aws_lc_rs::rand;
-use bytes::Bytes;
 use cardea_domain::{Action, Denial};
-use cardea_mcp::{
-    Message, header,
-    json::{self, Level},
-    meta,
-};
+use cardea_mcp::{Message, header, json::Level, meta};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
@@ -125,17 +122,16 @@ impl Gateway {
         facts.trace = TraceContext::child(facts.trace.as_ref());
     }
 
-    /// The message as it goes upstream: as it came, but for the span that is its parent now.
-    pub(crate) fn with_trace(&self, call: &Authorised, message: &Message) -> Bytes {
-        let ours = call.call().facts().and_then(|f| f.trace);
-        let stands = message.span(Level::Meta, meta::TRACEPARENT);
-        match (&self.spans, ours, stands) {
-            (Some(_), Some(ours), Some(span)) => {
-                let quoted = format!("\"{}\"", ours.traceparent());
-                json::splice(message.text(), &[(span, quoted.as_bytes())]).into()
-            }
-            _ => message.text().clone(),
-        }
+    /// What is replaced of a message as it goes upstream, so that it names the span that is its parent now.
+    pub(crate) fn trace_edit(
+        &self,
+        call: &Authorised,
+        message: &Message,
+    ) -> Option<(Range<usize>, String)> {
+        self.spans.as_ref()?;
+        let ours = call.call().facts().and_then(|f| f.trace)?;
+        let span = message.span(Level::Meta, meta::TRACEPARENT)?;
+        Some((span, format!("\"{}\"", ours.traceparent())))
     }
 
     pub(crate) fn trace_headers(&self, call: &Authorised, headers: &mut HeaderMap) {

@@ -4,15 +4,22 @@ mod connect;
 mod http;
 mod listing;
 mod pool;
+mod server_identity;
 mod source;
 mod stdio;
+mod survey;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::http::StatusCode;
 use bytes::Bytes;
 use cardea_domain::{Code, Denial};
-use cardea_registry::{Connection, Entry};
+use cardea_mcp::{Message, method::List};
+use cardea_registry::{Connection, Entry, Known};
+use cardea_sandbox::Profile;
 use thiserror::Error;
 
 use crate::{
@@ -20,7 +27,9 @@ use crate::{
     world::{Gateway, Limits},
 };
 
+pub(crate) use self::http::Alias;
 pub(crate) use self::source::Source;
+pub use self::stdio::blocked::Incident;
 use self::{http::HttpUpstream, stdio::StdioUpstream};
 
 /// The connections to one upstream of one tenant.
@@ -29,6 +38,8 @@ pub struct Upstream {
     transport: Transport,
     call_timeout: Duration,
     stream_idle_timeout: Duration,
+    /// Held while the gateway looks at the server as a whole; when it failed to last.
+    pub(crate) looking: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -43,6 +54,14 @@ pub enum UpstreamError {
     /// The URL has no host, or is not http or https.
     #[error("`{0}` is not an http or https URL with a host")]
     Url(String),
+    /// A certificate or key could not be used.
+    #[error("cannot use the client certificate {path}: {reason}")]
+    ClientCertificate {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A CA file could not be used.
     #[error("cannot use the CA file {path}: {reason}")]
     Ca {
@@ -71,27 +90,48 @@ pub(crate) enum Reply {
     Empty { status: StatusCode },
 }
 
+/// Refuses what nobody has approved.
+///
+/// # Errors
+/// [`Code::UpstreamIdentity`].
+fn check_held(known: &Known) -> Result<(), Denial> {
+    match known.entry().is_held() {
+        true => Err(stranger(
+            "the server was added, and nobody has approved it, or it is another one by now",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// How long the gateway waits for a list that it asks for itself.
 const LIST_MAX: Duration = Duration::from_secs(30);
 
 impl Upstream {
-    /// An upstream for this entry; nothing is connected or started before the first call.
+    /// An upstream for this entry; nothing is connected or started before the first call. Processes of one that is a command
+    /// are started in this sandbox, or plainly where there is none.
     ///
     /// # Errors
     /// [`UpstreamError`] when the entry cannot be used.
-    pub fn new(entry: &Entry, workers: usize, limits: &Limits) -> Result<Self, UpstreamError> {
+    pub fn new(
+        entry: &Entry,
+        workers: usize,
+        sandbox: Option<Profile>,
+        limits: &Limits,
+    ) -> Result<Self, UpstreamError> {
         let transport = match entry.connection() {
             Connection::Http(server) => {
                 Transport::Http(Box::new(HttpUpstream::new(server, workers, limits)?))
             }
             Connection::Stdio(server) => {
-                Transport::Stdio(Arc::new(StdioUpstream::new(entry, server.clone(), limits)))
+                let stdio = StdioUpstream::new(entry, server.clone(), sandbox, limits);
+                Transport::Stdio(Arc::new(stdio))
             }
         };
         Ok(Self {
             transport,
             call_timeout: limits.call_timeout,
             stream_idle_timeout: limits.stream_idle_timeout,
+            looking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -101,6 +141,7 @@ impl Upstream {
         gateway: &Arc<Gateway>,
         call: &mut Authorised,
     ) -> Result<Reply, Denial> {
+        check_held(call.known())?;
         let within = self.call_timeout;
         let started = tokio::time::Instant::now();
         let reply = match &self.transport {
@@ -114,17 +155,22 @@ impl Upstream {
         reply.unwrap_or_else(|_| Err(timed_out(within)))
     }
 
-    /// Asks for the list of tools on behalf of a call and learns those that were not known: a client may call
-    /// a tool that it knows from elsewhere.
+    /// Asks for a list on behalf of a call, and learns it: a client may call a tool that it knows from elsewhere.
     ///
     /// # Errors
     /// A denial when the server does not answer as it should.
-    pub(crate) async fn learn(&self, gateway: &Gateway, call: &Authorised) -> Result<(), Denial> {
+    pub(crate) async fn learn(
+        &self,
+        gateway: &Gateway,
+        call: &Authorised,
+        list: List,
+    ) -> Result<(), Denial> {
+        check_held(call.known())?;
         let within = self.call_timeout.min(LIST_MAX);
         let learnt = async {
             match &self.transport {
-                Transport::Http(upstream) => upstream.learn(gateway, call).await,
-                Transport::Stdio(upstream) => upstream.learn(call).await,
+                Transport::Http(upstream) => upstream.learn(gateway, call, list).await,
+                Transport::Stdio(upstream) => upstream.learn(call, list).await,
             }
         };
         let learnt = tokio::time::timeout(within, learnt).await;
@@ -160,6 +206,21 @@ impl Upstream {
         self.stream_idle_timeout
     }
 
+    /// What the sandboxes of its processes kept them from lately, the newest last.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<Incident> {
+        match &self.transport {
+            Transport::Http(_) => Vec::new(),
+            Transport::Stdio(upstream) => upstream.incidents(),
+        }
+    }
+
+    /// Whether the gateway failed to look at it a moment ago.
+    pub(crate) fn looked_in_vain_within(&self, within: Duration) -> bool {
+        let failed = self.looking.try_lock();
+        failed.is_ok_and(|failed| failed.is_some_and(|at| at.elapsed() < within))
+    }
+
     /// Ends everything now: called when the gateway ends.
     pub(crate) fn stop(&self) {
         match &self.transport {
@@ -184,6 +245,17 @@ fn timed_out(within: Duration) -> Denial {
     .help("try again, or ask for less at once")
 }
 
+/// Refuses what a client may read as another message than the one that is checked here.
+pub(crate) fn unambiguous(message: &Message) -> Result<(), Denial> {
+    match message.lookalike().or_else(|| message.lookalike_in_body()) {
+        None => Ok(()),
+        Some(alike) => Err(malformed(format!(
+            "`{}` differs from a name of the protocol by its case only",
+            alike.escape_debug()
+        ))),
+    }
+}
+
 pub(crate) fn malformed(detail: impl std::fmt::Display) -> Denial {
     Denial::new(
         Code::UpstreamMalformed,
@@ -197,6 +269,16 @@ pub(crate) fn unreachable(detail: impl std::fmt::Display) -> Denial {
     Denial::new(Code::UpstreamUnreachable, "the server cannot be reached")
         .help("try again later")
         .detail(detail)
+}
+
+/// The server is not the one that was configured.
+pub(crate) fn stranger(detail: impl std::fmt::Display) -> Denial {
+    Denial::new(
+        Code::UpstreamIdentity,
+        "the server is not the one that was approved",
+    )
+    .help("tell whoever runs the gateway; the record has the details")
+    .detail(detail)
 }
 
 pub(crate) fn closed(detail: impl std::fmt::Display) -> Denial {

@@ -14,6 +14,7 @@ mod received;
 mod recorded;
 mod replies;
 mod resolved;
+mod roots;
 mod screened;
 mod validated;
 

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 
-use crate::{admin, body::ReplyBody, peer::Peer, world::World};
+use crate::{admin, body::ReplyBody, lent::Lent, peer::Peer, world::World};
 
 /// The request with its body, and who sent it.
 ///
@@ -15,7 +14,7 @@ use crate::{admin, body::ReplyBody, peer::Peer, world::World};
 pub(crate) async fn read(
     world: &World,
     peer: &Peer,
-    request: Request<Incoming>,
+    request: Request<Lent>,
     bytes_max: usize,
 ) -> Result<(Peer, Request<Bytes>), Box<Response<ReplyBody>>> {
     let refuse = |status, text| Err(Box::new(admin::plain(status, text)));

@@ -15,7 +15,7 @@ use cardea_console::Console;
 use cardea_domain::{Clock, Code, Denial, Principal, TenantId, UpstreamId};
 use cardea_guard::tenant::Rules;
 use cardea_identity::{Authenticator, AuthorizationServer, Holders};
-use cardea_policy::{Permit, Question};
+use cardea_policy::{Outlook, Permit, Question};
 use cardea_registry::{Known, Registry};
 use tokio_util::sync::CancellationToken;
 
@@ -156,13 +156,24 @@ impl World {
     /// do nothing.
     pub(crate) fn decide(&self, question: Question) -> Result<Permit, NotPermitted> {
         match self.tenants.get(question.tenant()) {
-            Some(tenant) => tenant.policies.decide(question).map_err(NotPermitted::from),
+            Some(tenant) => {
+                let question = tenant.now(question);
+                tenant.policies.decide(question).map_err(NotPermitted::from)
+            }
             None => Err(NotPermitted {
                 ruling: None,
                 grantable: None,
                 denial: Denial::new(Code::Internal, "the call could not be decided")
                     .detail("the tenant is not there"),
             }),
+        }
+    }
+
+    /// What can be said of a question before there is a call.
+    pub(crate) fn outlook(&self, question: Question) -> Outlook {
+        match self.tenants.get(question.tenant()) {
+            Some(tenant) => tenant.policies.outlook(&tenant.now(question)),
+            None => Outlook::Refused,
         }
     }
 }

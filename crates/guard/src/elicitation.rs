@@ -7,13 +7,15 @@
 //! people to an address of their own instead.
 
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::skeleton;
+
+use crate::skeleton::is_unseen;
 
 /// Words that name a secret wherever they stand.
-const SECRETS: [&str; 24] = [
-    "password",
+const SECRETS: [&str; 33] = [
     "passwd",
     "pwd",
-    "passphrase",
     "passcode",
     "secret",
     "credential",
@@ -34,6 +36,34 @@ const SECRETS: [&str; 24] = [
     "social security",
     "one time code",
     "security code",
+    // In other languages that people are asked in.
+    "mot de passe",
+    "phrase secrète",
+    "clave secreta",
+    "clave de acceso",
+    "senha",
+    "parola d ordine",
+    "parola chiave",
+    "geheimzahl",
+    "zugangsdaten",
+    "hasło",
+    "şifre",
+];
+/// Words that name one within longer words as well, or in scripts without blanks.
+const STEMS: [&str; 13] = [
+    "password",
+    "passphrase",
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "contraseña",
+    "lösenord",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "暗証番号",
+    "비밀번호",
 ];
 /// Words that name a secret when they are the name of a field or in its title.
 const SECRET_FIELDS: [&str; 9] = [
@@ -42,41 +72,131 @@ const SECRET_FIELDS: [&str; 9] = [
 
 /// The field, or the word of the message, by which the `params` of an `elicitation/create` ask for a secret.
 ///
-/// Addresses that a person opens are another way, and not looked at.
+/// A detector: it knows words of a few languages, however they are spelt, and no other way to ask. An address that a person
+/// opens is another way and not looked at, unless there is a form beside it: clients of versions without `mode` show that.
 #[must_use]
 pub fn secret_asked_for(params: &Value) -> Option<String> {
-    if params.get("mode").is_some_and(|mode| mode == "url") {
+    let form = params.get("requestedSchema");
+    let is_address = params.get("mode").is_some_and(|mode| mode == "url");
+    if is_address && form.is_none() {
         return None;
     }
-    let text = |value: Option<&Value>| words(value.and_then(Value::as_str).unwrap_or_default());
-    let message = text(params.get("message"));
-    if let Some(word) = named(&message, &SECRETS) {
+    // Whatever it asks for: nobody reads it, and looking at it takes as long as it is.
+    if texts(params) > TEXT_BYTES_MAX {
+        return Some(format!("more than {TEXT_BYTES_MAX} bytes of text"));
+    }
+    let message = params.get("message").and_then(Value::as_str);
+    if let Some(word) = message.and_then(|message| Text::of(message).secret()) {
         return Some(format!("`{word}` in the message"));
     }
-    let fields = params.pointer("/requestedSchema/properties");
-    let fields = fields.and_then(Value::as_object)?;
-    fields.iter().find_map(|(name, field)| {
-        let label = format!("{}{}", words(name), text(field.get("title")));
-        let description = text(field.get("description"));
-        let is_hidden = field
-            .get("format")
-            .is_some_and(|format| format == "password");
-        let asks = is_hidden
-            || named(&label, &SECRETS).is_some()
-            || named(&label, &SECRET_FIELDS).is_some()
-            || named(&description, &SECRETS).is_some();
-        asks.then(|| format!("the field `{}`", crate::schema::shown(name)))
-    })
+    within("", form?)
 }
 
-fn named<'w>(text: &str, wanted: &[&'w str]) -> Option<&'w str> {
-    let mut wanted = wanted.iter();
-    wanted
-        .find(|word| text.contains(&format!(" {word} ")))
-        .copied()
+/// A form that people fill in has a few sentences.
+const TEXT_BYTES_MAX: usize = 256 << 10;
+
+/// The bytes of all texts in a value, names of members among them.
+fn texts(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(texts).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| name.len() + texts(member))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }
 
-/// The words of a text or a name in lower case, each between blanks: `apiKey` is ` api key `.
+/// As deep as `serde_json` reads, which is a bounded depth.
+fn within(field: &str, value: &Value) -> Option<String> {
+    let found = || match field {
+        "" => "the form's own words".to_owned(),
+        field => format!("the field `{}`", crate::schema::shown(field)),
+    };
+    match value {
+        Value::String(text) => Text::of(text).secret().map(|_| found()),
+        Value::Array(items) => items.iter().find_map(|item| within(field, item)),
+        Value::Object(members) => members.iter().find_map(|(key, member)| {
+            if key == "format" && member == "password" {
+                return Some(found());
+            }
+            match (key.as_str(), member) {
+                ("properties", Value::Object(fields)) => fields.iter().find_map(|(name, field)| {
+                    labelled(name, field).or_else(|| within(name, field))
+                }),
+                _ => within(field, member),
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// A field whose name or title names a secret.
+fn labelled(name: &str, field: &Value) -> Option<String> {
+    let title = field.get("title").and_then(Value::as_str);
+    let mut labels = [Some(name), title].into_iter().flatten().map(Text::of);
+    labels
+        .any(|label| label.secret().is_some() || label.names(&SECRET_FIELDS).is_some())
+        .then(|| format!("the field `{}`", crate::schema::shown(name)))
+}
+
+/// A text as it reads: without case, unseen characters and letters that look like others.
+struct Text {
+    /// Its words, each between blanks: `apiKey` is ` api key `.
+    words: String,
+    /// What stands between blanks in one piece, and letters that stand alone as one word: `pass-word` is ` password `.
+    joined: String,
+}
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let seen: String = text
+            .nfkc()
+            .filter(|c| c.is_whitespace() || !is_unseen(*c))
+            .collect();
+        let mut joined = String::from(" ");
+        let mut was_letter = false;
+        for token in seen.split_whitespace() {
+            let token: String = token.chars().filter(|c| c.is_alphanumeric()).collect();
+            let is_letter = token.chars().count() == 1;
+            if was_letter && is_letter {
+                joined.pop();
+            }
+            joined.push_str(&token);
+            joined.push(' ');
+            was_letter = is_letter;
+        }
+        Self {
+            words: alike(&words(&seen)),
+            joined: alike(&joined),
+        }
+    }
+
+    fn secret(&self) -> Option<&'static str> {
+        let is_within = |stem: &&&str| self.joined.contains(&alike(stem));
+        let stem = STEMS.iter().find(is_within).copied();
+        stem.or_else(|| self.names(&SECRETS))
+    }
+
+    fn names(&self, wanted: &[&'static str]) -> Option<&'static str> {
+        let is_there = |word: &&&str| {
+            let word = format!(" {} ", alike(word));
+            self.words.contains(&word) || self.joined.contains(&word)
+        };
+        wanted.iter().find(is_there).copied()
+    }
+}
+
+/// In lower case, each letter as the one that it looks like.
+///
+/// # Source
+/// UTS #39, section 4, Confusable Detection.
+fn alike(text: &str) -> String {
+    skeleton(&text.to_lowercase()).collect()
+}
+
+/// The words of a text or a name, each between blanks.
 fn words(text: &str) -> String {
     let mut out = String::from(" ");
     let mut was_lower = false;
@@ -86,7 +206,7 @@ fn words(text: &str) -> String {
             out.push(' ');
         }
         if c.is_alphanumeric() {
-            out.extend(c.to_lowercase());
+            out.push(c);
         }
         was_lower = c.is_lowercase() || c.is_ascii_digit();
     }
@@ -137,6 +257,16 @@ mod tests {
     }
 
     #[test]
+    fn a_form_that_nobody_would_read_is_none() {
+        let fits = "word ".repeat(TEXT_BYTES_MAX / 6);
+        assert!(form(&fits, "value", json!({})).is_none());
+        assert!(form(&fits, "value", json!({"enum": [fits]})).is_some());
+        let address =
+            json!({"mode": "url", "url": "https://example.com", "message": fits.repeat(2)});
+        assert!(secret_asked_for(&address).is_none());
+    }
+
+    #[test]
     fn other_forms_and_addresses_are_not() {
         for (message, name) in [
             ("Which branch?", "branch"),
@@ -156,5 +286,49 @@ mod tests {
             json!({"mode": "url", "message": "Enter your password there", "url": "https://a.test"});
         assert_eq!(secret_asked_for(&url), None);
         assert_eq!(secret_asked_for(&json!(null)), None);
+        assert_eq!(form("Which letters? A B C", "name", json!({})), None);
+        assert_eq!(form("Name of the secretary", "name", json!({})), None);
+    }
+
+    #[test]
+    fn a_form_is_one_whatever_it_says_it_is() {
+        let params = json!({
+            "mode": "url", "url": "https://x.example", "elicitationId": "1", "message": "Sign in",
+            "requestedSchema": {"type": "object", "properties": {"password": {"type": "string"}}},
+        });
+        assert!(secret_asked_for(&params).is_some());
+    }
+
+    #[test]
+    fn secrets_are_told_however_they_are_spelt() {
+        for name in [
+            "p\u{430}ssword",
+            "pass\u{200b}word",
+            "\u{ff50}assword",
+            "pass-word",
+            "PassWord",
+            "userpassword",
+            "p a s s w o r d",
+            "Passwort",
+            "Benutzerkennwort",
+            "mot de passe",
+            "contrase\u{f1}a",
+            "contrasen\u{303}a",
+            "Введите пароль",
+            "请输入密码",
+        ] {
+            assert!(form(name, "value", json!({})).is_some(), "message {name:?}");
+            for field in [
+                json!({"title": name}),
+                json!({"description": name}),
+                json!({"enum": ["a"], "enumNames": [name]}),
+                json!({"oneOf": [{"const": "a", "title": name}]}),
+            ] {
+                assert!(form("Go on", "value", field.clone()).is_some(), "{field}");
+            }
+        }
+        let titled =
+            json!({"requestedSchema": {"title": "Your password", "properties": {"a": {}}}});
+        assert!(secret_asked_for(&titled).is_some());
     }
 }

@@ -6,7 +6,7 @@
 //! is for the gateway.
 //!
 //! Entry points: [`schema::Schema`], [`constraint::Constraints`], [`tenant::Rules`], [`tenant::Guard`],
-//! [`elicitation::secret_asked_for`].
+//! [`output::check`], [`roots::filter`], [`elicitation::secret_asked_for`].
 
 #![cfg_attr(
     test,
@@ -22,6 +22,8 @@
 
 pub mod constraint;
 pub mod elicitation;
+pub mod output;
+pub mod roots;
 pub mod schema;
 mod skeleton;
 pub mod tenant;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     IssuerSettings, KeySource, Revocations, TrustedIssuer, Verified,
-    claims::{Claims, expired, invalid},
+    claims::{Claims, expired, invalid, unreachable},
     keys::Lookup,
     verified::Known,
 };
@@ -79,7 +79,7 @@ impl Authenticator {
     /// [`Verified::for_audience`], since it depends on what is asked for.
     ///
     /// # Errors
-    /// [`Code::TokenInvalid`] or [`Code::TokenExpired`]; the detail says why, for the record.
+    /// [`Code::TokenInvalid`], [`Code::TokenExpired`] or [`Code::IssuerUnreachable`]; the detail says why, for the record.
     pub async fn verify(&self, token: &str) -> Result<Verified, Denial> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(invalid(format!("longer than {TOKEN_BYTES_MAX} bytes")));
@@ -114,6 +114,17 @@ impl Authenticator {
         now.is_some_and(|now| Arc::ptr_eq(now, issuer))
     }
 
+    /// The refusal of a token whose issuer's keys cannot be had.
+    fn unchecked(&self, issuer: &TrustedIssuer, claims: &Value) -> Denial {
+        let now = self.clock.unix_s();
+        let ended = claims.get("exp").and_then(Value::as_u64);
+        match ended.filter(|ended| *ended <= now) {
+            // To keep it would be of no use.
+            Some(ended) if issuer.is_advertised() => expired(now - ended),
+            _ => unreachable(issuer.name(), issuer.is_advertised()),
+        }
+    }
+
     /// Only the gateway's own tokens can be taken back here: another issuer's could have any `jti`.
     fn refuse_revoked(&self, known: &Known) -> Result<(), Denial> {
         match known.own_id() {
@@ -142,7 +153,7 @@ impl Authenticator {
             Lookup::Unknown => {
                 return Err(invalid(format!("unknown `kid` `{}`", kid.escape_debug())));
             }
-            Lookup::Unavailable => return Err(invalid("the issuer's keys cannot be had")),
+            Lookup::Unavailable => return Err(self.unchecked(issuer, &claims)),
         };
         if !key.allows(algorithm) {
             return Err(invalid(format!("key `{kid}` is not for {algorithm:?}")));

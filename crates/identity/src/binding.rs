@@ -1,8 +1,8 @@
 //! Whether a token is presented by whoever it was issued to.
 //!
 //! A token that names a key (`cnf`, RFC 7800) is worth nothing without it: [`Holders::confirm`]
-//! demands each key that it names, and refuses the ways around: such a token as a plain bearer, or
-//! a proof beside a token that names no key.
+//! demands each key that it names, and refuses the way around: such a token as a plain bearer. A
+//! proof beside a token that names no key proves nothing and is not looked at.
 
 use std::{
     collections::{BTreeMap, HashMap},

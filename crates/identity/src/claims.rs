@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use cardea_domain::{ActorId, Code, Denial, KeyBinding, RunId, SubjectId, TenantId};
+use cardea_domain::{ActorId, Code, Denial, KeyBinding, RunId, Standing, SubjectId, TenantId};
 use serde_json::Value;
 
 use crate::binding::confirmation;
@@ -63,8 +63,8 @@ pub(crate) struct Claims {
     pub(crate) binding: KeyBinding,
     pub(crate) expires_s: u64,
     pub(crate) token_id: Option<Arc<str>>,
-    /// When the person logged in for it; none where nobody did.
-    pub(crate) auth_time_s: Option<u64>,
+    /// Roles, and how the person logged in; no time of it where nobody did.
+    pub(crate) standing: Arc<Standing>,
 }
 
 /// Clocks of issuer and gateway may differ by this much when a token is brand new. Nothing is
@@ -79,6 +79,9 @@ const TASK_BYTES_MAX: usize = 2048;
 
 /// Group lists are capped by issuers at about 200 (`groups` overage); more is a mistake.
 const GROUPS_MAX: usize = 512;
+
+/// Methods of one login (RFC 8176 has 21); more is a mistake.
+const METHODS_MAX: usize = 64;
 
 impl Claims {
     /// Reads and checks the claims of a token whose signature is good.
@@ -126,7 +129,7 @@ impl Claims {
             binding: confirmation(claims)?,
             expires_s,
             token_id: string(claims, "/jti").map(Arc::from),
-            auth_time_s: claims.get("auth_time").and_then(Value::as_u64),
+            standing: Arc::new(standing(claims)?),
         })
     }
 }
@@ -211,13 +214,46 @@ pub(crate) fn tenant_of(claims: &Value, rule: &TenantRule) -> Result<TenantId, M
 }
 
 pub(crate) fn groups(claims: &Value, path: Option<&str>) -> Result<Arc<[Arc<str>]>, Denial> {
-    let mut names = strings(path.and_then(|path| claims.pointer(path)));
-    if names.len() > GROUPS_MAX {
-        return Err(invalid(format!("more than {GROUPS_MAX} groups")));
+    if path.is_some_and(|path| leaves_out(claims, path)) {
+        return Err(invalid(
+            "the person's groups are not in the token but elsewhere, since there are too many",
+        )
+        .help("have the issuer put in only the groups that are assigned to this application"));
+    }
+    let names = path.and_then(|path| claims.pointer(path));
+    sorted(names, GROUPS_MAX, "groups")
+}
+
+/// # Source
+/// RFC 9068 section 2.2.1 for `acr`, `amr` and `auth_time`, section 2.2.3.1 for `roles`.
+fn standing(claims: &Value) -> Result<Standing, Denial> {
+    Ok(Standing {
+        roles: sorted(claims.get("roles"), GROUPS_MAX, "roles")?,
+        acr: string(claims, "/acr").map(Arc::from),
+        amr: sorted(claims.get("amr"), METHODS_MAX, "methods in `amr`")?,
+        auth_time_s: claims.get("auth_time").and_then(Value::as_u64),
+    })
+}
+
+fn sorted(names: Option<&Value>, max: usize, what: &str) -> Result<Arc<[Arc<str>]>, Denial> {
+    let mut names = strings(names);
+    if names.len() > max {
+        return Err(invalid(format!("more than {max} {what}")));
     }
     names.sort();
     names.dedup();
     Ok(names.into_iter().map(Arc::from).collect())
+}
+
+/// Whether a token says that its groups are to be fetched from elsewhere. Taken for none, whatever holds for the members of a
+/// group would not hold.
+///
+/// # Source
+/// OpenID Connect Core 1.0, section 5.6.2 (`_claim_names`); Microsoft Entra, groups overage claim (`hasgroups`).
+fn leaves_out(claims: &Value, path: &str) -> bool {
+    let name = path.split('/').nth(1).unwrap_or_default();
+    let elsewhere = claims.get("_claim_names").and_then(|all| all.get(name));
+    elsewhere.is_some() || claims.get("hasgroups").is_some_and(|is| *is == true)
 }
 
 /// A NumericDate (RFC 7519, section 2), rounded down, which ends a token early rather than late.
@@ -257,6 +293,21 @@ pub(crate) fn invalid(detail: impl std::fmt::Display) -> Denial {
     Denial::new(Code::TokenInvalid, "the access token is not valid here")
         .help("get a new access token for this resource")
         .detail(detail)
+}
+
+/// Nothing is said against the token: a client that took this for the end of it would send its person to log in again. Of an
+/// issuer that is not `advertised` the text is that of one that nobody knows.
+pub(crate) fn unreachable(issuer: &str, advertised: bool) -> Denial {
+    let detail = format!("the keys of `{issuer}` cannot be had");
+    if !advertised {
+        return invalid(detail);
+    }
+    Denial::new(
+        Code::IssuerUnreachable,
+        "the access token cannot be checked now",
+    )
+    .help("keep it, and try again in a moment")
+    .detail(detail)
 }
 
 pub(crate) fn expired(ago_s: u64) -> Denial {
@@ -309,6 +360,25 @@ mod tests {
                 (actor, chain),
                 "{claims}"
             );
+        }
+    }
+
+    #[test]
+    fn groups_that_are_elsewhere_are_not_taken_for_none() {
+        for claims in [
+            json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": {} }),
+            json!({ "hasgroups": true }),
+            json!({ "hasgroups": true, "groups": ["a"] }),
+        ] {
+            assert!(groups(&claims, Some("/groups")).is_err(), "{claims}");
+            assert!(groups(&claims, None).is_ok(), "nobody asks for them");
+        }
+        for claims in [
+            json!({ "_claim_names": { "email": "src1" }, "groups": ["a"] }),
+            json!({ "hasgroups": false }),
+            json!({}),
+        ] {
+            assert!(groups(&claims, Some("/groups")).is_ok(), "{claims}");
         }
     }
 

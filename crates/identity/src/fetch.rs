@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -53,6 +53,10 @@ const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 /// A person waits for the first call of a new process at most this long for keys.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Below what servers keep idle connections for (Node: 5 s): a code that is redeemed on a connection that is being closed
+/// is a login that failed.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+
 impl Fetcher {
     /// A fetcher that trusts the public web's authorities and those of `ca_file`.
     ///
@@ -65,7 +69,11 @@ impl Fetcher {
             .https_or_http()
             .enable_http1()
             .build();
-        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .build(connector);
+        Ok(Self(client))
     }
 
     /// The document at `url`, and how long it may be kept (`Cache-Control: max-age`).

@@ -119,6 +119,8 @@ const FRESH_MIN: Duration = Duration::from_secs(60);
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Unknown key ids cause at most one fetch in this time, however many tokens carry them.
 const UNKNOWN_KID_GAP_MS: u64 = 30_000;
+/// The same while there are no keys at all, and nobody of this issuer gets in.
+const NO_KEYS_GAP_MS: u64 = 1_000;
 /// Keys of an issuer that cannot be reached any more are good for this long, then nothing is.
 const STALE_MAX_MS: u64 = 24 * 3600 * 1000;
 /// A key set beyond this is a mistake or an attack.
@@ -206,8 +208,12 @@ impl IssuerKeys {
 
     /// Fetches unless it was tried a moment ago; the caller holds the lock.
     async fn fetch_and_accept(&self, now: u64) {
+        let gap_ms = match self.usable() {
+            Some(_) => UNKNOWN_KID_GAP_MS,
+            None => NO_KEYS_GAP_MS,
+        };
         let tried = self.tried_ms.load(Ordering::Relaxed);
-        if tried != 0 && now < tried.saturating_add(UNKNOWN_KID_GAP_MS) {
+        if tried != 0 && now < tried.saturating_add(gap_ms) {
             return;
         }
         self.tried_ms.store(now, Ordering::Relaxed);
@@ -215,6 +221,8 @@ impl IssuerKeys {
             Ok((text, keep)) => self.accept(&text, keep, now),
             Err(error) => warn!(issuer = %self.issuer, %error, "cannot refresh the issuer's keys"),
         }
+        // Those who waited for this answer do not ask one after the other.
+        self.tried_ms.store(self.clock.unix_ms(), Ordering::Relaxed);
     }
 
     fn accept(&self, text: &str, keep: Option<Duration>, now: u64) {

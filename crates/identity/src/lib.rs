@@ -64,6 +64,9 @@ pub use jsonwebtoken::Algorithm;
 pub struct IssuerSettings {
     /// The exact `iss`.
     pub issuer: String,
+    /// Whether the public metadata name it. Of one that they do not name, nobody without a good token is told that it is
+    /// known.
+    pub advertised: bool,
     /// Where its keys come from.
     pub keys: KeySource,
     /// The algorithms its tokens may be signed with; never `none`, never HMAC.

@@ -213,6 +213,7 @@ impl Desk<'_> {
             server.documents.as_ref(),
             server.settings.registration,
             &server.state,
+            self.ask.peer,
         )
         .await
     }

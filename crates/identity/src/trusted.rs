@@ -48,6 +48,10 @@ impl TrustedIssuer {
         &self.name
     }
 
+    pub(crate) fn is_advertised(&self) -> bool {
+        self.entries.iter().any(|entry| entry.advertised)
+    }
+
     pub(crate) fn entries(&self) -> &[IssuerSettings] {
         &self.entries
     }

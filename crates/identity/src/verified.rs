@@ -78,6 +78,18 @@ impl TokenLife {
         self.0.claims.expires_s
     }
 
+    /// Whether the gateway's own authorization server has issued it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.0.revocations.is_some()
+    }
+
+    /// When the person logged in for it, in seconds since the Unix epoch; `None` where its issuer does not say, or nobody did.
+    #[must_use]
+    pub fn login_s(&self) -> Option<u64> {
+        self.0.claims.standing.auth_time_s
+    }
+
     /// Ready when the token was taken back before its end; never, when it was not.
     pub async fn revoked(&self) {
         match (&self.0.revocations, self.0.own_id()) {
@@ -240,7 +252,7 @@ impl Confirmed {
             )
             .help("authorise again with this scope"));
         }
-        let auth_time_s = claims.auth_time_s;
+        let auth_time_s = claims.standing.auth_time_s;
         Ok(ApiHolder {
             person: Person {
                 tenant: claims.tenant.clone(),
@@ -290,6 +302,7 @@ impl Confirmed {
             run_source,
             binding: claims.binding,
             groups: Arc::clone(&claims.groups),
+            standing: Arc::clone(&claims.standing),
             task: claims.task.clone(),
         })
     }

@@ -27,6 +27,7 @@ pub mod list;
 mod message;
 pub mod method;
 pub mod param_header;
+pub mod params;
 pub mod reply;
 pub mod sse;
 mod version;

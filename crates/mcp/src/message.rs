@@ -186,15 +186,26 @@ impl Message {
             .map(|m| m.value.clone())
     }
 
-    /// A member that is spelt like one of the protocol's but for its case: some servers read it as that one.
+    /// A member of the envelope that is spelt like one of the protocol's but for its case: some servers read it as that
+    /// one.
     #[must_use]
     pub fn lookalike(&self) -> Option<String> {
-        self.members.iter().find_map(|member| {
-            let names: &[&str] = match member.level {
-                Level::Top => &TOP_NAMES,
-                Level::Body if self.kind == Kind::Request => &PARAMS_NAMES,
-                Level::Body | Level::Meta => return None,
-            };
+        self.spelt_like(Level::Top, &TOP_NAMES)
+    }
+
+    /// The same in `params` or in a `result`, whose names are the protocol's where the method is.
+    #[must_use]
+    pub fn lookalike_in_body(&self) -> Option<String> {
+        match self.kind {
+            Kind::Request | Kind::Notification => self.spelt_like(Level::Body, &PARAMS_NAMES),
+            Kind::Result => self.spelt_like(Level::Body, &RESULT_NAMES),
+            Kind::Error => None,
+        }
+    }
+
+    fn spelt_like(&self, level: Level, names: &[&str]) -> Option<String> {
+        let mut members = self.members.iter().filter(|m| m.level == level);
+        members.find_map(|member| {
             let spelt = self.slice(member.key.clone());
             let spelt = match member.key_escaped {
                 true => Cow::Owned(json::unescape(spelt)?),
@@ -268,6 +279,29 @@ impl Message {
         Some(json::splice(&self.text, &[(span, b"")]))
     }
 
+    /// The text with those members of the `_meta` of `params` alone whose names are to be kept; `None` when that is all
+    /// of them.
+    #[must_use]
+    pub fn with_meta_kept(&self, keep: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+        let mut is_whole = true;
+        let mut kept = Vec::new();
+        for found in self.members.iter().filter(|m| m.level == Level::Meta) {
+            let key = self.slice(found.key.clone());
+            let name = match found.key_escaped {
+                true => json::unescape(key).map(Cow::Owned),
+                false => Some(Cow::Borrowed(key)),
+            };
+            match name.filter(|name| keep(name)) {
+                Some(name) => kept.push(member(&name, self.slice(found.value.clone()))),
+                None => is_whole = false,
+            }
+        }
+        match is_whole {
+            true => None,
+            false => self.with_member(Level::Body, "_meta", &format!("{{{}}}", kept.join(","))),
+        }
+    }
+
     /// The text with a member added at the beginning of the object that starts at `start`.
     fn inserted(&self, start: usize, object: &str, added: &str) -> Option<Vec<u8>> {
         let inside = object.strip_prefix('{')?;
@@ -322,7 +356,7 @@ impl PartialEq for Id<'_> {
 }
 
 /// What decides what a message is.
-const TOP_NAMES: [&str; 4] = ["jsonrpc", "id", "method", "params"];
+const TOP_NAMES: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// What decides what a request asks for.
 const PARAMS_NAMES: [&str; 9] = [
     "name",
@@ -334,6 +368,27 @@ const PARAMS_NAMES: [&str; 9] = [
     "requestState",
     "inputResponses",
     "notifications",
+];
+
+/// What is filtered, checked or learnt of results.
+const RESULT_NAMES: [&str; 17] = [
+    "tools",
+    "resources",
+    "resourceTemplates",
+    "prompts",
+    "content",
+    "structuredContent",
+    "isError",
+    "contents",
+    "messages",
+    "completion",
+    "task",
+    "tasks",
+    "resultType",
+    "inputRequests",
+    "requestState",
+    "instructions",
+    "_meta",
 ];
 
 /// Nothing is allocated for what is ASCII, as nearly every name is.
@@ -402,7 +457,10 @@ mod tests {
 
     #[test]
     fn members_that_some_servers_read_as_others_are_found() {
-        let of = |text: &str| parse(text).unwrap().lookalike();
+        let of = |text: &str| {
+            let message = parse(text).unwrap();
+            message.lookalike().or_else(|| message.lookalike_in_body())
+        };
         let call = |params: &str| {
             of(&format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#
@@ -420,6 +478,49 @@ mod tests {
         }
         let top = r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{},"Params":{}}"#;
         assert_eq!(of(top).as_deref(), Some("Params"));
+        for (text, found) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"Method":"x"}"#,
+                "Method",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[],"Tools":[]}}"#,
+                "Tools",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{},"Result":{}}"#,
+                "Result",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""},"Result":{}}"#,
+                "Result",
+            ),
+        ] {
+            assert_eq!(of(text).as_deref(), Some(found), "{text}");
+        }
+        let free = r#"{"jsonrpc":"2.0","id":1,"result":{"Name":1,"x":{"Tools":[]}}}"#;
+        assert_eq!(of(free), None);
+    }
+
+    #[test]
+    fn members_of_the_metadata_are_kept_by_name() {
+        let call = |meta: &str| {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","_meta":{meta}}}}}"#
+            );
+            parse(&text).unwrap()
+        };
+        let kept = |meta: &str| {
+            let text = call(meta).with_meta_kept(|name| name.starts_with("a/"))?;
+            let message = parse(std::str::from_utf8(&text).unwrap()).unwrap();
+            assert_eq!(message.body("name"), Some("\"a\""));
+            message.body("_meta").map(str::to_owned)
+        };
+        assert_eq!(kept("{}"), None);
+        assert_eq!(kept(r#"{"a/x": 1}"#), None);
+        let some = kept(r#"{"b":{"a/x":2}, "a/x": [1, 2],"c":3}"#);
+        assert_eq!(some.as_deref(), Some(r#"{"a/x":[1, 2]}"#));
+        assert_eq!(kept(r#"{"b":1}"#).as_deref(), Some("{}"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use jiff::fmt::rfc2822;
 use rustls::ClientConfig;
@@ -37,6 +37,9 @@ pub(crate) enum Answer {
     },
 }
 
+/// Below what servers keep idle connections for (Node: 5 s).
+const IDLE_MAX: Duration = Duration::from_secs(4);
+
 impl Post {
     pub(crate) fn new(uri: Uri, tls: ClientConfig, timeout: Duration) -> Self {
         let connector = HttpsConnectorBuilder::new()
@@ -46,6 +49,8 @@ impl Post {
             .build();
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(1)
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
             .build(connector);
         Self {
             client,

@@ -13,7 +13,7 @@ use cardea_domain::{
     Action, ActorId, KeyBinding, Principal, RunId, RunSource, SubjectId, Target, TenantId,
     ToolName, UpstreamId,
 };
-use cardea_policy::{KnownNames, Policies, PolicyFile, Question};
+use cardea_policy::{KnownNames, Policies, PolicyFile, Question, Tools};
 use divan::{Bencher, black_box, counter::ItemsCount};
 
 /// Policies of a set: a small team, a company, a large one.
@@ -60,6 +60,7 @@ fn policies(count: usize) -> Policies {
     let known = KnownNames {
         tenants: vec!["acme".into()],
         upstreams: (0..UPSTREAMS).map(|n| format!("up-{n}")).collect(),
+        tools: Tools::default(),
     };
     let policies = Policies::compile(&[file], &known, 1).unwrap();
     assert_eq!(policies.len(), count);
@@ -74,6 +75,7 @@ fn ada() -> Principal {
         actor: ActorId::parse("support-agent").unwrap(),
         run: RunId::parse("0199e0a5-3b0c-7cc1-9e4c-0d7c4ff5a4b1").unwrap(),
         run_source: RunSource::Token,
+        standing: Arc::default(),
         binding: KeyBinding::NONE,
         groups: Arc::from(["all", "support", "team-0"].map(Arc::from)),
         task: None,

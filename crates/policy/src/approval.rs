@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Recent, Rule, Ruling, TenantId};
+use cardea_domain::{AskedBy, Recent, Rule, Ruling, TenantId};
 use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Response};
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct ApprovalPolicies {
 pub struct Wish {
     /// `once`, `calls` or `time`.
     pub kind: &'static str,
-    /// Whether the person asked beforehand, and not the agent.
-    pub is_by_person: bool,
+    /// Who asks.
+    pub asked_by: AskedBy,
     /// How long the grant would last, in seconds.
     pub duration_s: u64,
     /// How many calls it would be for.
@@ -148,10 +148,9 @@ impl std::fmt::Debug for ApprovalPolicies {
 
 fn facts(wish: &Wish) -> Vec<(&'static str, Fact)> {
     let long = |number: u64| Fact::Long(i64::try_from(number).unwrap_or(i64::MAX));
-    let asker = if wish.is_by_person { "person" } else { "agent" };
     let mut facts = vec![
         ("kind", Fact::One("Kind", wish.kind)),
-        ("asker", Fact::One("Asker", asker)),
+        ("asker", Fact::One("Asker", wish.asked_by.as_str())),
         ("duration_s", long(wish.duration_s)),
         ("extends", Fact::Bool(wish.extends)),
         ("key_bound", Fact::Bool(wish.is_key_bound)),

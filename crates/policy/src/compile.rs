@@ -1,5 +1,7 @@
 //! Policy files to a set: every mistake at once, nothing lenient.
 
+mod over_arguments;
+
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
@@ -12,10 +14,12 @@ use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, ValidationMode, Valid
 use miette::Diagnostic;
 
 use crate::{
-    Policies,
+    Arguments, Policies, Tools,
     entities::Vocabulary,
     held,
+    reads::{ARGS, Reads},
     schema::{self, About},
+    typed::Types,
 };
 
 /// One policy file.
@@ -47,6 +51,8 @@ pub struct KnownNames {
     pub tenants: Vec<String>,
     /// Upstream ids; for a tenant's own policies those that exist for it.
     pub upstreams: Vec<String>,
+    /// Tools, for policies that read arguments; those of one tenant, since an upstream may be another server for another.
+    pub tools: Tools,
 }
 
 impl Policies {
@@ -60,7 +66,7 @@ impl Policies {
         known: &KnownNames,
         epoch: u64,
     ) -> Result<Self, Vec<Finding>> {
-        Shared::compile(files, known)?.alone(epoch)
+        Shared::compile(files, known)?.finish(files, &[], known, epoch)
     }
 }
 
@@ -71,6 +77,8 @@ pub struct Shared {
     set: PolicySet,
     /// The files that the ids of the policies stand in.
     ids: HashMap<String, String>,
+    /// The files themselves.
+    files: Arc<[PolicyFile]>,
 }
 
 impl Shared {
@@ -79,28 +87,26 @@ impl Shared {
     /// # Errors
     /// As [`Policies::compile`].
     pub fn compile(files: &[PolicyFile], known: &KnownNames) -> Result<Self, Vec<Finding>> {
-        let empty = Self::empty(About::Calls)?;
+        let empty = Self::empty(&About::Calls(&Arguments::default()))?;
         let compiler = Compiler::new(&empty, known, None);
         let (set, ids) = compiler.files(files)?;
-        Ok(Self { set, ids, ..empty })
+        Ok(Self {
+            set,
+            ids,
+            files: files.into(),
+            ..empty
+        })
     }
 
     /// No policies about something.
-    fn empty(about: About) -> Result<Self, Vec<Finding>> {
-        let broken = |message: String| {
-            vec![Finding {
-                file: 0,
-                span: None,
-                message,
-                help: Some("this is a mistake in the built-in schema; please report it".into()),
-            }]
-        };
+    fn empty(about: &About<'_>) -> Result<Self, Vec<Finding>> {
         let schema = schema::of(about).map_err(broken)?;
         Ok(Self {
             validator: Validator::new(schema),
             words: Arc::new(Vocabulary::new().map_err(broken)?),
             set: PolicySet::new(),
             ids: HashMap::new(),
+            files: Arc::from([]),
         })
     }
 
@@ -109,7 +115,8 @@ impl Shared {
     ///
     /// # Errors
     /// As [`Policies::compile`], of the tenant's own files; also a literal of another tenant, of
-    /// which these policies have no business to speak.
+    /// which these policies have no business to speak; and policies, shared ones too, that are not valid for the arguments of
+    /// the tenant's tools. The shared files come after the tenant's own in the numbering of findings.
     pub fn with_own(
         &self,
         tenant: &TenantId,
@@ -117,8 +124,29 @@ impl Shared {
         known: &KnownNames,
         epoch: u64,
     ) -> Result<Policies, Vec<Finding>> {
-        let (set, _) = Compiler::new(self, known, Some(tenant)).files(files)?;
-        Ok(Policies::new(set, Arc::clone(&self.words), epoch))
+        let (set, ids) = Compiler::new(self, known, Some(tenant)).files(files)?;
+        let whole = Self {
+            validator: self.validator.clone(),
+            words: Arc::clone(&self.words),
+            set,
+            ids,
+            files: Arc::clone(&self.files),
+        };
+        whole.finish(files, &self.files, known, epoch)
+    }
+
+    /// Holds what reads arguments against the tools there are.
+    fn finish(
+        &self,
+        own: &[PolicyFile],
+        shared: &[PolicyFile],
+        known: &KnownNames,
+        epoch: u64,
+    ) -> Result<Policies, Vec<Finding>> {
+        let files: Vec<&PolicyFile> = own.iter().chain(shared).collect();
+        let valid = over_arguments::check(&self.set, &self.words, &self.ids, &files, known)?;
+        let types = Types::new(known.tools.clone(), &self.set, valid);
+        Policies::new(&self.set, Arc::clone(&self.words), types, epoch).map_err(broken)
     }
 
     /// How many policies these are.
@@ -131,10 +159,6 @@ impl Shared {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.set.is_empty()
-    }
-
-    fn alone(self, epoch: u64) -> Result<Policies, Vec<Finding>> {
-        Ok(Policies::new(self.set, self.words, epoch))
     }
 }
 
@@ -152,7 +176,7 @@ pub(crate) fn approvals(
     owner: Option<&TenantId>,
     known: &KnownNames,
 ) -> Result<(PolicySet, Arc<Vocabulary>), Vec<Finding>> {
-    let empty = Shared::empty(About::Approvals)?;
+    let empty = Shared::empty(&About::Approvals)?;
     let compiler = Compiler::new(&empty, known, owner);
     let (set, _) = compiler.files(std::slice::from_ref(file))?;
     Ok((set, empty.words))
@@ -216,14 +240,31 @@ impl<'a> Compiler<'a> {
             });
         }
         let named = self.named_policies(file, source, &parsed);
+        // What reads arguments is valid or not for one tool after the other.
+        let mut others = PolicySet::new();
+        for policy in named
+            .policies()
+            .filter(|policy| !Reads::of(policy).has(ARGS))
+        {
+            let _ = others.add(policy.clone());
+        }
         // A policy is checked for each action that it could be about; one mistake is told once.
         let mut told = BTreeSet::new();
-        let validation = self.validator.validate(&named, ValidationMode::Strict);
-        for error in validation.validation_errors() {
+        let validation = self.validator.validate(&others, ValidationMode::Strict);
+        let found = validation.validation_errors().map(|error| {
             let mut finding = finding(file, error);
+            finding.help = nearest_action(&finding.message).or(finding.help);
+            finding
+        });
+        let mut found: Vec<Finding> = found.collect();
+        // Cedar tells them in no order: of those of one place the same is told each time, one that helps if there is.
+        found.sort_by(|a, b| {
+            let of = |f: &Finding| (f.span.clone().map(|span| span.start), f.help.is_none());
+            (of(a), &a.message).cmp(&(of(b), &b.message))
+        });
+        for finding in found {
             let place = finding.span.clone().map(|span| (span.start, span.end));
             if place.is_none_or(|place| told.insert(place)) {
-                finding.help = nearest_action(&finding.message).or(finding.help);
                 self.findings.push(finding);
             }
         }
@@ -329,6 +370,16 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// A mistake of Cardea's own.
+fn broken(message: String) -> Vec<Finding> {
+    vec![Finding {
+        file: 0,
+        span: None,
+        message,
+        help: Some("this is a mistake in Cardea; please report it".into()),
+    }]
+}
+
 fn finding(file: usize, error: &dyn Diagnostic) -> Finding {
     let span = error
         .labels()
@@ -373,6 +424,7 @@ fn nearest(name: &str, known: &[String]) -> String {
         .filter(|(distance, _)| *distance <= 1 + name.len() / 3);
     match close {
         Some((_, near)) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the configuration defines none".to_owned(),
         None => format!("the configuration defines: {}", known.join(", ")),
     }
 }

@@ -1,147 +1,51 @@
 //! One question, one decision.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use cardea_domain::{
-    Action, ActorId, Code, Denial, Principal, SubjectId, Target, TenantId, UpstreamId,
-};
-use cedar_policy::{Authorizer, Decision, Entities, Policy, PolicySet, Request};
+use cardea_domain::{Action, Code, Denial};
+use cedar_policy::{Authorizer, Context, Entities, PolicySet};
 use moka::sync::Cache;
 
-use crate::{Flow, entities::Vocabulary, held};
+use crate::{
+    Outlook, Question,
+    arguments::{self, Unfit},
+    digest,
+    entities::Vocabulary,
+    held,
+    question::Fixed,
+    reads::{ARGS, FLOW, METHOD, Reads, TIME},
+    residual::{Asked, Residual},
+    rules::Rules,
+    typed::Types,
+};
 
 /// A compiled, strictly validated set of policies: those that one tenant's calls are decided by.
 ///
-/// Deciding is a pure function of the set and the question: the question holds everything that a
-/// policy can read (the context has no clock and no counters), so answers are remembered.
+/// Deciding is a pure function of the set, the question and what is known of the tool: the question holds everything
+/// that a policy can read. What depends on who asks for what alone is worked out once and remembered; what is left of the
+/// policies then is asked for each call.
 pub struct Policies {
-    set: PolicySet,
+    pub(crate) deciding: Rules,
     /// What says when somebody has to approve a call that is permitted.
-    approvals: PolicySet,
-    reads_flow: bool,
-    words: Arc<Vocabulary>,
-    authorizer: Authorizer,
+    pub(crate) approvals: Rules,
+    reads: Reads,
+    pub(crate) words: Arc<Vocabulary>,
+    pub(crate) types: Types,
+    pub(crate) authorizer: Authorizer,
     epoch: u64,
     digest: [u8; 32],
-    remembered: Cache<Question, Answer>,
-    remembered_approvals: Cache<Question, Answer>,
+    remembered: Cache<Fixed, Arc<Known>>,
 }
 
-/// Remembered answers of one set; one is about 500 bytes.
+/// Remembered residuals of one set, by their weight: one of nothing but answers weighs 1, about 500 bytes.
 const REMEMBERED_MAX: u64 = 20_000;
 
-/// Everything that a decision depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
-    tenant: TenantId,
-    subject: SubjectId,
-    actor: ActorId,
-    groups: Arc<[Arc<str>]>,
-    action: Action,
-    upstream: UpstreamId,
-    target: Target,
-    method: Cow<'static, str>,
-    flow: Flow,
-}
-
-/// Who would do it, as far as policies look.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
-    /// The hard boundary.
-    pub tenant: &'a TenantId,
-    /// The person on whose behalf.
-    pub subject: &'a SubjectId,
-    /// The agent.
-    pub actor: &'a ActorId,
-    /// The person's groups.
-    pub groups: &'a Arc<[Arc<str>]>,
-}
-
-impl<'a> From<&'a Principal> for Caller<'a> {
-    fn from(principal: &'a Principal) -> Self {
-        Self {
-            tenant: &principal.tenant,
-            subject: &principal.subject,
-            actor: &principal.actor,
-            groups: &principal.groups,
-        }
-    }
-}
-
-impl Question {
-    /// May `caller` do `action` (on the wire: `method`) to `target` of `upstream`?
-    #[must_use]
-    pub fn new<'a>(
-        caller: impl Into<Caller<'a>>,
-        action: Action,
-        upstream: &UpstreamId,
-        target: Target,
-        method: Cow<'static, str>,
-    ) -> Self {
-        let caller = caller.into();
-        Self {
-            tenant: caller.tenant.clone(),
-            subject: caller.subject.clone(),
-            actor: caller.actor.clone(),
-            groups: Arc::clone(caller.groups),
-            action,
-            upstream: upstream.clone(),
-            target,
-            method,
-            flow: Flow::default(),
-        }
-    }
-
-    /// The same, with what is known of where its arguments come from.
-    #[must_use]
-    pub fn with_flow(self, flow: Flow) -> Self {
-        Self { flow, ..self }
-    }
-
-    /// Whose policies are asked.
-    #[must_use]
-    pub fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
-    pub(crate) fn subject(&self) -> &SubjectId {
-        &self.subject
-    }
-
-    pub(crate) fn actor(&self) -> &ActorId {
-        &self.actor
-    }
-
-    pub(crate) fn groups(&self) -> &[Arc<str>] {
-        &self.groups
-    }
-
-    /// What is to be done.
-    #[must_use]
-    pub fn action(&self) -> Action {
-        self.action
-    }
-
-    /// Where.
-    #[must_use]
-    pub fn upstream(&self) -> &UpstreamId {
-        &self.upstream
-    }
-
-    /// To what of the upstream.
-    #[must_use]
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
-    pub(crate) fn method(&self) -> &str {
-        &self.method
-    }
-
-    pub(crate) fn flow(&self) -> &Flow {
-        &self.flow
-    }
+/// What is known of one asker and one thing.
+pub(crate) struct Known {
+    /// `None` where nothing is left to be evaluated.
+    asked: Option<Asked>,
+    pub(crate) deciding: Residual,
+    pub(crate) approvals: Residual,
 }
 
 /// The proof that the policies allow one question; made by [`Policies::decide`] alone.
@@ -193,6 +97,8 @@ enum Why {
     Denied(Arc<[Arc<str>]>),
     /// A policy could not be evaluated.
     Failed(Arc<str>),
+    /// The arguments are not what the tool's schema says, and the caller may know that there is the tool.
+    Unfit(Arc<str>),
 }
 
 impl Refusal {
@@ -214,7 +120,7 @@ impl Refusal {
     pub fn policies_shared(&self) -> Arc<[Arc<str>]> {
         match &self.why {
             Why::Denied(policies) => Arc::clone(policies),
-            Why::Failed(_) => Arc::from([]),
+            Why::Failed(_) | Why::Unfit(_) => Arc::from([]),
         }
     }
 
@@ -241,6 +147,11 @@ impl Refusal {
             Why::Denied(policies) => Denial::not_permitted(Code::PolicyDenied)
                 .detail(format!("forbidden by {}", policies.join(", "))),
             Why::Failed(error) => Denial::not_permitted(Code::PolicyError).detail(error),
+            Why::Unfit(unfit) => Denial::new(
+                Code::ArgumentInvalid,
+                format!("policies look at the arguments of this call, and {unfit}"),
+            )
+            .help("mend the arguments and call again"),
         }
     }
 }
@@ -251,36 +162,46 @@ impl From<Refusal> for Denial {
     }
 }
 
-#[derive(Clone)]
-enum Answer {
+/// What a set says to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
     Allow(Arc<[Arc<str>]>),
     Deny(Arc<[Arc<str>]>),
     Error(Arc<str>),
+    /// The arguments are not of the type that policies were promised.
+    Unfit(Arc<str>),
 }
 
 impl Policies {
-    pub(crate) fn new(all: PolicySet, words: Arc<Vocabulary>, epoch: u64) -> Self {
-        let (set, approvals) = held::split(&all);
-        Self {
-            digest: digest_of(&all),
-            reads_flow: all.policies().any(reads_flow),
-            set,
-            approvals,
+    /// # Errors
+    /// A mistake of Cardea's own: what Cedar has accepted could not be cut.
+    pub(crate) fn new(
+        all: &PolicySet,
+        words: Arc<Vocabulary>,
+        types: Types,
+        epoch: u64,
+    ) -> Result<Self, String> {
+        let (deciding, approvals) = held::split(all);
+        let reads = all.policies().map(Reads::of);
+        Ok(Self {
+            digest: digest::of(all),
+            reads: reads.fold(Reads::default(), |all, one| all.with(&one)),
+            deciding: Rules::new(&deciding, &words)?,
+            approvals: Rules::new(&approvals, &words)?,
             words,
+            types,
             authorizer: Authorizer::new(),
             epoch,
-            remembered: Cache::new(REMEMBERED_MAX),
-            remembered_approvals: Cache::new(REMEMBERED_MAX),
-        }
+            remembered: remembering(REMEMBERED_MAX),
+        })
     }
 
-    /// Remembers at most so many answers: what several sets may hold together is for whoever has
+    /// Remembers at most so much, by weight: what several sets may hold together is for whoever has
     /// them.
     #[must_use]
-    pub fn remembering(self, answers_max: u64) -> Self {
+    pub fn remembering(self, weight_max: u64) -> Self {
         Self {
-            remembered: Cache::new(answers_max),
-            remembered_approvals: Cache::new(answers_max),
+            remembered: remembering(weight_max),
             ..self
         }
     }
@@ -288,19 +209,37 @@ impl Policies {
     /// How many policies the set has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.set.policies().count() + held::count(&self.approvals)
+        self.deciding.iter().count() + held::count(self.approvals.iter())
     }
 
     /// Whether any policy looks at where arguments come from.
     #[must_use]
     pub fn reads_flow(&self) -> bool {
-        self.reads_flow
+        self.reads.has(FLOW)
+    }
+
+    /// Whether any policy looks at the time.
+    #[must_use]
+    pub fn reads_time(&self) -> bool {
+        self.reads.has(TIME)
+    }
+
+    /// Whether any policy looks at the arguments of calls.
+    #[must_use]
+    pub fn reads_arguments(&self) -> bool {
+        self.reads.has(ARGS)
+    }
+
+    /// Whether any policy asks for somebody's approval of a call.
+    #[must_use]
+    pub fn asks_for_approvals(&self) -> bool {
+        held::count(self.approvals.iter()) > 0
     }
 
     /// Whether the set allows nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.deciding.iter().next().is_none()
     }
 
     /// The generation of this set: every reload counts one up.
@@ -321,7 +260,7 @@ impl Policies {
     /// # Errors
     /// A [`Refusal`] when no policy permits, one forbids, or one could not be evaluated.
     pub fn decide(&self, question: Question) -> Result<Permit, Refusal> {
-        match self.answer(&self.remembered, &self.set, &question) {
+        match self.answer(&question, |known| &known.deciding) {
             Answer::Allow(policies) => Ok(Permit {
                 question,
                 policies,
@@ -329,18 +268,49 @@ impl Policies {
             }),
             Answer::Deny(policies) => Err(self.refusal(question, Why::Denied(policies))),
             Answer::Error(error) => Err(self.refusal(question, Why::Failed(error))),
+            // Who sees the tool in lists learns nothing from what is wrong with the arguments.
+            Answer::Unfit(unfit) if self.outlook(&question) != Outlook::Refused => {
+                Err(self.refusal(question, Why::Unfit(unfit)))
+            }
+            Answer::Unfit(unfit) => Err(self.refusal(question, Why::Failed(unfit))),
         }
     }
 
-    /// Decides without remembering; the cost of a question that was never asked before.
+    /// Decides without remembering; the cost of a question whose asker never asked for the like before.
     ///
     /// # Errors
     /// As [`Policies::decide`].
     pub fn decide_afresh(&self, question: &Question) -> Result<(), Refusal> {
-        match self.evaluate(&self.set, question) {
+        let refused = |why| Err(self.refusal(question.clone(), why));
+        let answer = match self.work_out(question) {
+            Ok(known) => self.answer_by(question, &known, &known.deciding),
+            Err(error) => failed(error),
+        };
+        match answer {
             Answer::Allow(_) => Ok(()),
-            Answer::Deny(policies) => Err(self.refusal(question.clone(), Why::Denied(policies))),
-            Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
+            Answer::Deny(policies) => refused(Why::Denied(policies)),
+            Answer::Error(error) | Answer::Unfit(error) => refused(Why::Failed(error)),
+        }
+    }
+
+    /// What can be said of a question without arguments: for lists, and before there is a call.
+    #[must_use]
+    pub fn outlook(&self, question: &Question) -> Outlook {
+        let Ok(known) = self.known(question) else {
+            return Outlook::Refused;
+        };
+        let residual = &known.deciding;
+        let request = self
+            .context(question, residual, Look::WithoutArguments)
+            .and_then(|context| asked(&known)?.request(context).map_err(failed));
+        match (residual.settled(), request) {
+            (Some(Answer::Allow(_)), _) => Outlook::Possible,
+            (Some(Answer::Deny(forbids)), _) if forbids.is_empty() => Outlook::LacksPermit,
+            (Some(_), _) | (None, Err(_)) => Outlook::Refused,
+            (None, Ok(request)) => {
+                let entities = entities(&known, residual);
+                residual.outlook(&request, &entities, &self.authorizer)
+            }
         }
     }
 
@@ -350,13 +320,26 @@ impl Policies {
     /// # Errors
     /// A [`Refusal`] when one could not be evaluated.
     pub fn approval(&self, question: &Question) -> Result<Arc<[Arc<str>]>, Refusal> {
-        if self.approvals.is_empty() {
+        if !self.asks_for_approvals() {
             return Ok(Arc::from([]));
         }
-        match self.answer(&self.remembered_approvals, &self.approvals, question) {
+        match self.answer(question, |known| &known.approvals) {
             Answer::Allow(_) => Ok(Arc::from([])),
             Answer::Deny(policies) => Ok(policies),
-            Answer::Error(error) => Err(self.refusal(question.clone(), Why::Failed(error))),
+            Answer::Error(error) | Answer::Unfit(error) => {
+                Err(self.refusal(question.clone(), Why::Failed(error)))
+            }
+        }
+    }
+
+    /// The policies that forbid it whatever a call of it would say; none where that depends on the call, or on how the
+    /// caller has logged in.
+    #[must_use]
+    pub fn forbidding_ahead(&self, question: &Question) -> Arc<[Arc<str>]> {
+        match self.known(question) {
+            Ok(known) => known.deciding.forbidding_ahead(),
+            // What fails denies the call itself.
+            Err(_) => Arc::from([]),
         }
     }
 
@@ -368,70 +351,136 @@ impl Policies {
         }
     }
 
-    /// What a set says, by what is remembered of it where that is something.
-    fn answer(
+    pub(crate) fn answer(&self, question: &Question, which: fn(&Known) -> &Residual) -> Answer {
+        match self.known(question) {
+            Ok(known) => self.answer_by(question, &known, which(&known)),
+            Err(error) => Answer::Error(error.into()),
+        }
+    }
+
+    fn answer_by(&self, question: &Question, known: &Known, residual: &Residual) -> Answer {
+        if let Some(settled) = residual.settled() {
+            return settled;
+        }
+        let request = self
+            .context(question, residual, Look::AtEverything)
+            .and_then(|context| asked(known)?.request(context).map_err(failed));
+        match request {
+            Ok(request) => {
+                let entities = entities(known, residual);
+                residual.decide(&request, &entities, &self.authorizer)
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// What is known of who asks for what, by what is remembered where that is something.
+    pub(crate) fn known(&self, question: &Question) -> Result<Arc<Known>, String> {
+        if let Some(known) = self.remembered.get(&question.fixed) {
+            return Ok(known);
+        }
+        let known = Arc::new(self.work_out(question)?);
+        self.remembered
+            .insert(question.fixed.clone(), Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn work_out(&self, question: &Question) -> Result<Known, String> {
+        let asked = self.words.ask(question)?;
+        let within = self.words.within(question)?;
+        let residual =
+            |rules| Residual::new(rules, question.action(), &asked, &within, &self.authorizer);
+        let (deciding, approvals) = (residual(&self.deciding)?, residual(&self.approvals)?);
+        let is_settled = deciding.settled().is_some() && approvals.settled().is_some();
+        Ok(Known {
+            asked: (!is_settled).then_some(asked),
+            deciding,
+            approvals,
+        })
+    }
+
+    /// As much of the context as what is left of the policies reads.
+    pub(crate) fn context(
         &self,
-        remembered: &Cache<Question, Answer>,
-        set: &PolicySet,
         question: &Question,
-    ) -> Answer {
-        if let Some(answer) = remembered.get(question) {
-            return answer;
+        residual: &Residual,
+        look: Look,
+    ) -> Result<Context, Answer> {
+        let reads = residual.reads();
+        let mut pairs = Vec::with_capacity(4);
+        if reads.has(METHOD) {
+            let method = question.method().to_owned();
+            let method = cedar_policy::RestrictedExpression::new_string(method);
+            pairs.push((METHOD.to_owned(), method));
         }
-        let answer = self.evaluate(set, question);
-        remembered.insert(question.clone(), answer.clone());
-        answer
-    }
-
-    fn evaluate(&self, set: &PolicySet, question: &Question) -> Answer {
-        let (request, entities) = match self.request(question) {
-            Ok(asked) => asked,
-            Err(error) => return Answer::Error(error.into()),
-        };
-        let response = self.authorizer.is_authorized(&request, set, &entities);
-        if let Some(error) = response.diagnostics().errors().next() {
-            return Answer::Error(error.to_string().into());
+        if let Some(wanted) = reads.member(FLOW) {
+            let flow = question.flow().expression(wanted).map_err(failed)?;
+            pairs.push((FLOW.to_owned(), flow));
         }
-        let mut reasons: Vec<Arc<str>> = response
-            .diagnostics()
-            .reason()
-            .map(|id| Arc::from(id.to_string()))
-            .collect();
-        reasons.sort();
-        match response.decision() {
-            Decision::Allow => Answer::Allow(reasons.into()),
-            Decision::Deny => Answer::Deny(reasons.into()),
+        if let Some(wanted) = reads.member(TIME) {
+            let moment = question.moment();
+            let moment =
+                moment.ok_or_else(|| failed("policies look at the time, which is not known"))?;
+            pairs.push((TIME.to_owned(), moment.expression(wanted).map_err(failed)?));
         }
-    }
-
-    fn request(&self, question: &Question) -> Result<(Request, Entities), String> {
-        self.words.ask(question)
+        if reads.has(ARGS) && look == Look::AtEverything && question.action() == Action::CallTool {
+            let given = question.given();
+            let given =
+                given.ok_or_else(|| failed("policies look at arguments, which are not known"))?;
+            let arguments = self
+                .types
+                .read(question, given, residual)
+                .map_err(Answer::Error)?;
+            let unfit = |unfit: Unfit| Answer::Unfit(unfit.to_string().into());
+            let record = arguments::record(&arguments, &given.value).map_err(unfit)?;
+            pairs.push((ARGS.to_owned(), record));
+        }
+        Context::from_pairs(pairs).map_err(failed)
     }
 }
 
-/// Whether a policy has an attribute of this name, wherever: also by way of escapes, which its JSON form has not.
-fn reads_flow(policy: &Policy) -> bool {
-    policy
-        .to_json()
-        .is_ok_and(|json| json.to_string().contains("\"flow\""))
+/// How much of a call is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    AtEverything,
+    WithoutArguments,
 }
 
-fn digest_of(set: &PolicySet) -> [u8; 32] {
-    let mut policies: Vec<_> = set
-        .policies()
-        .map(|policy| (policy.id().to_string(), policy.to_string()))
-        .collect();
-    policies.sort();
-    let mut context = digest::Context::new(&digest::SHA256);
-    for (id, text) in policies {
-        for part in [id, text] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
+fn asked(known: &Known) -> Result<&Asked, Answer> {
+    // INVARIANT: kept for whatever is not settled.
+    let asked = known.asked.as_ref();
+    asked.ok_or_else(|| failed("nothing is known of the question"))
+}
+
+fn failed(error: impl std::fmt::Display) -> Answer {
+    Answer::Error(error.to_string().into())
+}
+
+/// The entities, where anything left speaks of them.
+fn entities<'a>(known: &'a Known, residual: &Residual) -> std::borrow::Cow<'a, Entities> {
+    use std::borrow::Cow;
+    match (&known.asked, residual.needs_entities()) {
+        (Some(asked), true) => Cow::Borrowed(&asked.entities),
+        _ => Cow::Owned(Entities::empty()),
     }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    bytes
+}
+
+fn remembering(weight_max: u64) -> Cache<Fixed, Arc<Known>> {
+    Cache::builder()
+        .weigher(|_, known: &Arc<Known>| known.weight())
+        .max_capacity(weight_max)
+        .build()
+}
+
+impl Known {
+    /// In units of about 500 bytes: a settled answer, three entities, a set, a policy of it.
+    fn weight(&self) -> u32 {
+        if self.asked.is_none() {
+            return 1;
+        }
+        let rest = self.deciding.rest_len() + self.approvals.rest_len();
+        u32::try_from(rest).unwrap_or(u32::MAX).saturating_add(8)
+    }
 }
 
 impl std::fmt::Debug for Policies {
@@ -442,3 +491,6 @@ impl std::fmt::Debug for Policies {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,22 @@
 //! The words of a question as Cedar entities.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use cardea_domain::{Action, Target};
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
 
-use crate::Question;
+use crate::{Question, residual::Asked};
 
 /// The entity types and action ids of the schema, parsed once.
 pub(crate) struct Vocabulary {
     types: HashMap<&'static str, EntityTypeName>,
-    actions: HashMap<Action, EntityUid>,
+    /// With the groups that each is in.
+    actions: HashMap<Action, (EntityUid, HashSet<EntityUid>)>,
 }
 
 /// Something that a rule over requests can read.
@@ -51,28 +55,45 @@ impl Vocabulary {
         let action_type = type_name("Action")?;
         let actions = Action::ALL
             .into_iter()
-            .map(|action| (action, uid(&action_type, action.as_str())))
+            .map(|action| {
+                let groups = groups_of(action).iter();
+                let groups = groups.map(|name| uid(&action_type, name)).collect();
+                (action, (uid(&action_type, action.as_str()), groups))
+            })
             .collect();
         Ok(Self { types, actions })
     }
 
-    /// The request and the two entities that a question needs; everything else in a policy is
+    /// Who asks for what, with the two entities that a question needs; everything else in a policy is
     /// reached through their parents.
-    pub(crate) fn ask(&self, question: &Question) -> Result<(Request, Entities), String> {
-        let action = self
-            .actions
-            .get(&question.action())
-            .ok_or("the schema lacks the action")?;
-        let method = RestrictedExpression::new_string(question.method().to_owned());
-        self.asked(
-            question,
-            action.clone(),
-            [
-                ("method".to_owned(), method),
-                ("flow".to_owned(), question.flow().expression()?),
-            ],
-            self.action_entity(question.action())?,
-        )
+    pub(crate) fn ask(&self, question: &Question) -> Result<Asked, String> {
+        let action = self.action(question.action())?.clone();
+        let own = Entity::new_no_attrs(action.clone(), self.groups(question.action())?.clone());
+        self.asked(question, action, own)
+    }
+
+    /// A thing that a question is about, and what it is in.
+    pub(crate) fn within(&self, question: &Question) -> Result<Vec<EntityUid>, String> {
+        let upstream = self.uid("Upstream", question.upstream().as_str())?;
+        Ok(match question.target().name() {
+            None => vec![upstream],
+            Some(name) => {
+                let id = format!("{}/{name}", question.upstream());
+                vec![self.uid(question.target().kind(), &id)?, upstream]
+            }
+        })
+    }
+
+    /// The entity of an action.
+    pub(crate) fn action(&self, action: Action) -> Result<&EntityUid, String> {
+        let known = self.actions.get(&action).map(|(uid, _)| uid);
+        known.ok_or_else(|| "the schema lacks the action".to_owned())
+    }
+
+    /// The groups that an action is in.
+    pub(crate) fn groups(&self, action: Action) -> Result<&HashSet<EntityUid>, String> {
+        let known = self.actions.get(&action).map(|(_, groups)| groups);
+        known.ok_or_else(|| "the schema lacks the action".to_owned())
     }
 
     /// Whether access for what `question` is about may be approved, with the facts of the request.
@@ -92,24 +113,26 @@ impl Vocabulary {
         }
         let action = uid(&type_name("Action")?, APPROVE);
         let entity = Entity::new_no_attrs(action.clone(), HashSet::new());
-        self.asked(question, action, context, vec![entity])
+        let asked = self.asked(question, action, entity)?;
+        let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
+        Ok((asked.request(context)?, asked.entities))
     }
 
     fn asked(
         &self,
         question: &Question,
         action: EntityUid,
-        context: impl IntoIterator<Item = (String, RestrictedExpression)>,
-        mut entities: Vec<Entity>,
-    ) -> Result<(Request, Entities), String> {
+        entity: Entity,
+    ) -> Result<Asked, String> {
         let principal = self.principal(question)?;
         let resource = self.resource(question)?;
-        let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
-        let request = Request::new(principal.uid(), action, resource.uid(), context, None)
-            .map_err(|e| e.to_string())?;
-        entities.extend([principal, resource]);
-        let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
-        Ok((request, entities))
+        Ok(Asked {
+            principal: principal.uid(),
+            action,
+            resource: resource.uid(),
+            entities: Entities::from_entities([entity, principal, resource], None)
+                .map_err(|e| e.to_string())?,
+        })
     }
 
     fn principal(&self, question: &Question) -> Result<Entity, String> {
@@ -129,7 +152,23 @@ impl Vocabulary {
             question.subject(),
             question.actor()
         );
-        let attributes = HashMap::from([
+        let standing = question.standing();
+        let texts = |texts: &[Arc<str>]| {
+            let texts = texts.iter().map(|text| text.to_string());
+            RestrictedExpression::new_set(texts.map(RestrictedExpression::new_string))
+        };
+        let (by_dpop, by_certificate) = question.binding();
+        let mut attributes = HashMap::from([
+            ("roles".to_owned(), texts(&standing.roles)),
+            ("amr".to_owned(), texts(&standing.amr)),
+            (
+                "bound_by_dpop".to_owned(),
+                RestrictedExpression::new_bool(by_dpop),
+            ),
+            (
+                "bound_by_certificate".to_owned(),
+                RestrictedExpression::new_bool(by_certificate),
+            ),
             (
                 "tenant".to_owned(),
                 RestrictedExpression::new_entity_uid(tenant),
@@ -143,6 +182,15 @@ impl Vocabulary {
                 RestrictedExpression::new_entity_uid(actor),
             ),
         ]);
+        if let Some(acr) = &standing.acr {
+            let acr = RestrictedExpression::new_string(acr.to_string());
+            attributes.insert("acr".to_owned(), acr);
+        }
+        if let Some(at_s) = standing.auth_time_s {
+            let at_s = i64::try_from(at_s).unwrap_or(i64::MAX);
+            let at_s = RestrictedExpression::new_long(at_s);
+            attributes.insert("auth_time_s".to_owned(), at_s);
+        }
         Entity::new(self.uid("Principal", &id)?, attributes, parents).map_err(|e| e.to_string())
     }
 
@@ -170,28 +218,22 @@ impl Vocabulary {
         Entity::new(id, attributes, HashSet::from([upstream])).map_err(|e| e.to_string())
     }
 
-    /// The action with its groups, as the schema has them.
-    fn action_entity(&self, action: Action) -> Result<Vec<Entity>, String> {
-        let action_type = type_name("Action")?;
-        let group = |name| uid(&action_type, name);
-        let parents: HashSet<EntityUid> = match action {
-            Action::Connect
-            | Action::ReadResource
-            | Action::SubscribeResource
-            | Action::GetPrompt
-            | Action::Complete => HashSet::from([group("read"), group("use")]),
-            Action::Sample | Action::Elicit | Action::ListRoots => {
-                HashSet::from([group("ask"), group("use")])
-            }
-            Action::CallTool | Action::UseTask | Action::Extension => HashSet::from([group("use")]),
-        };
-        let own = uid(&action_type, action.as_str());
-        Ok(vec![Entity::new_no_attrs(own, parents)])
-    }
-
     fn uid(&self, kind: &str, id: &str) -> Result<EntityUid, String> {
         let kind = self.types.get(kind).ok_or("the schema lacks the type")?;
         Ok(uid(kind, id))
+    }
+}
+
+/// The groups of an action, as the schema has them.
+fn groups_of(action: Action) -> &'static [&'static str] {
+    match action {
+        Action::Connect
+        | Action::ReadResource
+        | Action::SubscribeResource
+        | Action::GetPrompt
+        | Action::Complete => &["read", "use"],
+        Action::Sample | Action::Elicit | Action::ListRoots => &["ask", "use"],
+        Action::CallTool | Action::UseTask | Action::Extension => &["use"],
     }
 }
 

@@ -1,9 +1,13 @@
 //! What policies can read of where a call's arguments come from: `context.flow`.
 
 use cedar_policy::RestrictedExpression;
+use serde::Deserialize;
+
+use crate::arguments::Wanted;
 
 /// Facts of one call, flat.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Flow {
     /// The tool's results are untrusted content.
     pub untrusted_source: bool,
@@ -40,7 +44,28 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn expression(&self) -> Result<RestrictedExpression, String> {
+    /// Every fact that makes a call more dangerous, and none that makes it less so.
+    pub const WORST: Self = Self {
+        untrusted_source: true,
+        private_source: true,
+        read_only: false,
+        outward: true,
+        external_sink: true,
+        destructive: true,
+        untrusted_in_run: true,
+        private_in_run: true,
+        declared: true,
+        requested: false,
+        asked_by_content: true,
+        contested: true,
+        doubtful: true,
+        untrusted_values: 1,
+        delegated_values: 1,
+        unexplained_values: 1,
+    };
+
+    /// As much of it as is wanted.
+    pub(crate) fn expression(&self, wanted: &Wanted) -> Result<RestrictedExpression, String> {
         let flags = [
             ("untrusted_source", self.untrusted_source),
             ("private_source", self.private_source),
@@ -61,9 +86,11 @@ impl Flow {
             ("delegated_values", self.delegated_values),
             ("unexplained_values", self.unexplained_values),
         ];
+        let flags = flags.into_iter().filter(|(name, _)| wanted.holds(name));
+        let counts = counts.into_iter().filter(|(name, _)| wanted.holds(name));
         let flags = flags.map(|(name, is)| (name.to_owned(), RestrictedExpression::new_bool(is)));
         let counts =
             counts.map(|(name, n)| (name.to_owned(), RestrictedExpression::new_long(n.into())));
-        RestrictedExpression::new_record(flags.into_iter().chain(counts)).map_err(|e| e.to_string())
+        RestrictedExpression::new_record(flags.chain(counts)).map_err(|e| e.to_string())
     }
 }

@@ -6,6 +6,8 @@
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet};
 
+use crate::rules::Rule;
+
 const ANNOTATION: &str = "approval";
 /// The one kind there is: for one call with exactly these arguments.
 const ONCE: &str = "once";
@@ -37,8 +39,18 @@ pub(crate) fn split(all: &PolicySet) -> (PolicySet, PolicySet) {
 }
 
 /// How many policies ask for approval.
-pub(crate) fn count(asking: &PolicySet) -> usize {
-    asking.policies().count().saturating_sub(1)
+pub(crate) fn count<'a>(asking: impl Iterator<Item = &'a Rule>) -> usize {
+    asking.count().saturating_sub(1)
+}
+
+/// Whether a policy asks for approval.
+pub(crate) fn asks(policy: &Policy) -> bool {
+    policy.annotation(ANNOTATION).is_some()
+}
+
+/// Whether this is the policy that no file has.
+pub(crate) fn is_otherwise(id: &str) -> bool {
+    id == OTHERWISE
 }
 
 /// What is wrong with a policy's annotation, and what to do.

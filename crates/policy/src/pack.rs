@@ -79,6 +79,7 @@ mod tests {
             actor: ActorId::parse("bot").unwrap(),
             run: RunId::parse("r").unwrap(),
             run_source: RunSource::Token,
+            standing: std::sync::Arc::default(),
             binding: KeyBinding::NONE,
             chain: [].into(),
             groups: [].into(),

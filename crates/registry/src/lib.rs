@@ -3,11 +3,13 @@
 //! What it is: the upstreams that the configuration names, by tenant and id, and what the gateway
 //! has learnt of their tools. What is not here does not exist for anybody, what is another
 //! tenant's does not exist for this one, and a server-supplied name never decides where a call
-//! goes.
+//! goes. [`Registrar`] keeps in the store what people approved of each server's definitions, and
+//! what waits for that; [`Pins`] is what decisions see of it.
 //! What it is not: no connections (the gateway holds these), no policy.
 //!
 //! The data's path: configuration -> [`Registry`] -> [`Registry::resolve`] -> [`Known`], the
-//! proof that only this room makes.
+//! proof that only this room makes. Lists -> [`Definitions`] -> [`Entry::standing`], and what is
+//! not approved -> [`Registrar::saw`].
 
 #![cfg_attr(
     test,
@@ -21,8 +23,16 @@
     )
 )]
 
+mod definition;
 mod definitions;
+mod difference;
 mod entry;
+mod manifest;
+mod pins;
+mod registrar;
+mod spec;
+mod squatting;
+mod tree;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,8 +41,20 @@ use std::{
 
 use cardea_domain::{TenantId, UpstreamId};
 
-pub use definitions::{Definitions, ToolDefinition};
-pub use entry::{Connection, Entry, HttpServer, StdioServer};
+pub use definition::{DEFINITION_BYTES_MAX, Definition, DefinitionKind, digest_of, digest_text};
+pub use definitions::{Definitions, Learnt};
+pub use difference::{Difference, Part, difference, read};
+pub use entry::{Connection, Entry, HttpServer, ServerIdentity, StdioServer};
+pub use manifest::{Manifest, ManifestError, ManifestPin, ManifestServer, key_text};
+pub use pins::{PinRule, Pins, Standing};
+pub use registrar::{
+    AddedBox, AddedMode, AddedServer, Choice, ClientCertificate, Decided, FailedLook, Held,
+    Imported, Launch, Pinned, Quarantined, REASON_CHARS_MAX, Reference, Registrar, RegistrarError,
+    ServerRecord, Sighting, Source, State, View, changes_servers,
+};
+pub use spec::{InvalidSpec, Spec};
+pub use squatting::{Flag, Named, Neighbours, Weight};
+pub use tree::{Digests, FILES_MAX, Locked, TreeError};
 
 /// All upstreams of one configuration, by tenant first: the same id may be another server for
 /// another tenant.
@@ -112,6 +134,7 @@ mod tests {
             args: Vec::new(),
             env: Vec::new(),
             cwd: "/".into(),
+            locked: Vec::new(),
         };
         let id = UpstreamId::parse("files").unwrap();
         Arc::new(Entry::new(tenant(of), id, Connection::Stdio(server)))
@@ -143,7 +166,9 @@ mod tests {
     fn what_one_tenant_learns_of_a_shared_server_is_not_the_others() {
         let registry = Registry::new([entry("acme", "same"), entry("globex", "same")]);
         let of = |of: &str| registry.resolve(&tenant(of), "files").unwrap();
-        of("acme").definitions().learn("read", "{}").unwrap();
+        of("acme")
+            .definitions()
+            .learn(DefinitionKind::Tool, "read", "{}");
         assert!(of("acme").definitions().tool("read").is_some());
         assert!(of("globex").definitions().tool("read").is_none());
     }

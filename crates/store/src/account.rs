@@ -17,6 +17,8 @@ pub struct Account {
     pub password_hash: Option<String>,
     /// When it was made.
     pub created_s: u64,
+    /// When its password was set last; 0 for never, or before that was kept.
+    pub password_set_s: u64,
 }
 
 /// A one-time link by which a password is set.
@@ -30,7 +32,7 @@ pub struct SetupLink {
     pub expires_s: u64,
 }
 
-type Row = (String, String, String, Option<String>, i64);
+type Row = (String, String, String, Option<String>, i64, i64);
 
 impl Store {
     /// The account of this person.
@@ -43,7 +45,7 @@ impl Store {
         who: &SubjectId,
     ) -> Result<Option<Account>, StoreError> {
         let row: Option<Row> = sqlx::query_as(
-            "SELECT tenant, subject, groups, password_hash, created_s FROM account
+            "SELECT tenant, subject, groups, password_hash, created_s, password_set_s FROM account
              WHERE tenant = $1 AND subject = $2",
         )
         .bind(of.as_str())
@@ -59,7 +61,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn accounts(&self, of: &TenantId) -> Result<Vec<Account>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT tenant, subject, groups, password_hash, created_s FROM account
+            "SELECT tenant, subject, groups, password_hash, created_s, password_set_s FROM account
              WHERE tenant = $1 ORDER BY subject",
         )
         .bind(of.as_str())
@@ -103,14 +105,18 @@ impl Store {
         of: &TenantId,
         who: &SubjectId,
         phc: &str,
+        now_s: u64,
     ) -> Result<bool, StoreError> {
-        let set =
-            sqlx::query("UPDATE account SET password_hash = $3 WHERE tenant = $1 AND subject = $2")
-                .bind(of.as_str())
-                .bind(who.as_str())
-                .bind(phc)
-                .execute(&self.pool)
-                .await?;
+        let set = sqlx::query(
+            "UPDATE account SET password_hash = $3, password_set_s = $4
+             WHERE tenant = $1 AND subject = $2",
+        )
+        .bind(of.as_str())
+        .bind(who.as_str())
+        .bind(phc)
+        .bind(seconds(now_s))
+        .execute(&self.pool)
+        .await?;
         Ok(set.rows_affected() == 1)
     }
 
@@ -213,13 +219,16 @@ impl Store {
     }
 }
 
-fn account((of, who, groups, password_hash, created_s): Row) -> Result<Account, StoreError> {
+fn account(
+    (of, who, groups, password_hash, created_s, password_set_s): Row,
+) -> Result<Account, StoreError> {
     Ok(Account {
         tenant: tenant(&of)?,
         subject: subject(&who)?,
         groups: serde_json::from_str(&groups).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         password_hash,
         created_s: unsigned(created_s),
+        password_set_s: unsigned(password_set_s),
     })
 }
 

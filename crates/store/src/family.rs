@@ -157,15 +157,16 @@ impl Store {
         }
     }
 
-    /// Begins a family.
+    /// Begins a family; `false` when it was taken back before it began.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn begin_family(&self, new: &NewFamily<'_>) -> Result<(), StoreError> {
-        sqlx::query(
+    pub async fn begin_family(&self, new: &NewFamily<'_>) -> Result<bool, StoreError> {
+        let begun = sqlx::query(
             "INSERT INTO family
                  (tenant, family, subject, client, approval, run, active_s, expires_s)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT DO NOTHING",
         )
         .bind(new.tenant.as_str())
         .bind(new.family)
@@ -177,7 +178,7 @@ impl Store {
         .bind(seconds(new.expires_s))
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(begun.rows_affected() == 1)
     }
 
     /// Remembers which run a family is in, and that it is in use.
@@ -320,7 +321,8 @@ impl Store {
         Ok(row.map(revoked))
     }
 
-    /// Takes back a family with everything that came of it; gives what had not ended.
+    /// Takes back a family with everything that came of it; gives what had not ended. One that has not begun cannot
+    /// begin any more: whoever uses a code for the second time may be faster than the first is with its family.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -384,8 +386,10 @@ async fn revoke(
     now_s: u64,
 ) -> Result<Vec<RevokedToken>, StoreError> {
     sqlx::query(
-        "UPDATE family SET revoked_s = $3
-         WHERE tenant = $1 AND family = $2 AND revoked_s IS NULL",
+        "INSERT INTO family
+             (tenant, family, subject, client, approval, run, active_s, revoked_s, expires_s)
+         VALUES ($1, $2, '', '', '', '', $3, $3, $3 + 86400)
+         ON CONFLICT DO UPDATE SET revoked_s = COALESCE(revoked_s, excluded.revoked_s)",
     )
     .bind(of.as_str())
     .bind(family)

@@ -33,6 +33,7 @@ mod note;
 mod once;
 mod pulse;
 mod registration;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ pub use login::LoginSession;
 pub use note::Note;
 pub use once::Once;
 use pulse::Pulse;
+pub use registry::{FailureRow, PinRow, QuarantineRow, RegistryChange, RegistryNote, ServerRow};
 
 use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
@@ -95,6 +97,9 @@ pub enum StoreError {
 /// The SHA-256 of a secret: what is stored of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);
+
+/// The store's file in `state_dir`.
+pub const FILE: &str = "cardea.db";
 
 /// A handful of writers wait for each other anyway, and readers are few.
 const CONNECTIONS_MAX: u32 = 4;
@@ -161,6 +166,14 @@ impl Store {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Opens the store of a `state_dir`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_in(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::open(&state_dir.join(FILE)).await
     }
 
     /// Waits until everything is on disk and closes the file.

@@ -242,6 +242,7 @@ impl Setup {
             fs::write(folder.join(name), content)?;
         }
         hold_to_no_schema(&mut self.config);
+        leave_unboxed(&mut self.config);
         // JSON is YAML.
         let config = folder.join("cardea.yaml");
         fs::write(&config, serde_json::to_string_pretty(&self.config)?)?;
@@ -539,20 +540,34 @@ async fn status_of(address: SocketAddr, path: &str) -> anyhow::Result<StatusCode
     Ok(response.status())
 }
 
-/// Adds to each upstream of a configuration that does not speak of schemas that its tools are held to none: scripted
-/// servers answer what they do not list.
+/// Adds to each upstream of a configuration that does not speak of schemas or pins that its tools are held to none, and
+/// need no approval: scripted servers answer what they do not list.
 pub fn hold_to_no_schema(config: &mut Map<String, Value>) {
+    for_each_upstream(config, |upstream| {
+        let none = || json!({ "arguments": "ignore", "results": "ignore" });
+        upstream.entry("schemas").or_insert_with(none);
+        // What they answer is what each test is about.
+        upstream.entry("pins").or_insert_with(|| "off".into());
+    });
+}
+
+/// Adds to each upstream of a configuration that is a command and does not speak of a sandbox that it has none: scripted
+/// servers write down what happens to them where the test looks.
+pub fn leave_unboxed(config: &mut Map<String, Value>) {
+    for_each_upstream(config, |upstream| {
+        if upstream.contains_key("stdio") {
+            let none = || json!({ "mode": "off" });
+            upstream.entry("sandbox").or_insert_with(none);
+        }
+    });
+}
+
+/// Those that tenants share and those of each tenant.
+fn for_each_upstream(config: &mut Map<String, Value>, change: impl Fn(&mut Map<String, Value>)) {
     let each = |upstreams: Option<&mut Value>| {
         let upstreams = upstreams.and_then(Value::as_object_mut);
-        for upstream in upstreams
-            .into_iter()
-            .flat_map(|upstreams| upstreams.values_mut())
-        {
-            if let Some(upstream) = upstream.as_object_mut() {
-                let none = || json!({ "arguments": "ignore", "results": "ignore" });
-                upstream.entry("schemas").or_insert_with(none);
-            }
-        }
+        let upstreams = upstreams.into_iter().flat_map(|all| all.values_mut());
+        upstreams.filter_map(Value::as_object_mut).for_each(&change);
     };
     each(config.get_mut("upstreams"));
     let tenants = config.get_mut("tenants").and_then(Value::as_object_mut);
@@ -590,6 +605,7 @@ mod tests {
                 "tenants": ["demo"],
                 "http": { "url": "http://127.0.0.1:2/mcp" },
                 "schemas": { "arguments": "ignore", "results": "ignore" },
+                "pins": "off",
             })
         );
         let policy = fs::read_to_string(folder.path().join("policies/0.cedar")).unwrap();

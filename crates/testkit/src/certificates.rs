@@ -9,7 +9,7 @@ use base64::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    KeyUsagePurpose, PublicKeyData as _, SanType, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -27,6 +27,8 @@ pub struct Leaf {
     pub key: String,
     /// The certificate, in DER.
     pub der: Vec<u8>,
+    /// Its SubjectPublicKeyInfo, in DER.
+    pub spki: Vec<u8>,
 }
 
 /// What a client's certificate says.
@@ -115,6 +117,7 @@ impl Authority {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             der: certificate.der().to_vec(),
+            spki: key.subject_public_key_info(),
         }
     }
 }
@@ -132,6 +135,12 @@ impl Leaf {
     #[must_use]
     pub fn thumbprint(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, &self.der))
+    }
+
+    /// The pin of its key, as configurations spell it.
+    #[must_use]
+    pub fn spki_pin(&self) -> String {
+        format!("sha256/{}", STANDARD.encode(digest(&SHA256, &self.spki)))
     }
 
     /// The value of a `Client-Cert` header (RFC 9440).

@@ -3,7 +3,7 @@
 //! [`Ask`] gathers the request; [`Ask::send`] gives the whole [`Answer`], [`Ask::open`] a reply whose body is read as
 //! it comes. [`exchange`] sends bytes that need not be HTTP.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::wait::{DEADLINE, bounded};
+use crate::wait::bounded;
 
 /// A request to be sent.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Ask {
     /// Sends it and waits for the whole answer.
     ///
     /// # Panics
-    /// When the exchange fails or takes longer than [`DEADLINE`].
+    /// When the exchange fails or takes longer than [`DEADLINE`](crate::wait::DEADLINE).
     pub async fn send(self, address: SocketAddr) -> Answer {
         let what = format!("an answer to {} {}", self.method, self.path);
         let answer = bounded(&what, self.try_send(address)).await;
@@ -155,7 +155,7 @@ impl Ask {
     /// Sends it and waits for the answer's head.
     ///
     /// # Panics
-    /// When the exchange fails or takes longer than [`DEADLINE`].
+    /// When the exchange fails or takes longer than [`DEADLINE`](crate::wait::DEADLINE).
     pub async fn open(self, address: SocketAddr) -> Open {
         let what = format!("a reply to {} {}", self.method, self.path);
         let open = bounded(&what, self.try_open(address)).await;
@@ -267,7 +267,7 @@ impl Open {
     /// When the body breaks off.
     ///
     /// # Panics
-    /// When nothing comes within [`DEADLINE`].
+    /// When nothing comes within [`DEADLINE`](crate::wait::DEADLINE).
     pub async fn chunk(&mut self) -> anyhow::Result<Option<Bytes>> {
         loop {
             let Some(frame) = bounded("the body's next bytes", self.body.frame()).await else {
@@ -331,8 +331,10 @@ fn data(event: &str) -> Option<Value> {
     serde_json::from_str(&text.join("\n")).ok()
 }
 
-/// Sends bytes as they are, and gives everything that comes back until the other side closes, or says nothing for
-/// `DEADLINE`.
+/// Long enough for any answer; who never closes is waited for as long.
+const EXCHANGE_MAX: Duration = Duration::from_secs(20);
+
+/// Sends bytes as they are, and gives everything that comes back until the other side closes, or for 20 s.
 ///
 /// # Errors
 /// When the connection is refused or breaks before anything was sent.
@@ -341,6 +343,6 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<u
     stream.write_all(bytes).await?;
     let mut answer = Vec::new();
     // A reset after the answer is as good as a close.
-    let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
+    let _ = tokio::time::timeout(EXCHANGE_MAX, stream.read_to_end(&mut answer)).await;
     Ok(answer)
 }

@@ -34,4 +34,5 @@ pub mod rmcp_client;
 pub mod shim;
 pub mod suite;
 pub mod tls_client;
+pub mod tls_front;
 pub mod wait;

@@ -59,7 +59,8 @@ impl Suite {
     pub async fn run(&self, url: &str, revision: &str, folder: &Path) -> anyhow::Result<Outcome> {
         let run = Command::new(&self.node)
             .arg(&self.program)
-            .args(["server", "--url", url, "--requirements", revision, "-o"])
+            .args(["server", "--url", url, "--requirements", revision])
+            .args(["--timeout", "120000", "-o"])
             .arg(folder)
             .stdin(Stdio::null())
             .kill_on_drop(true)

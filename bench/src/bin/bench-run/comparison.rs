@@ -16,6 +16,9 @@ pub(crate) struct CellFigures {
     pub(crate) cardea: Option<HopFigures>,
     pub(crate) dpop: Option<HopFigures>,
     pub(crate) mtls: Option<HopFigures>,
+    pub(crate) unchecked: Option<HopFigures>,
+    pub(crate) constrained: Option<HopFigures>,
+    pub(crate) flow: Option<HopFigures>,
     /// nginx over direct: what any hop costs.
     pub(crate) nginx_over_direct: Option<Comparison>,
     pub(crate) cardea_over_direct: Option<Comparison>,
@@ -24,6 +27,14 @@ pub(crate) struct CellFigures {
     pub(crate) dpop_over_cardea: Option<Comparison>,
     /// What TLS costs with a certificate on both sides, on connections that stay open.
     pub(crate) mtls_over_cardea: Option<Comparison>,
+    /// What holding arguments and results to schemas costs.
+    pub(crate) cardea_over_unchecked: Option<Comparison>,
+    /// What constraints on two arguments cost beyond that.
+    pub(crate) constrained_over_cardea: Option<Comparison>,
+    /// What following values costs beyond that.
+    pub(crate) flow_over_constrained: Option<Comparison>,
+    /// What all three cost.
+    pub(crate) flow_over_unchecked: Option<Comparison>,
 }
 
 /// A hop in a cell: medians over the rounds, unless said otherwise.
@@ -69,6 +80,8 @@ impl CellFigures {
         };
         let (direct, nginx, cardea) = (here(Hop::Direct), here(Hop::Nginx), here(Hop::Cardea));
         let (dpop, mtls) = (here(Hop::Dpop), here(Hop::Mtls));
+        let (unchecked, constrained) = (here(Hop::Unchecked), here(Hop::Constrained));
+        let flow = here(Hop::Flow);
         Self {
             cell,
             nginx_over_direct: Comparison::of(&nginx, &direct),
@@ -76,7 +89,14 @@ impl CellFigures {
             cardea_over_nginx: Comparison::of(&cardea, &nginx),
             dpop_over_cardea: Comparison::of(&dpop, &cardea),
             mtls_over_cardea: Comparison::of(&mtls, &cardea),
+            cardea_over_unchecked: Comparison::of(&cardea, &unchecked),
+            constrained_over_cardea: Comparison::of(&constrained, &cardea),
+            flow_over_constrained: Comparison::of(&flow, &constrained),
+            flow_over_unchecked: Comparison::of(&flow, &unchecked),
             dpop: HopFigures::of(&dpop),
+            unchecked: HopFigures::of(&unchecked),
+            constrained: HopFigures::of(&constrained),
+            flow: HopFigures::of(&flow),
             mtls: HopFigures::of(&mtls),
             direct: HopFigures::of(&direct),
             nginx: HopFigures::of(&nginx),

@@ -18,6 +18,27 @@ pub(crate) struct GatewayPorts {
     pub(crate) admin: u16,
 }
 
+/// What a gateway does with arguments and results; each does what those before it do.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) enum Checks {
+    /// Nothing.
+    Off,
+    /// Holds them to the schemas of the tools: what a gateway does unless told otherwise.
+    Schemas,
+    /// And arguments to constraints.
+    Constraints,
+    /// And follows values from results into arguments.
+    Flow,
+}
+
+/// How a gateway differs from the others that are measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape<'a> {
+    /// Mutual TLS with these certificates.
+    pub(crate) tls: Option<&'a Pems>,
+    pub(crate) checks: Checks,
+}
+
 /// Certificates in PEM, and their keys.
 #[derive(Debug)]
 pub(crate) struct Pems {
@@ -107,12 +128,22 @@ http {{
     Ok(fs::write(dir.join("nginx.conf"), conf)?)
 }
 
+/// Constraints on both arguments of the measured tool, which its calls keep.
+const CONSTRAINTS: &str = "
+    constraints:
+      - { tools: [echo], at: /message, required: true, pattern: \"[a-z0-9 ]+\", length_max: 200 }
+      - { tools: [echo], at: /size, minimum: 0, maximum: 100000 }";
+
+/// What the measured tool gives is somebody else's, so that each result is taken into what the run has seen, and looked
+/// for in the arguments of the next call.
+const LABELS: &str = "echo: [untrusted, private, read-only]\n";
+
 /// The gateway's configuration and its policies: a tenant, an issuer, an upstream, one worker.
 pub(crate) fn write_gateway_config(
     dir: &Path,
     ports: GatewayPorts,
     upstream_port: u16,
-    tls: Option<&Pems>,
+    Shape { tls, checks }: Shape<'_>,
 ) -> Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let tls = tls.map_or_else(String::new, |pems| {
@@ -122,6 +153,12 @@ pub(crate) fn write_gateway_config(
         )
     });
     let GatewayPorts { clients, admin } = ports;
+    let given = |is_on: bool, text: &'static str| if is_on { text } else { "" };
+    let ignored = "\n    schemas: { arguments: ignore, results: ignore }";
+    let schemas = given(checks < Checks::Schemas, ignored);
+    let constraints = given(checks >= Checks::Constraints, CONSTRAINTS);
+    let labels = given(checks >= Checks::Flow, "\n    labels: labels.yaml");
+    let packs = given(checks >= Checks::Flow, "\npacks: [untrusted-values]");
     let config = format!(
         "listen: 127.0.0.1:{clients}
 public_url: {scheme}://127.0.0.1:{clients}
@@ -135,9 +172,11 @@ upstreams:
   echo:
     tenants: [bench]
     http: {{ url: \"http://127.0.0.1:{upstream_port}/mcp\" }}
-policies: [policies]
+    pins: first{schemas}{constraints}{labels}
+policies: [policies]{packs}
 "
     );
+    fs::write(dir.join("labels.yaml"), LABELS)?;
     fs::create_dir_all(dir.join("policies"))?;
     fs::write(dir.join("policies/bench.cedar"), policies())?;
     Ok(fs::write(dir.join("cardea.yaml"), config)?)

@@ -1,6 +1,7 @@
-//! The gateways that are compared: with bearer tokens, with tokens bound to a DPoP key, over mutual TLS.
+//! The gateways that are compared: with bearer tokens, with tokens bound to a DPoP key, over mutual TLS; and with fewer
+//! and more checks of arguments and results.
 //!
-//! Bearer and DPoP go to one process, TLS to another, which is idle while the first is measured.
+//! Bearer and DPoP go to one process, each other to one of its own; all but one are idle while that is measured.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use cardea_bench::dpop::Prover;
 use tokio::time;
 
 use crate::{
-    files,
+    files::{self, Checks, Shape},
     rounds::{Hop, Target},
     stand::Gateway,
 };
@@ -17,11 +18,14 @@ use crate::{
 /// Right after its start a gateway asks for nonces, since it cannot know which proofs were used before.
 const NONCES_ASKED_FOR: time::Duration = time::Duration::from_secs(7);
 
-/// Both gateways, and tokens that are bound.
+/// The gateways, and tokens that are bound.
 #[derive(Debug)]
 pub(crate) struct Gateways {
     pub(crate) plain: Gateway,
     pub(crate) tls: Gateway,
+    unchecked: Gateway,
+    constrained: Gateway,
+    flow: Gateway,
     dpop: Bound,
     mtls: Bound,
 }
@@ -34,14 +38,20 @@ struct Bound {
 }
 
 impl Gateways {
-    /// Starts both and makes the keys.
+    /// Starts them and makes the keys.
     pub(crate) async fn start(dir: &Path, program: &Path, upstream_port: u16) -> Result<Self> {
         let key = dir.join("dpop.pk8");
         let thumbprint = Prover::create(&key)?.thumbprint();
         let pems = files::write_certificates(dir)?;
-        let plain = Gateway::start(&dir.join("cardea"), program, upstream_port, None).await?;
-        let tls =
-            Gateway::start(&dir.join("cardea-tls"), program, upstream_port, Some(&pems)).await?;
+        let start = async |name: &str, tls, checks| {
+            let shape = Shape { tls, checks };
+            Gateway::start(&dir.join(name), program, upstream_port, shape).await
+        };
+        let plain = start("cardea", None, Checks::Schemas).await?;
+        let tls = start("cardea-tls", Some(&pems), Checks::Schemas).await?;
+        let unchecked = start("cardea-unchecked", None, Checks::Off).await?;
+        let constrained = start("cardea-constrained", None, Checks::Constraints).await?;
+        let flow = start("cardea-flow", None, Checks::Flow).await?;
         time::sleep(NONCES_ASKED_FOR).await;
         let text = |path: &Path| path.display().to_string();
         let certificate = text(&pems.client);
@@ -63,11 +73,14 @@ impl Gateways {
             },
             plain,
             tls,
+            unchecked,
+            constrained,
+            flow,
         })
     }
 
     /// What is measured.
-    pub(crate) fn targets(&self) -> [Target<'_>; 3] {
+    pub(crate) fn targets(&self) -> [Target<'_>; 6] {
         let target = |hop, gateway: &Gateway, bearer, arguments: &[String]| Target {
             hop,
             url: gateway.url(),
@@ -78,6 +91,9 @@ impl Gateways {
         let Self {
             plain,
             tls,
+            unchecked,
+            constrained,
+            flow,
             dpop,
             mtls,
         } = self;
@@ -85,6 +101,9 @@ impl Gateways {
             target(Hop::Cardea, plain, plain.bearer.as_str(), &[]),
             target(Hop::Dpop, plain, dpop.token.as_str(), &dpop.arguments),
             target(Hop::Mtls, tls, mtls.token.as_str(), &mtls.arguments),
+            target(Hop::Unchecked, unchecked, &unchecked.bearer, &[]),
+            target(Hop::Constrained, constrained, &constrained.bearer, &[]),
+            target(Hop::Flow, flow, &flow.bearer, &[]),
         ]
     }
 

@@ -34,6 +34,12 @@ pub(crate) enum Hop {
     Dpop,
     /// The same over mutual TLS, with tokens that are bound to the certificate.
     Mtls,
+    /// The gateway without checks of arguments and results.
+    Unchecked,
+    /// The gateway with constraints on arguments besides schemas.
+    Constrained,
+    /// The same, with flow control.
+    Flow,
 }
 
 /// What is called in a run.
@@ -91,15 +97,19 @@ pub(crate) struct Runs {
 }
 
 impl Hop {
-    /// Whether it is measured in this cell: how tokens are bound does not depend on what is in a result, so that the
-    /// fewest and the most connections with the smallest results will do.
+    /// Whether it is measured in this cell: for what differs from the gateway as it is, the fewest and the most
+    /// connections will do; how tokens are bound does not depend on what is in a result, so that the smallest will do.
     fn is_in(self, cell: &Cell, plan: &Plan) -> bool {
         let cells = || plan.cells.iter();
         let connections = || cells().map(|cell| cell.connections);
         let is_outermost =
             [connections().min(), connections().max()].contains(&Some(cell.connections));
         let is_smallest = cells().map(|cell| cell.size).min() == Some(cell.size);
-        !matches!(self, Self::Dpop | Self::Mtls) || (is_outermost && is_smallest)
+        match self {
+            Self::Direct | Self::Nginx | Self::Cardea => true,
+            Self::Dpop | Self::Mtls => is_outermost && is_smallest,
+            Self::Unchecked | Self::Constrained | Self::Flow => is_outermost,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cardea_bench::{http::Connection, process::Tree};
 use tokio::{net::TcpStream, time};
 
-use crate::files::{self, GatewayPorts, Pems};
+use crate::files::{self, GatewayPorts, Shape};
 
 /// The core of the load generator and the upstream.
 pub(crate) const LOAD_CPU: &str = "0";
@@ -168,7 +168,7 @@ impl Gateway {
         dir: &Path,
         program: &Path,
         upstream_port: u16,
-        tls: Option<&Pems>,
+        shape: Shape<'_>,
     ) -> Result<Self> {
         let program = program
             .canonicalize()
@@ -179,7 +179,7 @@ impl Gateway {
             clients: free_port()?,
             admin: free_port()?,
         };
-        files::write_gateway_config(&dir, ports, upstream_port, tls)?;
+        files::write_gateway_config(&dir, ports, upstream_port, shape)?;
         let process = serve(&dir, &program, ports).await.context("cardea")?;
         let (bearer, bearer_stranger) = (
             token(&dir, &program, ACTOR, &[])?,
@@ -190,7 +190,7 @@ impl Gateway {
             program,
             dir,
             ports,
-            scheme: if tls.is_some() { "https" } else { "http" },
+            scheme: if shape.tls.is_some() { "https" } else { "http" },
             bearer,
             bearer_stranger,
         })

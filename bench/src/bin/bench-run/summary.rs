@@ -16,6 +16,25 @@ use crate::{
 /// Syncs a call waits for: the record of the intent before it, the record of the outcome after it.
 const SYNCS_PER_CALL: f64 = 2.0;
 
+/// A comparison and what it is called.
+type Named = (&'static str, fn(&CellFigures) -> &Option<Comparison>);
+
+/// What binding costs, as ratios to bearer tokens.
+const BOUND: [Named; 2] = [
+    ("dpop over bearer", |figures| &figures.dpop_over_cardea),
+    ("mtls over bearer", |figures| &figures.mtls_over_cardea),
+];
+
+/// What checks of arguments and results cost, each over the gateway that has all but it.
+const CHECKS: [Named; 4] = [
+    ("schemas", |figures| &figures.cardea_over_unchecked),
+    ("constraints", |figures| &figures.constrained_over_cardea),
+    ("flow", |figures| &figures.flow_over_constrained),
+    ("schemas, constraints and flow", |figures| {
+        &figures.flow_over_unchecked
+    }),
+];
+
 /// Where it was measured: a number without its machine is none.
 #[derive(Debug, Serialize)]
 struct Machine {
@@ -106,7 +125,8 @@ impl Summary {
             "added_p99_us_1_small_over_nginx": small_1_nginx.map(|comparison| comparison.added_p99_us),
             "added_p50_us_1_small_less_syncs": small_1.map(|comparison| comparison.added_p50_us - SYNCS_PER_CALL * self.disk.p50),
             "added_p99_us_1_small_less_syncs": small_1.map(|comparison| comparison.added_p99_us - SYNCS_PER_CALL * self.disk.p99),
-            "bound_over_bearer": self.bound(),
+            "bound_over_bearer": self.lines(&BOUND),
+            "checks": self.lines(&CHECKS),
             "disk_sync_us": self.disk,
             "audit_bytes_per_call": self.findings.audit_bytes_per_call,
             "rss_mb_after": self.findings.rss_mb_after,
@@ -162,13 +182,14 @@ impl Summary {
                 over.added_p99_us - SYNCS_PER_CALL * p99,
             );
         }
-        for line in self.bound() {
-            let line = rounded(line);
+        let lines = self.lines(&BOUND).into_iter().chain(self.lines(&CHECKS));
+        for line in lines.map(rounded) {
             let _infallible = writeln!(
                 notes,
-                "{} over bearer, {} connections, small: calls/s x {}, CPU x {}, p50 +{} us, p99 +{} us.",
-                line["hop"].as_str().unwrap_or_default(),
+                "{}, {} connections, {} B: calls/s x {}, CPU x {}, p50 +{} us, p99 +{} us.",
+                line["what"].as_str().unwrap_or_default(),
                 line["connections"],
+                line["size"],
                 line["ratio_rps"],
                 line["ratio_cpu"],
                 line["added_p50_us"],
@@ -207,20 +228,18 @@ impl Summary {
         notes
     }
 
-    /// What binding costs, in each cell in which it was measured, as ratios to bearer tokens.
-    fn bound(&self) -> Vec<Value> {
+    /// These comparisons, in each cell in which they were measured.
+    fn lines(&self, over: &[Named]) -> Vec<Value> {
         let measured = self.cells.iter().flat_map(|figures| {
-            let hops = [
-                ("dpop", &figures.dpop_over_cardea),
-                ("mtls", &figures.mtls_over_cardea),
-            ];
-            hops.map(|(hop, over)| (figures.cell.connections, hop, over.as_ref()))
+            over.iter()
+                .map(|(what, over)| (figures.cell, what, over(figures).as_ref()))
         });
-        let lines = measured.filter_map(|(connections, hop, over)| {
+        let lines = measured.filter_map(|(cell, what, over)| {
             let over = over?;
             Some(json!({
-                "connections": connections,
-                "hop": hop,
+                "connections": cell.connections,
+                "size": cell.size,
+                "what": what,
                 "ratio_rps": over.ratio_rps,
                 "ratio_cpu": over.ratio_cpu,
                 "ratio_cpu_range": over.ratio_cpu_range,
@@ -256,6 +275,9 @@ fn rows(figures: &CellFigures) -> String {
         ),
         (Hop::Dpop, &figures.dpop, None, None),
         (Hop::Mtls, &figures.mtls, None, None),
+        (Hop::Unchecked, &figures.unchecked, None, None),
+        (Hop::Constrained, &figures.constrained, None, None),
+        (Hop::Flow, &figures.flow, None, None),
     ];
     let size = match figures.cell.size {
         0 => "small".to_owned(),

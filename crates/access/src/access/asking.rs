@@ -12,8 +12,8 @@ use crate::{
     codec, decision,
     entitlement::Entitlements,
     live::Place,
-    request::{AccessRequest, Author, NewRequest, Reason, RequestState, Verdict},
-    rules::{Asked, History},
+    request::{AccessRequest, Moment, NewRequest, Reason, RequestState, Verdict},
+    rules::{Ahead, Asked, History},
     scope::Caller,
     terms::millis,
 };
@@ -80,6 +80,7 @@ impl Access {
             subject: new.asker.subject,
             actor: new.asker.actor,
             run: new.asker.run,
+            action: new.action,
             upstream: new.upstream,
             target: new.target,
         };
@@ -92,6 +93,12 @@ impl Access {
         let request = ask::draft(entitlements, new, id, now_ms)?;
         if let Some(same) = self.pending.read().same(&Sameness::of(&request), now_ms) {
             return Ok(Arc::clone(same));
+        }
+        if new.moment == Moment::Ahead {
+            let forbidding = entitlements.forbidding(&Ahead::of(&request));
+            if !forbidding.is_empty() {
+                return Err(AskRefused::Forbidden(forbidding));
+            }
         }
         self.check_room(&mut turn, &request, now_ms)?;
         if let Some(wanted) = &request.extends {
@@ -166,7 +173,7 @@ impl Access {
         };
         let ruling = rules.rule(&Asked::of(new, request, history));
         // What the gateway has noticed is for people to look at: no rule knows of it.
-        let is_noticed = (new.reason.as_ref()).is_some_and(|r| r.author == Author::Gateway);
+        let is_noticed = new.reason.as_ref().is_some_and(Reason::is_noticed);
         if is_noticed && matches!(ruling, Ruling::Approve(_)) {
             return Ruling::Silent;
         }
@@ -332,6 +339,8 @@ impl Access {
             .filter(|live| live.place == place(request))
             .filter(|live| live.ended().is_none() && live.bound.once.is_none())
             .filter(|live| live.bound.tool_digest == request.tool_digest)
+            // Whoever decides about the grant decides about its end, and for no longer than they could give it.
+            .filter(|live| live.origin.entitlement == request.entitlement)
             .ok_or(AskRefused::GrantUnknown)?;
         if live.expires_ms() >= live.starts_ms.saturating_add(millis(longest)) {
             return Err(AskRefused::Over {
@@ -409,6 +418,7 @@ pub(super) fn caller(request: &AccessRequest) -> Caller<'_> {
         subject: &request.subject,
         actor: &request.actor,
         run: request.run.as_ref(),
+        action: request.action,
         upstream: &request.upstream,
         target: &request.target,
     }

@@ -291,6 +291,7 @@ impl Access {
             subject: request.subject.clone(),
             groups: Arc::clone(&request.groups),
             actor: request.actor.clone(),
+            chain: request.chain.clone(),
             run: request.run.clone(),
             run_source: request.run_source,
             binding: request.binding,

@@ -18,7 +18,7 @@ use crate::{
     live::{Bound, Budget, Live, OnceBound, Origin, Place, Used},
     lock::Locks,
     pending::Pending,
-    request::DecidedBy,
+    request::{DecidedBy, Reason},
     terms::{Kind, millis},
 };
 
@@ -127,6 +127,7 @@ pub(super) fn live(grant: &Grant, constraints: Vec<Arc<Constraint>>) -> Live {
             arguments,
             policies: grant.policies,
             by_people: (grant.approved_by.iter()).any(|by| matches!(by, DecidedBy::Person(_))),
+            is_noticed: grant.reason.as_ref().is_some_and(Reason::is_noticed),
         }),
         _ => None,
     };

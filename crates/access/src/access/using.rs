@@ -19,8 +19,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     Any,
-    /// Those for one exact call that people have approved.
-    Once,
+    /// Those for one exact call that people have approved, knowing what was noticed of it.
+    Held,
 }
 
 impl Access {
@@ -47,10 +47,11 @@ impl Access {
     pub fn locked(
         &self,
         principal: &Principal,
+        action: Action,
         upstream: &UpstreamId,
         target: &Target,
     ) -> Option<Lock> {
-        let caller = Caller::of(principal, upstream, target);
+        let caller = Caller::of(principal, action, upstream, target);
         self.locks.meets(&caller, self.clock.unix_ms())
     }
 
@@ -58,6 +59,7 @@ impl Access {
     pub fn watch(
         self: &Arc<Self>,
         principal: &Principal,
+        action: Action,
         upstream: &UpstreamId,
         target: &Target,
     ) -> impl Future<Output = Lock> + Send + use<> {
@@ -70,7 +72,7 @@ impl Access {
                 tokio::pin!(changed);
                 // Hears from here on, so that nothing is missed between the look and the wait.
                 changed.as_mut().enable();
-                if let Some(lock) = access.locked(&principal, &upstream, &target) {
+                if let Some(lock) = access.locked(&principal, action, &upstream, &target) {
                     return lock;
                 }
                 changed.await;
@@ -87,13 +89,13 @@ impl Access {
         self.admit_by(wanted, Which::Any)
     }
 
-    /// Like [`Access::admit`], by a grant for this one call with exactly these arguments that people have approved, and by
-    /// no other.
+    /// Like [`Access::admit`], by a grant for this one call with exactly these arguments that people have approved, knowing
+    /// what the gateway has noticed of it, and by no other.
     ///
     /// # Errors
     /// As [`Access::admit`].
-    pub fn admit_once(self: &Arc<Self>, wanted: &Wanted<'_>) -> Result<Admission, NotGranted> {
-        self.admit_by(wanted, Which::Once)
+    pub fn admit_held(self: &Arc<Self>, wanted: &Wanted<'_>) -> Result<Admission, NotGranted> {
+        self.admit_by(wanted, Which::Held)
     }
 
     fn admit_by(
@@ -102,7 +104,12 @@ impl Access {
         which: Which,
     ) -> Result<Admission, NotGranted> {
         let now_ms = self.clock.unix_ms();
-        let caller = Caller::of(wanted.principal, wanted.upstream, wanted.target);
+        let caller = Caller::of(
+            wanted.principal,
+            wanted.action,
+            wanted.upstream,
+            wanted.target,
+        );
         if wanted.principal.tenant != self.tenant {
             return Err(NotGranted::None);
         }
@@ -174,7 +181,7 @@ impl Access {
             return Err(other("they are not those that were approved".to_owned()));
         };
         let exact =
-            (exact.iter()).filter(|live| which == Which::Any || live.bound.is_once_by_people());
+            (exact.iter()).filter(|live| which == Which::Any || live.bound.is_once_as_noticed());
         for live in exact {
             match take(live, Some(digest)) {
                 Ok(admission) => return Ok(admission),

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     entitlement::{Justification, Requesters, Resource, ResourceKind},
     pattern::Pattern,
-    request::Asker,
+    request::{Asker, Moment},
 };
 
 fn entitlement(id: &str, name: &str) -> Entitlement {
@@ -51,6 +51,7 @@ fn principal(groups: &[&str]) -> Principal {
         actor: ActorId::parse("bot").unwrap(),
         run: RunId::parse("run").unwrap(),
         run_source: RunSource::Token,
+        standing: Arc::default(),
         binding: KeyBinding::NONE,
         groups: groups.into(),
         task: None,
@@ -69,6 +70,7 @@ fn ask(
     let target = Target::Tool(ToolName::parse("read_file").unwrap());
     let mut new = NewRequest {
         asker: Asker::agent(&principal),
+        moment: Moment::Call,
         action: Action::CallTool,
         upstream: &upstream,
         target: &target,

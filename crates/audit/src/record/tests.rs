@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cardea_domain::{
-    Action, ActorId, RunId, RunSource, SubjectId, Target, TenantId, Thumbprint, ToolName,
+    Action, ActorId, RunId, RunSource, Standing, SubjectId, Target, TenantId, Thumbprint, ToolName,
     UpstreamId,
 };
 use serde_json::{Value, json};
@@ -25,6 +25,10 @@ fn written(entry: &Entry<'_>) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+fn names(count: usize) -> Arc<[Arc<str>]> {
+    (0..count).map(|n| Arc::from(format!("\"{n}"))).collect()
+}
+
 fn principal() -> Principal {
     Principal {
         tenant: TenantId::parse("acme").unwrap(),
@@ -32,8 +36,14 @@ fn principal() -> Principal {
         actor: ActorId::parse("agent").unwrap(),
         run: RunId::parse("r1").unwrap(),
         run_source: RunSource::Host,
+        standing: Arc::new(Standing {
+            roles: names(1),
+            acr: Some("high".into()),
+            amr: names(2),
+            auth_time_s: Some(7),
+        }),
         binding: KeyBinding::NONE,
-        groups: Arc::from([]),
+        groups: names(NAMES_MAX + 2),
         chain: Arc::from([]),
         task: Some("sort\nmail".into()),
     }
@@ -119,7 +129,7 @@ fn everything_that_is_known_stands_in_the_record() {
         detail: Some("more"),
     });
     let sha256 = "8eb95bcbc154530931e15fc418c8b1fe991095671409552099ea1aa596999ede";
-    let wanted = json!({
+    let mut wanted = json!({
         "x": 0,
         "time": "2026-11-23T10:00:00.123456Z",
         "kind": "outcome",
@@ -155,6 +165,12 @@ fn everything_that_is_known_stands_in_the_record() {
         "trace": "ab".repeat(16),
         "event": {"name": "name", "detail": "more"},
     });
+    wanted["groups"] = (0..32).map(|n| format!("\"{n}")).collect();
+    wanted["groups_left_off"] = 2.into();
+    wanted["roles"] = json!(["\"0"]);
+    wanted["acr"] = "high".into();
+    wanted["amr"] = json!(["\"0", "\"1"]);
+    wanted["auth_time"] = 7.into();
     assert_eq!(record, wanted);
 }
 

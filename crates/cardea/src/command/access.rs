@@ -10,9 +10,8 @@ mod deciding;
 mod ending;
 mod gateway;
 mod lists;
-mod table;
 
-use super::{Failure, login::runtime};
+use super::{Failure, login::runtime, table};
 use crate::cli::access::{AccessCommand as Command, GatewayArgs};
 use gateway::Gateway;
 

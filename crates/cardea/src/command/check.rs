@@ -9,7 +9,7 @@ use cardea_domain::Clock;
 
 use crate::{
     policies::{self, Compiled},
-    wiring::{holders, notifications},
+    wiring::{added, holders, notifications, sandbox},
 };
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
@@ -22,6 +22,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
             return refuse(&mistakes);
         }
     };
+    let config = added::of_store(config)?;
     let mut found = config.warnings.clone();
     let compiled = match policies::compile(&config, None) {
         Ok(compiled) => compiled,
@@ -36,6 +37,13 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if !found.is_empty() {
         writeln!(out, "{found}")?;
+    }
+    for (upstream, error) in sandbox::unplannable(&config) {
+        writeln!(
+            out,
+            "warning: the sandbox of upstream `{}` cannot be put up on this machine: {error}\n",
+            upstream.id
+        )?;
     }
     write!(out, "{}", summary(&config, &compiled))?;
     Ok(())

@@ -44,6 +44,14 @@ impl Failure {
         }
     }
 
+    /// The same, after what was done before it failed.
+    pub(crate) fn after(mut self, done: &[String]) -> Self {
+        if !done.is_empty() {
+            self.text = format!("{}\n{}", done.join("\n"), self.text);
+        }
+        self
+    }
+
     /// What was typed cannot be, for this reason.
     pub(crate) fn wrong_use(reason: &anyhow::Error) -> Self {
         Self::new(Status::WrongUse, format!("{reason:#}"))

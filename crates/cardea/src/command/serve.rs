@@ -21,9 +21,6 @@ const TEND_EVERY: Duration = Duration::from_secs(2);
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = super::load(path)?;
     telemetry::logs(&config.telemetry);
-    for warning in config.warnings.iter() {
-        tracing::warn!("{}", warning.to_string().trim_end());
-    }
     // One thread for signals, reloads and export; calls have their own (see the gateway).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -35,10 +32,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::system();
     // Before anything is read, so that no change is missed while the gateway starts.
     let mut watch = Watch::begin(&config);
-    let lasting = Arc::new(Lasting::open(&config, &clock).await?);
     let mut partitions = Partitions::new(&clock);
-    // The lock on the gateway's own log keeps a second gateway from all of them.
+    // The lock on the gateway's own log keeps a second gateway from all of them, and from everything else of the first.
     let ledger = partitions.own(&config)?;
+    let lasting = Arc::new(Lasting::open(&config, &clock).await?);
+    let config = lasting.with_added(config).await?;
+    for warning in config.warnings.iter() {
+        tracing::warn!("{}", warning.to_string().trim_end());
+    }
     let built = wiring::build(&config, &lasting, &mut partitions, None)?;
     let spans = telemetry::spans(&config.telemetry)?;
     let gateway = Gateway::new(Parts {
@@ -53,6 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             .map(|s| s as Arc<dyn cardea_gateway::SpanSink>),
     });
     lasting.part(&gateway, built.receivers).await;
+    wiring::sandbox::look(&config).await;
     let serving = Listeners::bind(config.listen, config.admin_listen, config.workers)?
         .serve(&gateway)
         .context("the gateway cannot start")?;
@@ -80,7 +82,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             _ = hang_up.recv() => reloader.reload(&mut watch).await,
             () = watch.changed() => reloader.reload(&mut watch).await,
             _ = tending.tick() => {
-                lasting.tend(&gateway).await;
+                let are_others = lasting.tend(&gateway).await;
+                reloader.take_over(are_others, &mut watch).await;
                 gateway.tell_of_strangers().await;
             }
         }

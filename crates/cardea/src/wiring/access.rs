@@ -1,7 +1,7 @@
 //! What may be asked for, and who may see and change it, by the configuration.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,9 +15,9 @@ use cardea_access::{
     Requesters, Resource, ResourceKind, Rules, Stage,
 };
 use cardea_audit::Ledger;
-use cardea_config::{self as config, Config, RuleFile};
+use cardea_config::{self as config, Config, FlowLabel, FlowLabels, RuleFile};
 use cardea_domain::{Clock, EntitlementId, TenantId, UpstreamId};
-use cardea_gateway::{AccessJournal, EntitlementRules, TenantAccess, World};
+use cardea_gateway::{AccessJournal, EntitlementRules, PolicyBounds, TenantAccess, World};
 use cardea_identity::server::State;
 use cardea_policy::{ApprovalPolicies, Policies};
 use cardea_registry::Entry;
@@ -79,13 +79,20 @@ impl Accesses {
         id: &TenantId,
         tenant: &config::Tenant,
         rules: &RuleMaker<'_>,
+        labels: &FlowLabels,
         ledger: &Ledger,
         origin: &str,
     ) -> anyhow::Result<Option<TenantAccess>> {
         let Some(opened) = self.opened.lock().get(id).cloned() else {
             return Ok(None);
         };
-        let entitlements = entitlements(tenant)?.ruled_by(rules.of(id, tenant)?);
+        let bounds = PolicyBounds {
+            tenant: id.clone(),
+            policies: Arc::clone(rules.policies),
+        };
+        let entitlements = entitlements(id, tenant, labels)?
+            .ruled_by(rules.of(id, tenant)?)
+            .bounded_by(Arc::new(bounds));
         opened.access.set_staleness_max(tenant.limits.max_staleness);
         opened.journal.write_to(ledger.clone());
         Ok(Some(TenantAccess {
@@ -158,13 +165,35 @@ impl RuleMaker<'_> {
     }
 }
 
+/// The labels of the tools of each upstream of one tenant.
+type Labelled<'a> = BTreeMap<&'a UpstreamId, &'a BTreeMap<String, BTreeSet<FlowLabel>>>;
+
+fn labelled<'a>(labels: &'a FlowLabels, tenant: &TenantId) -> Labelled<'a> {
+    let of_tenant = labels.tools.iter().filter(|((of, _), _)| of == tenant);
+    of_tenant
+        .map(|((_, upstream), tools)| (upstream, tools))
+        .collect()
+}
+
 /// What may be asked for in one tenant.
-fn entitlements(tenant: &config::Tenant) -> anyhow::Result<Entitlements> {
-    let entitlements = tenant
-        .entitlements
-        .iter()
-        .map(|(id, wanted)| entitlement(id, wanted).with_context(|| format!("entitlement `{id}`")))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+pub(crate) fn entitlements(
+    id: &TenantId,
+    tenant: &config::Tenant,
+    labels: &FlowLabels,
+) -> anyhow::Result<Entitlements> {
+    let labels = labelled(labels, id);
+    let mut entitlements = Vec::new();
+    for (id, wanted) in &tenant.entitlements {
+        let entitlement = entitlement(id, wanted, &labels);
+        let entitlement = entitlement.with_context(|| format!("entitlement `{id}`"))?;
+        match entitlement.resources.is_empty() {
+            true => tracing::warn!(
+                entitlement = id,
+                "no tool has its labels: nothing can be asked for under it"
+            ),
+            false => entitlements.push(entitlement),
+        }
+    }
     let entitlements = Entitlements::new(entitlements).map_err(|mistakes| {
         let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         anyhow!("`entitlements`: {}", mistakes.join("; "))
@@ -189,7 +218,11 @@ fn owners((agents, known): (&String, &config::Agent)) -> anyhow::Result<Owners> 
     })
 }
 
-fn entitlement(id: &str, wanted: &config::Entitlement) -> anyhow::Result<Entitlement> {
+fn entitlement(
+    id: &str,
+    wanted: &config::Entitlement,
+    labels: &Labelled<'_>,
+) -> anyhow::Result<Entitlement> {
     Ok(Entitlement {
         id: EntitlementId::parse(id)?,
         description: Some(wanted.title.clone()),
@@ -197,7 +230,7 @@ fn entitlement(id: &str, wanted: &config::Entitlement) -> anyhow::Result<Entitle
         resources: wanted
             .resources
             .iter()
-            .map(resources)
+            .map(|wanted| resources(wanted, labels))
             .collect::<anyhow::Result<Vec<_>>>()?
             .concat(),
         constraint: wanted.arguments.clone(),
@@ -245,7 +278,7 @@ fn requesters(wanted: &config::Entitlement) -> anyhow::Result<Requesters> {
     })
 }
 
-fn resources(wanted: &config::Entitled) -> anyhow::Result<Vec<Resource>> {
+fn resources(wanted: &config::Entitled, labels: &Labelled<'_>) -> anyhow::Result<Vec<Resource>> {
     let upstream = Pattern::parse(&wanted.upstream)?;
     let kinds = [
         (ResourceKind::Tool, &wanted.tools),
@@ -254,7 +287,12 @@ fn resources(wanted: &config::Entitled) -> anyhow::Result<Vec<Resource>> {
     ];
     let mut resources = Vec::new();
     for (kind, names) in kinds {
-        for name in patterns(names)? {
+        let names = patterns(names)?;
+        if kind == ResourceKind::Tool && !wanted.labels.is_empty() {
+            resources.extend(chosen(&upstream, &names, &wanted.labels, labels)?);
+            continue;
+        }
+        for name in names {
             resources.push(Resource {
                 upstream: upstream.clone(),
                 kind,
@@ -263,6 +301,33 @@ fn resources(wanted: &config::Entitled) -> anyhow::Result<Vec<Resource>> {
         }
     }
     Ok(resources)
+}
+
+/// The tools with these labels, one by one: what is not labelled so is not among them, whatever it is called.
+fn chosen(
+    upstream: &Pattern,
+    names: &[Pattern],
+    wanted: &BTreeSet<FlowLabel>,
+    labels: &Labelled<'_>,
+) -> anyhow::Result<Vec<Resource>> {
+    let mut chosen = Vec::new();
+    for (id, tools) in labels
+        .iter()
+        .filter(|(id, _)| upstream.matches(id.as_str()))
+    {
+        for (tool, has) in *tools {
+            // A `*` in a name would be a pattern for others.
+            let is_named = !tool.contains('*') && names.iter().any(|name| name.matches(tool));
+            if is_named && wanted.is_subset(has) {
+                chosen.push(Resource {
+                    upstream: Pattern::parse(id.as_str())?,
+                    kind: ResourceKind::Tool,
+                    name: Pattern::parse(tool)?,
+                });
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 fn patterns(texts: &[String]) -> anyhow::Result<Vec<Pattern>> {

@@ -1,4 +1,4 @@
-//! What the arguments of tools have to be, from the configuration's words to the guard's.
+//! What the arguments and results of tools have to be, from the configuration's words to the guard's.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,11 @@ use cardea_guard::constraint::{
     Addresses, Check, Constraint, Dialect, Exact, HostPattern, PathRule, ProgramRule, Range,
     Relative, Selector, SqlRule, TextPattern, UrlRule, Verb, Whose,
 };
-use cardea_guard::schema::UnknownMembers;
+use cardea_guard::{
+    output::{ContentKind, MediaType, OutputRule},
+    roots::RootPattern,
+    schema::UnknownMembers,
+};
 
 /// What the arguments and results of the tools of each upstream have to be.
 pub(super) fn firewalls(
@@ -37,10 +41,40 @@ fn firewall(upstream: &config::Upstream) -> anyhow::Result<Firewall> {
         let tools: BTreeSet<_> = raw.tools.iter().cloned().collect();
         Ok((tools, constraint(raw)?))
     });
-    Ok(Firewall::new(
+    let outputs = upstream.outputs.iter().map(|raw| {
+        let tools: BTreeSet<_> = raw.tools.iter().cloned().collect();
+        Ok((tools, output(raw)?))
+    });
+    let roots = upstream.roots.as_ref().map(|roots| {
+        let patterns = roots.iter().map(|root| RootPattern::parse(root));
+        patterns.collect::<Result<Vec<_>, _>>()
+    });
+    let firewall = Firewall::new(
         held,
         &all.collect::<anyhow::Result<Vec<_>>>()?,
-    ))
+        outputs.collect::<anyhow::Result<Vec<_>>>()?,
+    );
+    Ok(firewall.with_roots(roots.transpose()?))
+}
+
+fn output(raw: &config::Output) -> anyhow::Result<OutputRule> {
+    let kind = |kind: &config::ContentKind| match kind {
+        config::ContentKind::Text => ContentKind::Text,
+        config::ContentKind::Image => ContentKind::Image,
+        config::ContentKind::Audio => ContentKind::Audio,
+        config::ContentKind::ResourceLink => ContentKind::ResourceLink,
+        config::ContentKind::Resource => ContentKind::Resource,
+    };
+    let media_types = raw.media_types.as_ref().map(|types| {
+        let types = types.iter().map(|one| MediaType::parse(one));
+        types.collect::<Result<Vec<_>, _>>()
+    });
+    let kinds = raw.content.as_ref();
+    Ok(OutputRule {
+        kinds: kinds.map(|kinds| kinds.iter().map(kind).collect()),
+        media_types: media_types.transpose()?,
+        bytes_max: raw.bytes_max().map(usize::try_from).transpose()?,
+    })
 }
 
 /// What a constraint of the configuration means.

@@ -116,6 +116,7 @@ fn settings(name: &str, entry: &Basis, keys: &Arc<SigningKeys>) -> anyhow::Resul
     match &entry.issuer {
         Issuer::Embedded(embedded) => Ok(IssuerSettings {
             issuer: name.to_owned(),
+            advertised: true,
             keys: KeySource::Own(Arc::clone(keys)),
             algorithms: vec![Algorithm::ES256],
             audiences: Vec::new(),
@@ -160,6 +161,7 @@ fn external(
     };
     Ok(IssuerSettings {
         issuer: issuer.issuer.clone(),
+        advertised: issuer.advertised,
         keys,
         algorithms: issuer
             .algorithms

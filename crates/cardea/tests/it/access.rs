@@ -154,6 +154,91 @@ async fn what_a_policy_forbids_cannot_be_asked_for() {
         refused["error"]["data"]["code"], "E_POLICY_DENIED",
         "{refused}"
     );
+    // Nor ahead of a call.
+    for (id, tool, is_forbidden) in [(2, "delete", true), (3, "echo", false)] {
+        let wish = json!({ "tool": tool, "arguments": {} });
+        let ask = json!({ "name": "cardea__request_access", "arguments": wish });
+        let asked = stage.call(&modern(id, "tools/call", ask)).await.json();
+        let said = asked["result"]["content"][0]["text"].as_str().unwrap();
+        assert_eq!(
+            said.contains("a policy forbids this"),
+            is_forbidden,
+            "{asked}"
+        );
+        assert_eq!(asked["result"]["isError"], is_forbidden, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_asked_for_is_chosen_by_labels_and_what_has_none_is_not() {
+    let by_labels = |labels: Value| {
+        entitlement(&json!({
+            "resources": [{ "upstream": "*", "tools": ["*"], "labels": labels }],
+        }))
+    };
+    let stage = Stage::with(|setup| {
+        setup
+            .set("authorization_server", json!({}))
+            .set(
+                "entitlements",
+                json!({
+                    "dangerous": by_labels(json!(["destructive"])),
+                    "nothing": by_labels(json!(["read-only", "external"])),
+                }),
+            )
+            .file(
+                "labels.yaml",
+                "delete: [destructive, external]\nread: [read-only]\n",
+            )
+            .change_upstream(UPSTREAM, "labels", "labels.yaml".into())
+    })
+    .await;
+    let tools = listed(&stage).await;
+    let marked: Vec<_> = (tools.as_array().unwrap().iter())
+        .filter(|tool| tool["_meta"][ACCESS]["requestable"] == true)
+        .map(|tool| (&tool["name"], &tool["_meta"][ACCESS]["entitlement"]))
+        .collect();
+    assert_eq!(marked, [(&json!("delete"), &json!("dangerous"))], "{tools}");
+    let refused = stage.call(&tool_call(1, json!({}))).await.json();
+    assert_eq!(
+        refused["error"]["data"]["code"], "E_POLICY_DENIED",
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_allow_what_would_be_refused_all_the_same() {
+    let entitlement = entitlement(&json!({}));
+    let stage = Stage::with(|setup| {
+        setup
+            .set("authorization_server", json!({}))
+            .set("entitlements", json!({ "delete-things": entitlement }))
+            .change_upstream(
+                UPSTREAM,
+                "constraints",
+                json!([{ "at": "/id", "maximum": 10 }]),
+            )
+    })
+    .await;
+    listed(&stage).await;
+    let refused = stage.call(&delete(1, json!({ "id": 11 }))).await.json();
+    let text = refused["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("`/id`"), "{refused}");
+    let denial = stage.record_by_id("denial", &json!(1)).await;
+    assert_eq!(denial["denial"]["code"], "E_ARGUMENT_INVALID", "{denial}");
+    assert_eq!(denial["access"]["request"], Value::Null, "{denial}");
+
+    let asked = stage.call(&delete(2, json!({ "id": 10 }))).await.json();
+    assert_eq!(
+        asked["result"]["_meta"][ACCESS]["state"], "pending",
+        "{asked}"
+    );
+    // Whoever may not ask for it learns nothing of what its arguments have to be.
+    let stranger = stage.call(&tool_call(3, json!({ "id": 11 }))).await.json();
+    assert_eq!(
+        stranger["error"]["data"]["code"], "E_POLICY_DENIED",
+        "{stranger}"
+    );
 }
 
 #[tokio::test]

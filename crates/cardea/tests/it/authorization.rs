@@ -20,7 +20,7 @@ use cardea_testkit::dpop::Prover;
 
 use crate::support::*;
 
-const REDIRECT: &str = "http://127.0.0.1:5000/callback";
+pub(crate) const REDIRECT: &str = "http://127.0.0.1:5000/callback";
 const PASSWORD: &str = "correct horse battery";
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -141,6 +141,21 @@ async fn another_host_and_too_much_are_refused() {
     assert_eq!(answer.status, 400);
 }
 
+/// The link for the first account is made anew at each start: one that is refused must leave the first gateway's alone.
+#[tokio::test]
+async fn a_second_gateway_on_the_same_state_touches_nothing_of_the_first() {
+    let (_echo, gateway) = stage().await;
+    let second = tokio::process::Command::new(binary())
+        .args(["serve", "--config"])
+        .arg(gateway.config())
+        .output();
+    let second = bounded("the second gateway", second).await.unwrap();
+    assert!(!second.status.success());
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(told.contains("is in use"), "{told}");
+    Browser::default().set_up(&gateway).await;
+}
+
 /// Cookies, and the forms that a person fills in.
 #[derive(Default)]
 pub(crate) struct Browser(BTreeMap<String, String>);
@@ -180,7 +195,7 @@ impl Browser {
         answer
     }
 
-    async fn tokens(&mut self, gateway: &Gateway) -> Value {
+    pub(crate) async fn tokens(&mut self, gateway: &Gateway) -> Value {
         let code = self.code(gateway, "app").await;
         let answer = redeem(&code, "app", &[]).send(gateway.address()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -264,6 +279,21 @@ impl Browser {
         self.exchange(gateway, form(path, &fields)).await
     }
 
+    /// Sends a form of a page of the console, with these fields.
+    pub(crate) async fn submit(
+        &mut self,
+        gateway: &Gateway,
+        path: &str,
+        page: &Answer,
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let token = hidden(page, "form");
+        let fields: Vec<_> = fields.iter().copied().chain([("form", &*token)]).collect();
+        let origin = format!("http://{}", gateway.address());
+        self.exchange(gateway, form(path, &fields).set("origin", origin))
+            .await
+    }
+
     pub(crate) async fn exchange(&mut self, gateway: &Gateway, ask: Ask) -> Answer {
         let answer = ask
             .set("cookie", self.cookies())
@@ -312,7 +342,7 @@ fn redeem(code: &str, client: &str, more: &[(&str, &str)]) -> Ask {
     form("/token", &fields)
 }
 
-fn form(path: &str, fields: &[(&str, &str)]) -> Ask {
+pub(crate) fn form(path: &str, fields: &[(&str, &str)]) -> Ask {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish();

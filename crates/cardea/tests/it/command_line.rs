@@ -5,12 +5,14 @@
 //! | `check` | `cardea check` |
 //! | `token` | `cardea token` |
 //! | `guard` | `cardea guard args` |
+//! | `policy` | `cardea policy` |
 //! | `audit` | `cardea audit verify` and `cardea audit tail` |
 //! | `schema` | `cardea schema`, and what is wrong use of any |
 
 mod audit;
 mod check;
 mod guard;
+mod policy;
 mod schema;
 mod token;
 

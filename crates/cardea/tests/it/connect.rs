@@ -84,6 +84,8 @@ struct Host {
     child: Child,
     input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
+    /// Read all the while: a full pipe would hold the server up.
+    complaints: tokio::task::JoinHandle<String>,
 }
 
 impl Host {
@@ -94,9 +96,15 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut errors = child.stderr.take().unwrap();
         Self {
             input: child.stdin.take(),
             output: BufReader::new(child.stdout.take().unwrap()).lines(),
+            complaints: tokio::spawn(async move {
+                let mut complaints = String::new();
+                errors.read_to_string(&mut complaints).await.unwrap();
+                complaints
+            }),
             child,
         }
     }
@@ -154,14 +162,9 @@ impl Host {
     }
 
     async fn end(&mut self) -> String {
-        let mut complaints = String::new();
-        let mut errors = self.child.stderr.take().unwrap();
-        bounded(
-            "the end of standard error",
-            errors.read_to_string(&mut complaints),
-        )
-        .await
-        .unwrap();
+        let complaints = bounded("the end of standard error", &mut self.complaints)
+            .await
+            .unwrap();
         let status = bounded("the end of the server", self.child.wait())
             .await
             .unwrap();

@@ -143,11 +143,10 @@ async fn no_server_process_is_started_while_the_log_is_full() {
     let server = json!({
         "tenants": [TENANT],
         "stdio": {"command": "/bin/sh", "args": ["-c", format!("echo $$ >> '{}'; exec cat > /dev/null", started.display())]},
-        "limits": {"call_timeout": "1s"},
+        "limits": {"call_timeout": "5s"},
     });
     let stage = cramped_with(|setup| setup.upstream("tools", server)).await;
-    let initialize = legacy(1, "initialize", json!({}));
-    let opening = Ask::message("/mcp/tools", &initialize)
+    let opening = Ask::message("/mcp/tools", &initialize(1))
         .set("mcp-protocol-version", LEGACY)
         .bearer(&stage.token);
     let discovery =
@@ -158,8 +157,12 @@ async fn no_server_process_is_started_while_the_log_is_full() {
             .lines()
             .count()
     };
-    opening.clone().send(stage.gateway.address()).await;
-    assert_eq!(starts(), 1, "with room in the log it is started");
+    let opened = opening.clone().send(stage.gateway.address()).await;
+    assert_eq!(
+        starts(),
+        1,
+        "{opened:?}: with room in the log it is started"
+    );
     fill(&stage).await;
     // Use up what is left, down to the last short record.
     until("no room for any record", async || {
@@ -231,7 +234,7 @@ async fn the_log_of_a_full_disk_verifies_and_holds_every_answer_that_left() {
         );
     }
     for seen in stage.echo.seen_of("tools/call") {
-        let n = seen.message()["id"].as_u64().unwrap();
+        let n = seen.message()["params"]["arguments"]["n"].as_u64().unwrap();
         assert!(has("intent", n), "call {n} had an effect");
     }
 }

@@ -1,4 +1,12 @@
 //! Arguments and results against the schemas that servers list, and against the constraints of the configuration.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `results` | results that try to get past their schema, those of tasks, and what they may hold |
+//! | `asks` | forms for secrets, and the folders of clients |
+
+mod asks;
+mod results;
 
 use crate::support::*;
 

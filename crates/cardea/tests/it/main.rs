@@ -7,7 +7,9 @@
 //! | `binding` | tokens bound to keys: DPoP, client certificates, proxies, tenants that demand them |
 //! | `access` | what may be asked for: lists, refusals that say where, the gateway's own tools |
 //! | `authorization` | first account, login, consent, tokens, and what revoking one ends |
+//! | `arguments` | policies that read arguments, and tools that change under them |
 //! | `firewall` | arguments and results against schemas and constraints |
+//! | `registry` | only known tools: what is new or changed waits for approval |
 //! | `reload` | new configuration and policies while calls go on |
 //! | `command_line` | `check`, `token`, `audit`, `schema` |
 //! | `operation` | health, metrics, traces, drain |
@@ -15,6 +17,7 @@
 //! | `flow` | what was read does not steer what is done, until somebody has approved exactly that |
 //! | `hostile` | broken, slow and malicious upstreams cost only their own calls |
 //! | `stdio` | child processes: crash, restart, clean-up, isolation |
+//! | `sandbox` | attacks from within the box of a stdio server, each wall by itself |
 //! | `disk` | when the log cannot be written, calls are refused |
 //! | `departures` | clients that leave at any moment: every intent has its outcome |
 //! | `kill` | `kill -9` under load: the log verifies, every effect has its intent |
@@ -35,8 +38,10 @@
 )]
 
 mod access;
+mod arguments;
 mod authorization;
 mod binding;
+mod budgets;
 mod clients;
 mod command_line;
 mod connect;
@@ -48,7 +53,9 @@ mod hostile;
 mod kill;
 mod operation;
 mod protocol;
+mod registry;
 mod reload;
+mod sandbox;
 mod stdio;
 #[allow(dead_code, unused_imports, reason = "not every module uses everything")]
 mod support;

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cardea_testkit::cardea::hold_to_no_schema;
+use cardea_testkit::cardea::{hold_to_no_schema, leave_unboxed};
 
 use crate::support::*;
 
@@ -38,6 +38,7 @@ fn reconfigure(gateway: &Gateway, change: impl FnOnce(&mut Value)) {
     change(&mut config);
     if let Value::Object(config) = &mut config {
         hold_to_no_schema(config);
+        leave_unboxed(config);
     }
     put(gateway, gateway.config(), &config.to_string());
 }

@@ -104,7 +104,7 @@ impl Workshop {
 
     /// Opens a legacy session; gives its id.
     async fn initialize(&self) -> String {
-        let answer = self.send(ask(&initialize()).bearer(&self.token)).await;
+        let answer = self.send(ask(&initialize(0)).bearer(&self.token)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.header("mcp-session-id").expect("a session id")
     }
@@ -175,7 +175,7 @@ impl Workshop {
 }
 
 /// A modern call of any tool.
-fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
+pub(crate) fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
     modern(
         id,
         "tools/call",
@@ -183,18 +183,8 @@ fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
     )
 }
 
-/// The legacy handshake.
-fn initialize() -> Value {
-    let client = json!({"name": "c", "version": "1"});
-    legacy(
-        0,
-        "initialize",
-        json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}),
-    )
-}
-
 /// The JSON in the text of a tool's result.
-fn told(answer: &Answer) -> Value {
+pub(crate) fn told(answer: &Answer) -> Value {
     let text = text_of(answer);
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("{} {}", answer.status, answer.text()))
 }

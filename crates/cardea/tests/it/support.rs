@@ -13,7 +13,7 @@ pub(crate) use cardea_testkit::{
     cardea::{Gateway, Setup, TENANT, TokenFor},
     echo::{Echo, Gate, Reply, Seen},
     http_client::{Answer, Ask, Open, exchange},
-    wait::{DEADLINE, bounded, until, until_within},
+    wait::{DEADLINE, bounded, lived, until, until_within},
 };
 pub(crate) use serde_json::{Value, json};
 
@@ -103,6 +103,18 @@ impl Stage {
 }
 
 /// A token for [`TENANT`], good for ten minutes and every upstream.
+/// What a server got over HTTP, under the id that its client gave it, as that spelt it.
+pub(crate) fn as_sent(arrived: &[u8], raw_id: &str) -> String {
+    let text = std::str::from_utf8(arrived).unwrap();
+    let message: Value = serde_json::from_str(text).unwrap();
+    let id = message["id"].to_string();
+    assert!(
+        id.starts_with("\"g") && id != raw_id,
+        "no id of the gateway's own: {text}"
+    );
+    text.replacen(&id, raw_id, 1)
+}
+
 pub(crate) async fn token(gateway: &Gateway, subject: &str, actor: &str) -> String {
     token_of(gateway, TENANT, subject, actor).await
 }
@@ -136,6 +148,13 @@ pub(crate) fn ask(message: &Value) -> Ask {
 /// A request of the legacy era.
 pub(crate) fn legacy<I: Into<Value>>(id: I, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}
+
+/// The handshake of the era with sessions, from a client that offers nothing.
+pub(crate) fn initialize<I: Into<Value>>(id: I) -> Value {
+    let client = json!({"name": "c", "version": "1"});
+    let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client});
+    legacy(id, "initialize", params)
 }
 
 /// A request of the modern era, with the metadata that each one carries.

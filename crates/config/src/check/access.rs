@@ -46,7 +46,14 @@ impl Checker<'_> {
         self.bounds(at, raw);
         let resources_at = at.key("resources");
         for (index, entitled) in raw.resources.iter().enumerate() {
-            self.entitled_upstream(&resources_at.index(index), entitled, upstreams);
+            let at = resources_at.index(index);
+            self.entitled_upstream(&at, entitled, upstreams);
+            if !entitled.labels.is_empty() && entitled.tools.is_empty() {
+                let at = at.key("labels");
+                let message = "labels choose among tools, and there are none here";
+                let diagnostic = self.document.error_at_key(&at, message);
+                self.report(&at, diagnostic.expected("`tools`, such as [\"*\"]"));
+            }
         }
         let arguments = self.optional(raw.arguments.as_ref(), |checker, schema| {
             checker.arguments_schema(&at.key("arguments"), Value::Object(schema.clone()))
@@ -246,6 +253,7 @@ fn entitled(raw: &RawEntitled) -> Entitled {
     Entitled {
         upstream: raw.upstream.clone(),
         tools: raw.tools.clone(),
+        labels: raw.labels.iter().copied().collect(),
         resources: raw.resources.clone(),
         prompts: raw.prompts.clone(),
     }

@@ -11,7 +11,7 @@ use cardea_domain::{ActorId, TenantId};
 
 use super::Checker;
 use crate::{
-    Audit, Entitlement, Tenant,
+    Audit, Budget, Entitlement, Tenant,
     diagnostic::printable,
     quantity::{Quantity, bytes},
     raw::{
@@ -47,6 +47,8 @@ impl Checker<'_> {
         let known: BTreeSet<_> = raw.upstreams.keys().map(String::as_str).collect();
         let entitlements = self.entitlements(&entitlements_at, &raw.entitlements, &known, None)?;
         self.somebody_decides(raw);
+        let known: Vec<_> = known.into_iter().collect();
+        let budgets = self.budgets(&At::root().key("budgets"), &raw.budgets, &known)?;
         let mut tenants = BTreeMap::new();
         for (id, own) in &raw.tenants {
             let at = At::root().key("tenants").key(id);
@@ -54,6 +56,7 @@ impl Checker<'_> {
             let limits = own.limits.check(&raw.limits, &at.key("limits"), self);
             let own_audit = self.tenant_audit(&at.key("audit"), id, &own.audit, audit);
             let own_entitlements = self.own_entitlements(&at, id, own, raw);
+            let own_budgets = self.own_budgets(&at, id, own, raw);
             let agents = self.agents(&at.key("agents"), &own.agents);
             let roles = self.roles(&at.key("roles"), &own.roles);
             let time_zone = self.time_zone(&at.key("time_zone"), own.time_zone.as_deref());
@@ -62,8 +65,8 @@ impl Checker<'_> {
             let (Ok(id), Some(policies)) = (TenantId::parse(id), policies) else {
                 continue;
             };
-            let (Some(own_entitlements), Some(agents), Some(roles)) =
-                (own_entitlements, agents, roles)
+            let (Some(own_entitlements), Some(own_budgets), Some(agents), Some(roles)) =
+                (own_entitlements, own_budgets, agents, roles)
             else {
                 continue;
             };
@@ -84,6 +87,7 @@ impl Checker<'_> {
                     .into_iter()
                     .chain(own_entitlements)
                     .collect(),
+                budgets: budgets.clone().into_iter().chain(own_budgets).collect(),
                 time_zone,
                 notifications,
                 agents,
@@ -105,10 +109,7 @@ impl Checker<'_> {
         raw: &RawConfig,
     ) -> Option<BTreeMap<String, Entitlement>> {
         let at = at.key("entitlements");
-        let is_for_it = |upstream: &RawUpstream| upstream.tenants.iter().any(|t| t == id);
-        let shared = raw.upstreams.iter().filter(|(_, u)| is_for_it(u));
-        let upstreams = shared.map(|(id, _)| id).chain(own.upstreams.keys());
-        let upstreams = upstreams.map(String::as_str).collect();
+        let upstreams = upstreams_of(id, own, raw).collect();
         for twice in own
             .entitlements
             .keys()
@@ -121,6 +122,29 @@ impl Checker<'_> {
         }
         let owner = TenantId::parse(id).ok()?;
         self.entitlements(&at, &own.entitlements, &upstreams, Some(&owner))
+    }
+
+    /// What bounds the calls of this tenant alone.
+    fn own_budgets(
+        &mut self,
+        at: &At,
+        id: &str,
+        own: &RawTenant,
+        raw: &RawConfig,
+    ) -> Option<BTreeMap<String, Budget>> {
+        let at = at.key("budgets");
+        for twice in own
+            .budgets
+            .keys()
+            .filter(|id| raw.budgets.contains_key(*id))
+        {
+            let at = at.key(twice);
+            let message = "the gateway has a budget with this id already";
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(&at, diagnostic.expected("another id"));
+        }
+        let known: Vec<_> = upstreams_of(id, own, raw).collect();
+        self.budgets(&at, &own.budgets, &known)
     }
 
     fn time_zone(&mut self, at: &At, given: Option<&str>) -> Option<String> {
@@ -211,4 +235,18 @@ impl Checker<'_> {
                 .map_or(all.arguments_bytes_max, Quantity::checked),
         }
     }
+}
+
+/// The ids of the upstreams that a tenant has: those that are shared with it, and its own.
+fn upstreams_of<'a>(
+    id: &'a str,
+    own: &'a RawTenant,
+    raw: &'a RawConfig,
+) -> impl Iterator<Item = &'a str> {
+    let is_for_it = move |upstream: &RawUpstream| upstream.tenants.iter().any(|t| t == id);
+    let shared = raw.upstreams.iter().filter(move |(_, u)| is_for_it(u));
+    shared
+        .map(|(id, _)| id)
+        .chain(own.upstreams.keys())
+        .map(String::as_str)
 }

@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cardea_domain::{TenantId, UpstreamId};
 
 use super::{Checker, files::Wanted, secret::Use, url::PlainHttp};
 use crate::{
-    Http, Secret, Stdio, Transport, Upstream,
+    Http, Sandbox, Secret, Stdio, Transport, Upstream,
     diagnostic::printable,
-    raw::{RawConfig, RawHttp, RawOwnUpstream, RawSecret, RawStdio, RawUpstream},
+    raw::{
+        RawClientIdentity, RawConfig, RawHttp, RawOwnUpstream, RawSecret, RawStdio, RawUpstream,
+    },
     yaml::{At, holds_secret_argument, looks_secret},
 };
 
@@ -32,6 +35,16 @@ const OWN_HEADERS: [&str; 13] = [
     "upgrade",
 ];
 
+/// The SHA-256 of a key, as `spki_pins` spells it; `None` when it is spelt otherwise.
+#[must_use]
+pub fn spki_pin(text: &str) -> Option<[u8; 32]> {
+    let digest = STANDARD.decode(text.strip_prefix("sha256/")?).ok()?;
+    digest.try_into().ok()
+}
+
+/// Told as a warning where a configuration names no server; others may have been added.
+pub const NO_UPSTREAM: &str = "there is no upstream, so there is nothing to call";
+
 impl Checker<'_> {
     /// Checks the upstreams whose settings tenants share, then those of each tenant; each is there
     /// once for each tenant that it exists for.
@@ -42,8 +55,7 @@ impl Checker<'_> {
         let at = At::root().key("upstreams");
         let own = raw.tenants.values().map(|tenant| tenant.upstreams.len());
         if raw.upstreams.len() + own.sum::<usize>() == 0 && !self.document.has_broken(&at) {
-            let message = "there is no upstream, so there is nothing to call";
-            let diagnostic = self.document.error_at_key(&at, message).warning();
+            let diagnostic = self.document.error_at_key(&at, NO_UPSTREAM).warning();
             self.report(&at, diagnostic);
         }
         let mut upstreams = BTreeMap::new();
@@ -99,7 +111,7 @@ impl Checker<'_> {
         // For its ranges; those of the tenants are looked at where they stand.
         raw.limits.over(&all.limits).check(&at.key("limits"), self);
         let values = self.names_of_tenants(&at.key("tenant_values"), &raw.tenant_values, &tenants);
-        let transport = self.transport(at, raw);
+        let transport = self.transport(at, raw, all);
         // The schema has the same rule.
         let id = UpstreamId::parse(id).ok()?;
         let (transport, values) = (transport?, values?);
@@ -108,7 +120,12 @@ impl Checker<'_> {
             checker.identity(&at.key("identity"), given, &id, &transport, &raw.tools)
         });
         let constraints = self.constraints(&at.key("constraints"), &raw.constraints);
+        let outputs = self.outputs(&at.key("outputs"), &raw.outputs);
+        let roots = self.optional(raw.roots.as_deref(), |checker, given| {
+            checker.roots(&at.key("roots"), given)
+        });
         let (tools, identity, constraints) = (tools?, identity?, constraints?);
+        let (outputs, roots) = (outputs?, roots?);
         let expanded = values.into_iter().map(|(tenant, tenant_value)| {
             let of_tenant = all.tenants.get(tenant.as_str()).map(|t| &t.limits);
             let limits = of_tenant.map_or(all.limits, |limits| limits.over(&all.limits));
@@ -116,11 +133,16 @@ impl Checker<'_> {
                 id: id.clone(),
                 tenant: tenant.clone(),
                 is_own: false,
+                is_held: false,
+                added_ms: None,
                 transport: transport.clone(),
                 tenant_value,
                 tools: tools.clone(),
                 schemas: raw.schemas,
+                pins: raw.pins,
                 constraints: constraints.clone(),
+                outputs: outputs.clone(),
+                roots: roots.clone(),
                 identity: identity.clone(),
                 limits: raw.limits.over(&limits).checked(),
             };
@@ -129,7 +151,7 @@ impl Checker<'_> {
         Some(expanded.collect())
     }
 
-    fn transport(&mut self, at: &At, raw: &RawUpstream) -> Option<Transport> {
+    fn transport(&mut self, at: &At, raw: &RawUpstream, all: &RawConfig) -> Option<Transport> {
         let http_at = at.key("http");
         let stdio_at = at.key("stdio");
         let document = self.document;
@@ -147,7 +169,19 @@ impl Checker<'_> {
         if let Some((at, diagnostic)) = both_or_none {
             self.report(at, diagnostic.expected("either `stdio` or `http`"));
         }
-        let stdio = raw.stdio.as_ref().map(|raw| self.stdio(&stdio_at, raw));
+        let sandbox_at = at.key("sandbox");
+        if raw.stdio.is_none() && self.has(&sandbox_at) {
+            let message = "a server that is called by HTTP runs somewhere else";
+            let diagnostic = self.document.error_at_key(&sandbox_at, message);
+            self.report(
+                &sandbox_at,
+                diagnostic.help("a sandbox is for `stdio`, where the gateway starts the server"),
+            );
+        }
+        let stdio = raw.stdio.as_ref().map(|stdio| {
+            let sandbox = self.sandbox(&sandbox_at, &raw.sandbox, all);
+            self.stdio(&stdio_at, stdio, sandbox)
+        });
         let http = raw.http.as_ref().map(|raw| self.http(&http_at, raw));
         match (stdio, http) {
             (Some(stdio), None) => stdio.map(Transport::Stdio),
@@ -156,7 +190,7 @@ impl Checker<'_> {
         }
     }
 
-    fn stdio(&mut self, at: &At, raw: &RawStdio) -> Option<Stdio> {
+    fn stdio(&mut self, at: &At, raw: &RawStdio, sandbox: Option<Sandbox>) -> Option<Stdio> {
         let command = self.command(&at.key("command"), &raw.command);
         self.warn_of_secret_arguments(&at.key("args"), &raw.args);
         let env = self.secrets(&at.key("env"), &raw.env, Use::Variable);
@@ -169,6 +203,8 @@ impl Checker<'_> {
             args: raw.args.clone(),
             env: env?,
             cwd: cwd?,
+            sandbox: sandbox?,
+            locked: Vec::new(),
         })
     }
 
@@ -254,6 +290,12 @@ impl Checker<'_> {
         let ca_file = self.optional(raw.ca_file.as_deref(), |checker, text| {
             checker.existing(&at.key("ca_file"), text, Wanted::File)
         });
+        let client_certificate = self
+            .optional(raw.client_certificate.as_ref(), |checker, given| {
+                checker.client_identity(&at.key("client_certificate"), given)
+            });
+        let is_tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let identity = self.server_identity(at, raw, is_tls);
         names?;
         let headers = headers?
             .into_iter()
@@ -263,7 +305,47 @@ impl Checker<'_> {
             url: url?,
             headers,
             ca_file: ca_file?,
+            spki_pins: raw.spki_pins.iter().filter_map(|p| spki_pin(p)).collect(),
+            spiffe_id: identity?,
+            client_certificate: client_certificate?,
         })
+    }
+
+    fn client_identity(&mut self, at: &At, raw: &RawClientIdentity) -> Option<(PathBuf, PathBuf)> {
+        let mut file = |member: &str, text: &str| {
+            // The key itself is missing, which is said already.
+            (!text.is_empty()).then(|| self.existing(&at.key(member), text, Wanted::File))?
+        };
+        let certificate = file("certificate", &raw.certificate);
+        let key = file("key", &raw.key);
+        Some((certificate?, key?))
+    }
+
+    /// The SPIFFE ID, where who the server is can be told at all.
+    fn server_identity(&mut self, at: &At, raw: &RawHttp, is_tls: bool) -> Option<Option<String>> {
+        let wants = !raw.spki_pins.is_empty() || raw.spiffe_id.is_some();
+        if wants && !is_tls && !self.document.is_broken(&at.key("url")) {
+            let member = match raw.spiffe_id {
+                Some(_) => "spiffe_id",
+                None => "spki_pins",
+            };
+            let at = at.key(member);
+            let message = "without TLS nobody can tell who the server is";
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(&at, diagnostic.expected("an `https` URL"));
+            return None;
+        }
+        if raw.spiffe_id.is_some() && raw.ca_file.is_none() {
+            let at = at.key("spiffe_id");
+            let message = "no public authority speaks for a trust domain";
+            let diagnostic = self.document.error_at_key(&at, message);
+            self.report(
+                &at,
+                diagnostic.expected("`ca_file`, the bundle of the trust domain"),
+            );
+            return None;
+        }
+        Some(raw.spiffe_id.clone())
     }
 
     /// Refuses headers that are the gateway's own business, or that differ by case alone.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use cardea_domain::{SubjectId, TenantId};
 use serde_json::Value;
 
-use crate::{AskBy, GrantBinding, GrantKind, Justification};
+use crate::{AskBy, FlowLabel, GrantBinding, GrantKind, Justification};
 
 /// Something that may be asked for. `*` in a pattern is any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Entitled {
     pub upstream: String,
     /// Patterns of names of tools.
     pub tools: Vec<String>,
+    /// Labels that these tools have to have, all of them.
+    pub labels: BTreeSet<FlowLabel>,
     /// Patterns of URIs of resources.
     pub resources: Vec<String>,
     /// Patterns of names of prompts.

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::FlowLabel;
 use crate::quantity::{ByteSize, Count, Quantity, Timespan, count, gib, hours, kib, mins, secs};
 
 /// Shorter than a person needs to see that it was given.
@@ -163,6 +164,10 @@ pub(crate) struct RawEntitled {
     /// Names of tools.
     #[schemars(length(min = 1), extend("uniqueItems" = true, "items" = pattern(255)))]
     pub(crate) tools: Vec<String>,
+    /// Of these tools, those alone that have all of these labels in the upstream's file of `labels`; a tool that is not
+    /// labelled has none here.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) labels: Vec<FlowLabel>,
     /// URIs of resources.
     #[schemars(length(min = 1), extend("uniqueItems" = true, "items" = pattern(2048)))]
     pub(crate) resources: Vec<String>,

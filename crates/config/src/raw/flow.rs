@@ -34,8 +34,11 @@ impl PolicyPack {
 }
 
 /// What is known of a tool: what its results are, and what its calls can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum FlowLabel {
     /// Others than the tenant's people can write what the results hold.
     Untrusted,

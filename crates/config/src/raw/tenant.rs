@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ArgumentsInAudit, PolicyPack, RawAgent, RawEntitlement, RawIssuer, RawNotification,
+    ArgumentsInAudit, PolicyPack, RawAgent, RawBudget, RawEntitlement, RawIssuer, RawNotification,
     RawRequiredBinding, RawRoles, RawTenantLimits, RawUpstream, access::pattern, slug,
 };
 use crate::quantity::ByteSize;
@@ -44,6 +44,10 @@ pub(crate) struct RawTenant {
     /// What may be asked for in this tenant alone, besides the `entitlements` of the gateway.
     #[schemars(extend("propertyNames" = slug("an entitlement's id")))]
     pub(crate) entitlements: BTreeMap<String, RawEntitlement>,
+
+    /// What the calls of this tenant may use at most, besides the `budgets` of the gateway.
+    #[schemars(extend("propertyNames" = slug("a budget's id")))]
+    pub(crate) budgets: BTreeMap<String, RawBudget>,
 
     /// Where this tenant is, by a name of the IANA time zone database such as `Europe/Berlin`: what rules
     /// that decide about requests call local.

@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Constraint, RawIdentity, RawTenantValue, RawTool, RawUpstreamLimits, Schemas};
+use super::{
+    Constraint, Output, PinRule, RawIdentity, RawSandbox, RawTenantValue, RawTool,
+    RawUpstreamLimits, Schemas,
+};
 
 /// The portable form of a variable's name (POSIX XBD section 8.1).
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -37,8 +40,25 @@ pub(crate) struct RawUpstream {
     /// How far the schemas are held to that the server lists for its tools.
     pub(crate) schemas: Schemas,
 
+    /// How far what it says of its tools, prompts, resource templates and itself needs somebody's approval before agents
+    /// see it: `approve`, `first` or `off`.
+    pub(crate) pins: PinRule,
+
     /// What the arguments of its tools have to be beyond that. Each takes away; none allows what another refuses.
     pub(crate) constraints: Vec<Constraint>,
+
+    /// What the results of its tools may hold. Each takes away; kinds of content that the protocol does not know are refused
+    /// in any case.
+    pub(crate) outputs: Vec<Output>,
+
+    /// The roots of a client that it may see, where a policy lets it ask: folders such as `file:///srv/work`, with all below
+    /// them. A step that is `*` is any one. Others are left out of the answer.
+    #[schemars(extend("uniqueItems" = true, "x-default" = "all", "items" = {
+        "type": "string",
+        "minLength": 1,
+        "x-expected": "the address of a folder such as `file:///srv/work`",
+    }))]
+    pub(crate) roots: Option<Vec<String>>,
 
     /// Tells the server who calls, signed by the gateway. Off unless given; `{}` is enough.
     pub(crate) identity: Option<RawIdentity>,
@@ -47,6 +67,14 @@ pub(crate) struct RawUpstream {
     /// name has every dangerous label. `cardea flow labels` suggests one.
     #[schemars(length(min = 1))]
     pub(crate) labels: Option<String>,
+
+    /// The box that its processes run in, where it is a command: what they see, reach and use up besides what their runtime needs.
+    /// Without it they run in a strict box and see none of your files.
+    pub(crate) sandbox: RawSandbox,
+    /// A JSON file with its answer to `tools/list`, for policies that read arguments: they are checked against its schemas.
+    /// Without it, no policy may read arguments of its tools. What the server lists itself can only make such a policy deny.
+    #[schemars(length(min = 1))]
+    pub(crate) definitions: Option<String>,
 
     /// Limits of this upstream; what is not given is as in `limits`.
     pub(crate) limits: RawUpstreamLimits,
@@ -93,9 +121,37 @@ pub(crate) struct RawHttp {
     }))]
     pub(crate) headers: BTreeMap<String, RawSecret>,
 
-    /// A PEM file with certificate authorities to trust for this server besides the public ones.
+    /// A PEM file with certificate authorities to trust for this server besides the public ones; with `spiffe_id` in the
+    /// place of them.
     #[schemars(length(min = 1))]
     pub(crate) ca_file: Option<String>,
+
+    /// Keys that the server's certificate may have, as `sha256/` and the SHA-256 of the SubjectPublicKeyInfo in base64. It
+    /// has to be signed by a trusted authority all the same. Name the next key too, before it is used.
+    #[schemars(inner(regex(pattern = "^sha256/[A-Za-z0-9+/]{43}=$")), extend("uniqueItems" = true))]
+    pub(crate) spki_pins: Vec<String>,
+
+    /// The SPIFFE ID that the server's certificate must have, such as `spiffe://example.org/crm`; its host's name is not looked
+    /// at then. Needs `ca_file`, the bundle of the trust domain.
+    #[schemars(length(max = 2048), regex(pattern = "^spiffe://[a-z0-9._-]+/[^?#]+$"))]
+    pub(crate) spiffe_id: Option<String>,
+
+    /// What the gateway shows of its own where the server asks for a certificate.
+    pub(crate) client_certificate: Option<RawClientIdentity>,
+}
+
+/// A certificate of the gateway's own.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ClientIdentity", extend("required" = ["certificate", "key"]))]
+pub(crate) struct RawClientIdentity {
+    /// A PEM file with the certificate chain, the own one first.
+    #[schemars(length(min = 1))]
+    pub(crate) certificate: String,
+
+    /// A PEM file with its key.
+    #[schemars(length(min = 1))]
+    pub(crate) key: String,
 }
 
 /// A text, or where to find it.

@@ -281,6 +281,34 @@ fn a_command_is_a_path_of_the_file_or_a_bare_name() {
 }
 
 #[test]
+fn a_sandbox_is_strict_and_empty_unless_it_is_said_otherwise() {
+    let folder = Folder::new();
+    let text = completed(
+        "upstreams:\n  a: { tenants: [demo], stdio: { command: node } }\n  b: { tenants: [demo], stdio: { command: node }, sandbox: { mode: best-effort, preset: python, read: [key.txt], exec: [git, /bin/sh], network: { allow: ['*.example.com:443'] }, limits: { cpu_time_max: 1m, tmp_bytes_max: 1MiB } } }\n",
+    );
+    let config = folder.load(&text).unwrap();
+    let mut boxes = config.upstreams.values().map(|u| match &u.transport {
+        Transport::Stdio(stdio) => stdio.sandbox.clone(),
+        Transport::Http(_) => panic!("not stdio"),
+    });
+    let (default, given) = (boxes.next().unwrap(), boxes.next().unwrap());
+    assert_eq!(default.mode, cardea_config::SandboxMode::Strict);
+    assert!(default.read.is_empty() && default.write.is_empty() && default.exec.is_empty());
+    assert!(default.allow.is_empty());
+    assert_eq!(given.mode, cardea_config::SandboxMode::BestEffort);
+    assert_eq!(given.preset, Some(cardea_config::SandboxPreset::Python));
+    assert_eq!(given.read, [folder.path("key.txt")]);
+    assert_eq!(given.exec, ["git", "/bin/sh"].map(std::path::PathBuf::from));
+    assert_eq!(given.allow[0].to_string(), "*.example.com:443");
+    assert_eq!(given.limits.cpu_time_max, Some(Duration::from_secs(60)));
+    assert_eq!(given.limits.tmp_bytes_max, 1 << 20);
+    assert_eq!(
+        given.limits.memory_bytes_max,
+        default.limits.memory_bytes_max
+    );
+}
+
+#[test]
 fn every_default_of_a_limit_is_within_its_range() {
     let schema = cardea_config::json_schema();
     let limits = schema.pointer("/$defs/Limits/properties").unwrap();

@@ -368,6 +368,48 @@ fn mistakes_of_upstreams_are_explained() {
 }
 
 #[test]
+fn mistakes_of_sandboxes_are_explained() {
+    let sandbox = |line: &str| {
+        format!(
+            "upstreams:\n  a:\n    tenants: [demo]\n    stdio: {{ command: node }}\n    sandbox:\n      {line}\n"
+        )
+    };
+    let cases = [
+        ("a mode that there is not", sandbox("mode: none")),
+        ("a preset that there is not", sandbox("preset: ruby")),
+        ("everything there is", sandbox("read: [/]")),
+        ("the kernel's", sandbox("read: [/proc/1]")),
+        ("the folder of the gateway's keys", sandbox("read: [.]")),
+        ("the keys themselves", sandbox("read: [.state/keys]")),
+        ("policies to be written", sandbox("write: [policies]")),
+        ("a program that is not there", sandbox("exec: [./git]")),
+        ("every program", sandbox("exec: [/]")),
+        (
+            "a host without a port",
+            sandbox("network: { allow: [api.example.com] }"),
+        ),
+        (
+            "a metadata service",
+            sandbox("network: { allow: ['169.254.169.254:80'] }"),
+        ),
+        (
+            "a name that is an address in disguise",
+            sandbox("network: { allow: ['0x7f.1:80'] }"),
+        ),
+        (
+            "too little memory",
+            sandbox("limits: { memory_bytes_max: 1MiB }"),
+        ),
+        (
+            "one of a server elsewhere",
+            "upstreams:\n  a:\n    tenants: [demo]\n    http: { url: https://a.example.com }\n    sandbox: {}\n".to_owned(),
+        ),
+    ];
+    let cases: Vec<_> = cases.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    insta::assert_snapshot!(reports(&cases));
+}
+
+#[test]
 fn mistakes_of_tenants_are_explained() {
     let own = |line: &str| format!("tenants:\n  demo:\n    {line}\n");
     let one_iss = |first: &str, second: &str| {
@@ -691,6 +733,14 @@ fn what_is_allowed_but_doubtful_is_a_warning() {
         (
             "a secret in a URL",
             "upstreams:\n  a:\n    tenants: [demo]\n    http: { url: 'https://a.example.com/mcp?api_key=abcdef' }\n",
+        ),
+        (
+            "no sandbox",
+            "upstreams:\n  a:\n    tenants: [demo]\n    stdio: { command: node }\n    sandbox: { mode: off }\n",
+        ),
+        (
+            "a folder that is not there yet",
+            "upstreams:\n  a:\n    tenants: [demo]\n    stdio: { command: node }\n    sandbox: { write: [later] }\n",
         ),
         (
             "telemetry over plain http",

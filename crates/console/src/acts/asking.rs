@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_access::{Asker, Holder, Kind, NewRequest, Reason};
+use cardea_access::{Asker, Holder, Kind, Moment, NewRequest, Reason};
 use cardea_domain::{Action, ActorId, PromptName, ResourceUri, Target, ToolName, UpstreamId};
 use http::StatusCode;
 
@@ -15,7 +15,7 @@ pub(crate) async fn ask(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let actor = need(desk, "actor", ActorId::parse)?;
     let upstream = need(desk, "upstream", UpstreamId::parse)?;
     let (action, target) = wish(desk)?;
-    let known = desk.rooms.subject(desk.tenant(), &upstream, &target);
+    let known = desk.subject(&upstream, &target).await?;
     let kind = desk.ask.field("grant").map(|kind| match kind {
         "time" => Kind::Time,
         "calls" => Kind::Calls,
@@ -24,6 +24,7 @@ pub(crate) async fn ask(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let constraint = constraint(desk)?;
     let new = NewRequest {
         asker: Asker::person(desk.caller.by(), &groups, &actor),
+        moment: Moment::Ahead,
         action,
         upstream: &upstream,
         target: &target,
@@ -68,11 +69,10 @@ pub(crate) async fn extend(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::role("ask the person in whose name it is"));
     }
     let groups = groups(desk);
-    let known = desk
-        .rooms
-        .subject(desk.tenant(), &grant.upstream, &grant.target);
+    let known = desk.subject(&grant.upstream, &grant.target).await?;
     let new = NewRequest {
         asker: Asker::holder(desk.caller.by(), &groups, &grant),
+        moment: Moment::Ahead,
         action: grant.action,
         upstream: &grant.upstream,
         target: &grant.target,

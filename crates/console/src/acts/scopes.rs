@@ -74,6 +74,8 @@ fn scope(desk: &Desk<'_>) -> Result<Scope, Refusal> {
 
 pub(crate) async fn unlock(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let id = LockId::parse(&desk.id).map_err(|_| Refusal::not_found())?;
+    // Lifting gives, as approving does.
+    desk.check_login()?;
     desk.access.unlock(&id, desk.caller.by()).await?;
     match desk.is_api() {
         true => Ok(reply::typed(

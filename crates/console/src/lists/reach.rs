@@ -1,9 +1,11 @@
-//! Who can reach what, until when and why: by a grant, or by an entitlement, which lets them ask.
+//! Who can reach what, until when and why: by a grant, by an entitlement, which lets them ask, or by a policy.
 
 use cardea_access::{Entitlement, Grant, Pattern};
+use cardea_domain::UpstreamId;
 
 use super::{Rows, grant_state, grants, target};
 use crate::{
+    Standing,
     desk::Desk,
     refusal::Refusal,
     text::{Breaks, visible},
@@ -25,14 +27,18 @@ pub(crate) struct ReachRow {
     pub(crate) until: Option<String>,
     pub(crate) ends: Option<Moment>,
     pub(crate) request: Option<String>,
-    /// The entitlement, and who decides.
+    /// The entitlement or policy.
+    pub(crate) rule: String,
+    /// The rule, and what else there is to say of it.
     pub(crate) because: String,
 }
 
 /// The rows of one page.
 pub(crate) async fn reach(desk: &Desk<'_>) -> Result<Rows<ReachRow>, Refusal> {
-    if desk.ask.param("why") == Some("entitlement") {
-        return Ok(by_entitlements(desk));
+    match desk.ask.param("why") {
+        Some("entitlement") => return Ok(by_entitlements(desk)),
+        Some("policy") => return by_policies(desk),
+        _ => {}
     }
     let found = grants(desk, "any").await?;
     let now_ms = desk.now_ms();
@@ -66,6 +72,7 @@ fn by_grant(grant: &Grant, now_ms: u64) -> ReachRow {
         until: Some(iso(ended_ms)),
         ends: (state == "active").then(|| Moment::at(grant.expires_ms)),
         request: Some(grant.request.to_string()),
+        rule: grant.entitlement.to_string(),
         because: format!("under {}", grant.entitlement),
     }
 }
@@ -112,10 +119,61 @@ fn by_entitlements(desk: &Desk<'_>) -> Rows<ReachRow> {
                 until: None,
                 ends: None,
                 request: None,
+                rule: entitlement.id.to_string(),
                 because: because(entitlement),
             }
         });
     Rows::of(&desk.ask, rows.collect(), |row| &row.id)
+}
+
+/// Policies that permit by themselves, which is standing access: for those who see everything.
+fn by_policies(desk: &Desk<'_>) -> Result<Rows<ReachRow>, Refusal> {
+    let Some(upstream) = desk.ask.param("upstream") else {
+        return Err(Refusal::field(
+            "upstream",
+            "this is missing",
+            "name the server: policies are about one",
+        ));
+    };
+    let wrong = |error: cardea_domain::InvalidId| {
+        Refusal::field(
+            "upstream",
+            error.to_string(),
+            "spell it as the configuration does",
+        )
+    };
+    let upstream = UpstreamId::parse(upstream).map_err(wrong)?;
+    let mut rows = Vec::new();
+    if desk.caller.is_overseer() {
+        let tool = desk.ask.param("tool");
+        for policy in desk.rooms.standing(desk.tenant(), &upstream, tool) {
+            rows.push(by_policy(policy, &upstream, tool));
+        }
+    }
+    Ok(Rows::of(&desk.ask, rows, |row| &row.id))
+}
+
+fn by_policy(policy: Standing, upstream: &UpstreamId, tool: Option<&str>) -> ReachRow {
+    let because = match policy.conditions.is_empty() {
+        true => policy.id.clone(),
+        false => format!("{}: {}", policy.id, policy.conditions.join(" ")),
+    };
+    ReachRow {
+        why: "policy",
+        state: "standing",
+        subject: shown(&policy.who),
+        actor: "any".to_owned(),
+        target: shown(&policy.what),
+        upstream: upstream.to_string(),
+        kind: "tool".to_owned(),
+        name: shown(tool.unwrap_or("*")),
+        until: None,
+        ends: None,
+        request: None,
+        rule: shown(&policy.id),
+        because: shown(&because),
+        id: policy.id,
+    }
 }
 
 /// Whether a name could be meant by a list of patterns, of which an empty one means all.

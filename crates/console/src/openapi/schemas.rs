@@ -8,8 +8,10 @@ pub(super) fn all() -> Value {
         "Request": request(),
         "Grant": grant(),
         "Reach": reach(),
+        "Explanation": explanation(),
         "Agent": agent(),
         "Lock": lock(),
+        "Server": server(),
         "Overview": overview(),
         "Revocation": object(&[("revoked", count("grants that were ended"))]),
         "Problem": problem(),
@@ -21,6 +23,76 @@ pub(super) fn list(item: &Value) -> Value {
     object(&[
         ("items", json!({"type": "array", "items": item})),
         ("next", optional(&text("the address of the next page"))),
+    ])
+}
+
+fn server() -> Value {
+    object(&[
+        ("id", text("its name")),
+        ("transport", choice(&["stdio", "http"])),
+        ("pins", choice(&["approve", "first", "off"])),
+        (
+            "surveyed",
+            json!({"type": "boolean", "description": "whether the gateway has looked at it as a whole"}),
+        ),
+        (
+            "failed",
+            optional(&text("why the gateway could not look at it")),
+        ),
+        ("approved", count("definitions that are approved")),
+        ("waiting", count("definitions that wait for approval")),
+        ("rejected", count("definitions that were rejected")),
+    ])
+}
+
+fn explanation() -> Value {
+    let ids = |what: &str| json!({"type": "array", "items": text(what)});
+    let policy = object(&[
+        ("id", text("its id")),
+        ("effect", choice(&["permit", "forbid", "ask"])),
+        (
+            "outcome",
+            choice(&[
+                "applies",
+                "about others",
+                "not met",
+                "depends on arguments",
+                "fails",
+            ]),
+        ),
+        (
+            "detail",
+            optional(&text(
+                "the condition that does not hold, or what went wrong",
+            )),
+        ),
+    ]);
+    object(&[
+        (
+            "decision",
+            choice(&[
+                "permitted",
+                "forbidden",
+                "not permitted",
+                "depends on arguments",
+                "failed",
+            ]),
+        ),
+        ("by", ids("a policy that decided")),
+        ("error", optional(&text("why it could not be decided"))),
+        (
+            "needs_approval_by",
+            ids("a policy by which the call needs an approval all the same"),
+        ),
+        ("policies", json!({"type": "array", "items": policy})),
+        (
+            "entitlement",
+            optional(&text(
+                "under which it can be asked for, where that would help",
+            )),
+        ),
+        ("kinds", ids("a kind of grant")),
+        ("decided", optional(&text("who decides under it"))),
     ])
 }
 
@@ -50,6 +122,12 @@ fn request() -> Value {
         ("kind", text("Tool, Resource or Prompt")),
         ("name", optional(&text("its name or URI"))),
         ("arguments", optional(&text("as exact JSON text"))),
+        (
+            "constraint",
+            optional(&text(
+                "what arguments must satisfy as whoever asked says, beyond the entitlement; a JSON Schema as text",
+            )),
+        ),
         ("terms", terms()),
         ("reason", said("why, as whoever asked says")),
         (
@@ -81,7 +159,11 @@ fn request() -> Value {
 fn said(what: &str) -> Value {
     let said = object(&[
         ("text", text("untrusted")),
-        ("author", choice(&["model", "person", "program"])),
+        ("author", choice(&["model", "person", "program", "gateway"])),
+        (
+            "beside",
+            optional(&text("what a model says to what the gateway has noticed")),
+        ),
     ]);
     let mut said = optional(&said);
     if let Some(said) = said.as_object_mut() {
@@ -102,6 +184,10 @@ fn grant() -> Value {
         ("upstream", text("the server")),
         ("kind", text("Tool, Resource or Prompt")),
         ("name", optional(&text("its name or URI"))),
+        (
+            "constraints",
+            json!({"type": "array", "items": text("what arguments must satisfy, all of them; a JSON Schema as text")}),
+        ),
         ("terms", terms()),
         ("calls_used", count("calls that it was used for")),
         ("bytes_used", count("bytes of answers")),
@@ -113,12 +199,13 @@ fn grant() -> Value {
 
 fn reach() -> Value {
     object(&[
-        ("why", choice(&["grant", "entitlement"])),
+        ("why", choice(&["grant", "entitlement", "policy"])),
         (
             "state",
-            text("active, or how it ended; may ask, for entitlements"),
+            text("active, or how it ended; may ask, for entitlements; standing, for policies"),
         ),
-        ("id", text("of the grant or entitlement")),
+        ("id", text("of the grant, entitlement or policy")),
+        ("rule", text("the entitlement or policy by which it is so")),
         (
             "subject",
             text("the person, or the patterns of those who may ask"),
@@ -132,7 +219,7 @@ fn reach() -> Value {
         ("name", text("the name, or its pattern")),
         (
             "until",
-            optional(&time("until when; none for entitlements")),
+            optional(&time("until when; none for entitlements and policies")),
         ),
     ])
 }

@@ -30,13 +30,15 @@ const fn entry(path: &'static str, name: &'static str, who: Who) -> Entry {
     Entry { path, name, who }
 }
 
-static ENTRIES: [Entry; 6] = [
+static ENTRIES: [Entry; 8] = [
     entry("/console", "Overview", Who::Person),
     entry("/console/requests", "Requests", Who::Person),
     entry("/console/grants", "Grants", Who::Person),
     entry("/console/reach", "Reach", Who::Person),
+    entry("/console/explain", "Explain", Who::Overseer),
     entry("/console/agents", "Agents", Who::Person),
     entry("/console/locks", "Locks", Who::Overseer),
+    entry("/console/servers", "Servers", Who::Overseer),
 ];
 
 impl<'a> Frame<'a> {

@@ -22,7 +22,11 @@ struct Page<'a> {
     paging: Paging,
 }
 
-const WHYS: &[(&str, &str)] = &[("grant", "By a grant"), ("entitlement", "May ask for it")];
+const WHYS: &[(&str, &str)] = &[
+    ("grant", "By a grant"),
+    ("entitlement", "May ask for it"),
+    ("policy", "By a policy"),
+];
 
 pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let rows = lists::reach(desk).await?;

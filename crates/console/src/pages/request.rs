@@ -5,19 +5,20 @@ use cardea_access::{
     AccessRequest, Approval, Author, DecidedBy, Entitlement, Filter, Kind, Narrowing, Need, Page,
     Stage, Verdict,
 };
+use cardea_domain::text::diff::{Line, Side, diff};
 use http::StatusCode;
 
 use super::Frame;
 use crate::{
     caller::Standing,
     desk::Desk,
-    diff::{Line, Side, diff},
     lists,
     pretty::pretty,
     refusal::{Refusal, down},
     reply::{self, Reply},
-    rooms::Ruling,
+    rooms::{Labelled, Ruling, Subject},
     text::{Breaks, visible},
+    tighter,
     time::{self, Moment},
 };
 
@@ -37,6 +38,12 @@ struct RequestPage<'a> {
     reason_chars_max: usize,
     lines: Vec<LineRow>,
     no_arguments: &'static str,
+    /// Whether what is shown is what will be called, and not an example.
+    is_exact: bool,
+    /// What bounds the arguments of a grant that is not for one call.
+    bounds: &'static str,
+    offers: Vec<OfferRow>,
+    bytes_max: Option<u64>,
     compared_with: Option<String>,
     is_diff: bool,
     description: Option<String>,
@@ -59,6 +66,15 @@ struct RequestPage<'a> {
 struct LineRow {
     tag: &'static str,
     text: String,
+}
+
+/// An argument that can be tightened, with the names of its fields.
+struct OfferRow {
+    names: &'static tighter::Names,
+    name: String,
+    /// As it is sent; the name above is as it is shown.
+    argument: String,
+    value: String,
 }
 
 struct Said {
@@ -93,9 +109,7 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let request = desk.request().await?;
     let entitlement = desk.entitlement(&request);
     let before = last_approved(desk, &request).await?;
-    let subject = desk
-        .rooms
-        .subject(desk.tenant(), &request.upstream, &request.target);
+    let subject = desk.subject(&request.upstream, &request.target).await?;
     let standing = desk.caller.standing(&request, &desk.entitlements);
     let is_whole = shown_len(request.arguments.as_deref()) <= ARGUMENTS_CHARS_MAX;
     let waits_for_words = entitlement.is_some_and(|e| e.lacks_justification(&request));
@@ -123,11 +137,16 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         reason_chars_max: cardea_access::REASON_CHARS_MAX,
         lines: lines(&request, before.as_ref()),
         no_arguments: no_arguments(&request),
+        is_exact: request.terms.kind == Kind::Once,
+        bounds: bounds(&request, entitlement),
+        offers: offers(&request, &subject.arguments),
+        bytes_max: request.terms.bytes_max,
         is_diff: before.is_some(),
         compared_with: before.map(|before| before.id.to_string()),
         description: subject
             .description
-            .map(|text| visible(&text, DESCRIPTION_CHARS_MAX, Breaks::Kept)),
+            .as_deref()
+            .map(|text| visible(text, DESCRIPTION_CHARS_MAX, Breaks::Kept)),
         reasons: reasons(&request),
         may_decide: standing == Standing::May,
         login_again,
@@ -141,7 +160,7 @@ pub(crate) async fn page(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         may_cancel: is_own && is_pending,
         may_justify: is_own && request.takes_justification(desk.caller.by()),
         own_text: "It waits for those who decide. You can leave this page; the agent may try again.",
-        facts: facts(desk, &request, entitlement),
+        facts: facts(desk, &request, entitlement, &subject),
         grant: request.state.grant().map(ToString::to_string),
         stages: stages(&request, entitlement),
         decisions: request.approvals.iter().map(decision).collect(),
@@ -206,6 +225,31 @@ fn no_arguments(request: &AccessRequest) -> &'static str {
     }
 }
 
+/// What holds for the arguments of calls that nobody sees beforehand.
+fn bounds(request: &AccessRequest, entitlement: Option<&Entitlement>) -> &'static str {
+    let is_bound = request.constraint.is_some()
+        || entitlement.is_some_and(|entitlement| entitlement.constraint.is_some());
+    match is_bound {
+        true => "within what “Facts” says that arguments must satisfy",
+        false => "and nothing bounds them but what you choose under “Decide”",
+    }
+}
+
+fn offers(request: &AccessRequest, schema_names: &[String]) -> Vec<OfferRow> {
+    if request.terms.kind == Kind::Once || request.extends.is_some() {
+        return Vec::new();
+    }
+    let offers = tighter::offers(request.arguments.as_deref(), schema_names);
+    let rows = offers.into_iter().zip(&tighter::FIELDS);
+    rows.map(|(offer, names)| OfferRow {
+        names,
+        name: short(&offer.name),
+        argument: offer.name,
+        value: offer.value,
+    })
+    .collect()
+}
+
 /// The arguments line by line; with an earlier request, what differs is marked.
 fn lines(request: &AccessRequest, before: Option<&AccessRequest>) -> Vec<LineRow> {
     let layout = |request: &AccessRequest| {
@@ -230,8 +274,15 @@ fn lines(request: &AccessRequest, before: Option<&AccessRequest>) -> Vec<LineRow
 
 fn reasons(request: &AccessRequest) -> Vec<Said> {
     let said = request.reason.iter().chain(&request.justification);
-    let said = said.map(|reason| Said {
-        by: match reason.author {
+    let said = said.flat_map(|reason| {
+        let beside = reason.beside.as_deref();
+        [
+            Some((reason.author, &*reason.text)),
+            beside.map(|text| (Author::Model, text)),
+        ]
+    });
+    let said = said.flatten().map(|(author, text)| Said {
+        by: match author {
             Author::Model => "Written by a model; nobody has checked it",
             Author::Person => "Written by the person in whose name it is asked",
             Author::Program => {
@@ -239,7 +290,7 @@ fn reasons(request: &AccessRequest) -> Vec<Said> {
             }
             Author::Gateway => "Noticed by the gateway",
         },
-        text: visible(&reason.text, cardea_access::REASON_CHARS_MAX, Breaks::Kept),
+        text: visible(text, cardea_access::REASON_CHARS_MAX, Breaks::Kept),
     });
     said.collect()
 }
@@ -253,7 +304,44 @@ fn calls_field(request: &AccessRequest) -> Option<CallsField> {
     }
 }
 
-fn facts(desk: &Desk<'_>, request: &AccessRequest, entitlement: Option<&Entitlement>) -> Vec<Fact> {
+/// What its labels say that a call can do, the worst first.
+fn risk(labels: &Labelled) -> String {
+    let Labelled::As(labels) = labels else {
+        return "unknown: nobody has labelled this tool, so it is taken for everything dangerous"
+            .to_owned();
+    };
+    let has = |label| labels.contains(&label);
+    let mut said = Vec::new();
+    if has("destructive") {
+        said.push("high: it takes away or replaces what is there");
+    }
+    if has("external") {
+        said.push("high: what it says reaches others");
+    }
+    if has("outward") {
+        said.push("it fetches an address that the agent chooses");
+    }
+    if has("private") {
+        said.push("its results hold what outsiders must not have");
+    }
+    if has("untrusted") {
+        said.push("its results hold what outsiders wrote");
+    }
+    if said.is_empty() {
+        said.push(match has("read-only") {
+            true => "low: it changes nothing",
+            false => "it changes something",
+        });
+    }
+    said.join("; ")
+}
+
+fn facts(
+    desk: &Desk<'_>,
+    request: &AccessRequest,
+    entitlement: Option<&Entitlement>,
+    subject: &Subject,
+) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut fact =
         |name, value: Option<String>| facts.extend(value.map(|value| Fact { name, value }));
@@ -284,6 +372,18 @@ fn facts(desk: &Desk<'_>, request: &AccessRequest, entitlement: Option<&Entitlem
     );
     fact("Server", Some(request.upstream.to_string()));
     fact(request.target.kind(), request.target.name().map(short));
+    fact("Risk", subject.labels.as_ref().map(risk));
+    fact(
+        "Labels",
+        match &subject.labels {
+            Some(Labelled::As(labels)) if !labels.is_empty() => Some(labels.join(", ")),
+            _ => None,
+        },
+    );
+    fact(
+        "As its server says, unchecked",
+        (!subject.asserted.is_empty()).then(|| subject.asserted.join(", ")),
+    );
     fact("Terms", Some(lists::terms(&request.terms)));
     fact(
         "Bytes of answers, at most",

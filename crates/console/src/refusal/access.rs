@@ -35,6 +35,7 @@ impl From<AskRefused> for Refusal {
         let (status, code) = match &refused {
             // The text is that of things that do not exist.
             A::NotCovered => (StatusCode::NOT_FOUND, "E_NOT_FOUND"),
+            A::Forbidden(_) => (StatusCode::FORBIDDEN, "E_FORBIDDEN"),
             A::Locked(_) => (StatusCode::FORBIDDEN, "E_LOCKED"),
             A::RunNeeded => (StatusCode::CONFLICT, "E_RUN_NEEDED"),
             A::Waiting { .. } | A::Held { .. } => (StatusCode::CONFLICT, "E_TOO_MANY"),

@@ -134,6 +134,11 @@ async fn documents_are_as_they_are_described() {
         (&ada, "/api/v1/overview", "Overview"),
         (&cleo, "/api/v1/overview", "Overview"),
         (&ben, one.as_str(), "Request"),
+        (
+            &cleo,
+            "/api/v1/explain?subject=ada&actor=agent&upstream=files&tool=write_file",
+            "Explanation",
+        ),
     ] {
         is(name, path, &document(&house.get(visitor, path).await));
     }
@@ -161,6 +166,7 @@ async fn documents_are_as_they_are_described() {
         ("/api/v1/grants?state=any", "Grant"),
         ("/api/v1/reach", "Reach"),
         ("/api/v1/reach?why=entitlement", "Reach"),
+        ("/api/v1/reach?why=policy&upstream=files", "Reach"),
         ("/api/v1/agents", "Agent"),
         ("/api/v1/locks", "Lock"),
     ] {

@@ -28,6 +28,11 @@ async fn a_person_sees_what_will_happen_narrows_it_and_says_yes() {
         "say nothing to it",
         "20 calls within 10 min",
         "group approvers",
+        "An example of arguments",
+        "only an example",
+        "high: what it says reaches others",
+        "changes nothing",
+        "Value or folder",
     ] {
         assert!(text(&shown).contains(said), "{said}: {}", text(&shown));
     }

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use cardea_access::{
-    Access, AccessRequest, Asker, Author, Entitlements, Event, Kind, NewRequest, Reason,
+    Access, AccessRequest, Asker, Author, Entitlements, Event, Kind, Moment, NewRequest, Reason,
 };
 use cardea_domain::{
     Action, ActorId, Clock, GrantId, KeyBinding, RunId, RunSource, SubjectId, Target, TenantId,
@@ -22,6 +22,9 @@ use cardea_identity::{
     ApiHolder, AuthorizationServer, Revocations, SigningKeys,
     server::{Person, State},
 };
+use cardea_registry::{
+    Connection, DefinitionKind, Entry, Registrar, Sighting, StdioServer, digest_of,
+};
 use cardea_store::{LoginSession, SecretHash, Store};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
@@ -29,7 +32,8 @@ use tempfile::TempDir;
 
 use super::furniture::{any, authorization, entitlement, other, people};
 use crate::{
-    Body, Console, ConsoleSettings, LOGIN_AGE_MAX_S, Minute, Reply, Roles, Rooms, Ruling, Subject,
+    Body, Console, ConsoleSettings, Explained, ExplainedPolicy, LOGIN_AGE_MAX_S, Minute, Reply,
+    Roles, Rooms, Ruling, ServerFacts, Standing, Subject, SupposedCall,
 };
 
 pub(super) const ORIGIN: &str = "https://gw.example.com";
@@ -49,6 +53,7 @@ pub(super) struct Furnished {
     access: BTreeMap<TenantId, Arc<Access>>,
     pub(super) entitlements: Entitlements,
     pub(super) description: String,
+    pub(super) registrar: Arc<Registrar>,
 }
 
 /// Writes nothing down.
@@ -62,6 +67,9 @@ impl cardea_access::Journal for Quiet {
         Box::pin(async { Ok(()) })
     }
 }
+
+/// A tool that its server has not shown since the gateway began.
+pub(super) const NOT_LISTED_YET: &str = "not_listed_yet";
 
 impl Rooms for Furnished {
     fn access(&self, tenant: &TenantId) -> Option<Arc<Access>> {
@@ -90,10 +98,61 @@ impl Rooms for Furnished {
         Ruling::Silent
     }
 
-    fn subject(&self, _: &TenantId, _: &UpstreamId, _: &Target) -> Subject {
+    fn registrar(&self, _: &TenantId) -> Option<Arc<Registrar>> {
+        Some(Arc::clone(&self.registrar))
+    }
+
+    fn servers(&self, tenant: &TenantId) -> Vec<ServerFacts> {
+        let files = ServerFacts {
+            id: UpstreamId::parse("files").unwrap(),
+            transport: "stdio",
+            pins: "approve",
+            identity: vec![("Starts", "/usr/bin/files".to_owned())],
+            labels: BTreeMap::new(),
+        };
+        match tenant.as_str() {
+            "acme" => vec![files],
+            _ => Vec::new(),
+        }
+    }
+
+    fn explain(&self, _: &TenantId, call: &SupposedCall<'_>) -> Option<Explained> {
+        Some(Explained {
+            decision: "not permitted",
+            is_grantable: true,
+            policies: vec![ExplainedPolicy {
+                id: "a-policy".to_owned(),
+                effect: "permit",
+                outcome: match call.arguments {
+                    Some(_) => "not met",
+                    None => "depends on arguments",
+                },
+                detail: Some("when { context.args.path like \"/public/*\" }".to_owned()),
+            }],
+            ..Explained::default()
+        })
+    }
+
+    fn standing(&self, _: &TenantId, _: &UpstreamId, _: Option<&str>) -> Vec<Standing> {
+        vec![Standing {
+            id: "a-policy".to_owned(),
+            who: "principal in Cardea::Group::\"acme/ops\"".to_owned(),
+            what: "resource".to_owned(),
+            conditions: Vec::new(),
+        }]
+    }
+
+    fn subject(&self, _: &TenantId, _: &UpstreamId, target: &Target) -> Subject {
+        if target.name() == Some(NOT_LISTED_YET) {
+            return Subject::default();
+        }
         Subject {
+            is_shown: true,
             description: Some(self.description.clone()),
             digest: Some([3; 32]),
+            arguments: vec!["path".to_owned(), "mode".to_owned()],
+            asserted: vec!["changes nothing"],
+            labels: Some(crate::Labelled::As(vec!["external"])),
         }
     }
 }
@@ -102,6 +161,27 @@ impl Rooms for Furnished {
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
     cookie: Option<String>,
+}
+
+impl House {
+    /// A definition of `files` that waits; gives its digest as it is typed.
+    pub(super) async fn shows(&self, name: &str, raw: &str) -> String {
+        let sighting = Sighting {
+            kind: DefinitionKind::Tool,
+            name: name.to_owned(),
+            raw: raw.into(),
+            digest: digest_of(raw),
+        };
+        let digest = cardea_registry::digest_text(&sighting.digest.unwrap());
+        let entry = Entry::new(
+            TenantId::parse("acme").unwrap(),
+            UpstreamId::parse("files").unwrap(),
+            Connection::Stdio(StdioServer::default()),
+        );
+        let registrar = &self.rooms.registrar;
+        registrar.saw(&entry, vec![sighting]).await.unwrap();
+        digest
+    }
 }
 
 impl House {
@@ -125,6 +205,7 @@ impl House {
         let rooms = Furnished {
             access,
             entitlements: Entitlements::new(vec![entitlement("writing"), other()]).unwrap(),
+            registrar: Arc::new(Registrar::new(store.clone(), clock.clone())),
             description: "Writes a file.".into(),
         };
         let named = |administrator: &str, auditor: &str| Roles {
@@ -188,7 +269,7 @@ impl House {
             .await
             .unwrap();
         self.store
-            .set_password(&person.tenant, &person.subject, "$argon2id$none")
+            .set_password(&person.tenant, &person.subject, "$argon2id$none", 0)
             .await
             .unwrap();
         let cookie = format!("{of}-{who}-{}", self.asked.fetch_add(1, Ordering::SeqCst));
@@ -232,6 +313,7 @@ impl House {
         let upstream = UpstreamId::parse("files").unwrap();
         let target = Target::Tool(ToolName::parse(&wish.tool).unwrap());
         let new = NewRequest {
+            moment: Moment::Ahead,
             asker: Asker {
                 subject: &who,
                 groups: &[],
@@ -255,6 +337,7 @@ impl House {
             reason: Some(Reason {
                 text: wish.reason.clone(),
                 author: Author::Model,
+                beside: None,
             }),
             ticket: None,
             model: Some(&wish.model),

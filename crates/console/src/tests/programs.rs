@@ -257,6 +257,7 @@ async fn what_a_program_asks_for_beforehand_is_marked_as_its_own_words() {
     let asked = document(&asked);
     assert_eq!(asked["reason"]["author"], "program", "{asked}");
     assert_eq!(asked["arguments"], "{\"path\":\"/tmp/a\"}");
+    assert_eq!(asked["constraint"], "{\"required\":[\"path\"]}");
     assert_eq!(asked["terms"]["kind"], Kind::Calls.as_str());
     let wrong = json!({"actor": "agent", "upstream": "files", "name": "write_file", "grant": "calls",
         "arguments": "{}", "constraint": "{\"required\":[\"path\"]}"});

@@ -34,10 +34,16 @@ const ROWS: &[Row] = &[
     ("POST", "/console/grants/{id}/extend", [303, 404, 303, 403, 403, 403], [403, 403, 403, 403, 403]),
     ("POST", "/console/revocations", [303, 303, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
     ("GET", "/console/reach", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/explain", [303, 200, 403, 403, 200, 200], [403, 403, 403, 403, 403]),
     ("GET", "/console/agents", [303, 200, 200, 200, 200, 200], [403, 403, 403, 403, 403]),
     ("GET", "/console/locks", [303, 200, 403, 403, 200, 200], [403, 403, 403, 403, 403]),
     ("POST", "/console/locks", [303, 303, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
     ("POST", "/console/locks/{id}/lift", [303, 404, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/console/servers", [303, 200, 403, 403, 200, 200], [403, 403, 403, 403, 403]),
+    ("GET", "/console/servers/{id}", [303, 404, 403, 403, 200, 200], [403, 403, 403, 403, 403]),
+    ("POST", "/console/servers/{id}/approve", [303, 404, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/servers/{id}/reject", [303, 404, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
+    ("POST", "/console/servers/{id}/withdraw", [303, 404, 403, 403, 303, 403], [403, 403, 403, 403, 403]),
     ("GET", "/api/v1/openapi.json", [200, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
     ("GET", "/api/v1/overview", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
     ("GET", "/api/v1/requests", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
@@ -53,10 +59,12 @@ const ROWS: &[Row] = &[
     ("POST", "/api/v1/grants/{id}/extend", [401, 404, 201, 403, 403, 403], [404, 201, 403, 403, 403]),
     ("POST", "/api/v1/revocations", [401, 200, 403, 403, 200, 403], [200, 403, 403, 200, 403]),
     ("GET", "/api/v1/reach", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/explain", [401, 200, 403, 403, 200, 200], [200, 403, 403, 200, 200]),
     ("GET", "/api/v1/agents", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
     ("GET", "/api/v1/locks", [401, 200, 403, 403, 200, 200], [200, 403, 403, 200, 200]),
     ("POST", "/api/v1/locks", [401, 201, 403, 403, 201, 403], [201, 403, 403, 201, 403]),
     ("DELETE", "/api/v1/locks/{id}", [401, 404, 403, 403, 204, 403], [403, 403, 403, 403, 403]),
+    ("GET", "/api/v1/servers", [401, 200, 403, 403, 200, 200], [200, 403, 403, 200, 200]),
     ("GET", "/api/v1/events", [401, 200, 200, 200, 200, 200], [200, 200, 200, 200, 200]),
 ];
 
@@ -157,13 +165,18 @@ async fn reach(house: &House, caller: Caller<'_>, route: &Route) -> u16 {
         path if path.contains("/requests/{id}") => house.asks(|_| {}).await.id.to_string(),
         path if path.contains("/grants/{id}") => house.grants().await.to_string(),
         path if path.contains("/locks/{id}") => lock(house).await,
+        path if path.contains("/servers/{id}") => "files".to_owned(),
         _ => String::new(),
     };
     // Requests of many rows would come too fast.
     house.clock.advance(std::time::Duration::from_secs(30));
-    let to = route.path.replace("{id}", &id);
+    let mut to = route.path.replace("{id}", &id);
+    if to.ends_with("/explain") {
+        to.push_str("?subject=ada&actor=agent&upstream=files&tool=write_file");
+    }
     let body = match route.path.rsplit('/').next() {
         _ if route.method != Method::POST => Value::Null,
+        Some(act) if route.path.contains("/servers/") => definition(house, act).await,
         Some("requests") => {
             json!({"actor": "agent", "upstream": "files", "name": "write_file", "grant": "time"})
         }
@@ -210,6 +223,34 @@ async fn reach(house: &House, caller: Caller<'_>, route: &Route) -> u16 {
         assert_eq!(leads_to_login, is_login || is_nobody, "{to}");
     }
     status.as_u16()
+}
+
+/// A definition that waits, or is approved where that is to be taken back.
+async fn definition(house: &House, act: &str) -> Value {
+    let raw = r#"{"name":"rm","description":"Deletes."}"#;
+    let digest = house.shows("rm", raw).await;
+    let mut body = json!({"kind": "tool", "name": "rm", "digest": digest, "reason": "test"});
+    if act == "withdraw" {
+        let cleo = house.log_in("acme", "cleo", &[]).await;
+        let fields = format!("kind=tool&name=rm&digest={digest}&reason=test");
+        // It may be approved already.
+        house
+            .submit(&cleo, "/console/servers/files/approve", &fields)
+            .await;
+        body.as_object_mut().unwrap().remove("digest");
+    } else {
+        let registrar = &house.rooms.registrar;
+        let (acme, files) = (
+            cardea_domain::TenantId::parse("acme").unwrap(),
+            cardea_domain::UpstreamId::parse("files").unwrap(),
+        );
+        // It may have been approved by the caller before.
+        let kind = cardea_registry::DefinitionKind::Tool;
+        let _ = registrar
+            .withdraw(&acme, &files, kind, "rm", "test", "test")
+            .await;
+    }
+    body
 }
 
 async fn lock(house: &House) -> String {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cardea_access::{
-    AccessRequest, AskRefused, Asker, DecidedBy, Entitlement, Kind, LABEL_CHARS_MAX, NewRequest,
-    REASON_CHARS_MAX, Reason, RequestState,
+    AccessRequest, AskRefused, Asker, DecidedBy, Entitlement, Kind, LABEL_CHARS_MAX, Moment,
+    NewRequest, REASON_CHARS_MAX, Reason, RequestState,
 };
 use cardea_domain::{Code, Denial, Principal, RequestId, Target};
 use cardea_mcp::{Era, Message, Version, meta};
@@ -28,6 +28,8 @@ pub(crate) struct Asks<'a> {
     /// The upstream's resource identifier (RFC 8707).
     pub(crate) resource: String,
     pub(crate) access: &'a TenantAccess,
+    /// Under which it can be asked for.
+    pub(crate) entitlement: &'a Entitlement,
     pub(crate) principal: &'a Principal,
     pub(crate) known: &'a Known,
     pub(crate) dialect: Dialect,
@@ -67,14 +69,9 @@ pub(crate) enum Waits {
 }
 
 impl Asks<'_> {
-    /// Asks for what `question` was about; `None` when nobody may ask for it.
-    pub(crate) async fn ask(&self, question: &Question, facts: &Facts) -> Option<Asked> {
-        let entitlement = self.access.entitlements.covering(
-            self.principal,
-            question.action(),
-            self.known.id(),
-            question.target(),
-        )?;
+    /// Asks for what `question` was about.
+    pub(crate) async fn ask(&self, question: &Question, facts: &Facts) -> Asked {
+        let entitlement = self.entitlement;
         let mut about = AccessFacts {
             entitlement: Some(Arc::from(entitlement.id.as_str())),
             ..AccessFacts::default()
@@ -85,19 +82,20 @@ impl Asks<'_> {
                 RequestState::Pending | RequestState::Approved(_)
             )
         {
-            return Some(self.decided(&request, about));
+            return self.decided(&request, about);
         }
         let digest = tool_digest(self.known, question.target());
         if matches!(question.target(), Target::Tool(_)) && digest.is_none() {
             let denial = required("it has to be granted, and its definition is not known yet")
                 .help("send `tools/list` first, then make the call again");
-            return Some(Asked::bare(denial, about));
+            return Asked::bare(denial, about);
         }
         let client = facts.client.as_deref();
         let client = client.and_then(|raw| std::str::from_utf8(raw).ok());
         let client = client.map(|text| text.chars().take(LABEL_CHARS_MAX).collect::<String>());
         let asked = NewRequest {
             asker: Asker::agent(self.principal),
+            moment: Moment::Call,
             action: question.action(),
             upstream: self.known.id(),
             target: question.target(),
@@ -126,7 +124,7 @@ impl Asks<'_> {
                     "it has to be granted, and cannot be asked for: {}",
                     told(&refused)
                 ));
-                return Some(Asked::bare(denial.detail(refused), about));
+                return Asked::bare(denial.detail(refused), about);
             }
         };
         about.request = Some(request.id.to_string());
@@ -140,16 +138,16 @@ impl Asks<'_> {
             ),
             RequestState::Approved(_) => (self.approved(&request), Waits::Granted),
             // A rule has said no.
-            _ => return Some(self.decided(&request, about)),
+            _ => return self.decided(&request, about),
         };
         let is_pending = request.state == RequestState::Pending;
         let offer = self.offer(&request, message.clone(), is_pending);
-        Some(Asked {
+        Asked {
             denial: required(message).detail(format!("request {}", request.id)),
             facts: about,
             offer: Some(Box::new(offer)),
             waits,
-        })
+        }
     }
 
     /// How long the call may wait for people.
@@ -171,12 +169,12 @@ impl Asks<'_> {
 
     /// What a person of the host's wrote nothing about, a model may have: `_meta` says why, in its words.
     fn reason(&self) -> Option<Reason> {
-        if let Some(noticed) = &self.noticed {
-            return Some(Reason::by_gateway(noticed.clone()));
+        let text = self.message.meta_str(meta::REASON);
+        let text = text.map(|text| text.chars().take(REASON_CHARS_MAX).collect::<String>());
+        match &self.noticed {
+            Some(noticed) => Some(Reason::by_gateway(noticed.clone(), text)),
+            None => text.map(Reason::by_model),
         }
-        let text = self.message.meta_str(meta::REASON)?;
-        let text: String = text.chars().take(REASON_CHARS_MAX).collect();
-        Some(Reason::by_model(text))
     }
 
     /// Somebody said no, or nobody said anything: trying again is a new request, which the client must mean.

@@ -68,6 +68,7 @@ pub(super) mod tests {
             actor: ActorId::parse("bot").unwrap(),
             run: RunId::parse("r").unwrap(),
             run_source: RunSource::Token,
+            standing: Arc::default(),
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,

@@ -3,20 +3,28 @@
 //! They stand beside the server's in `tools/list` of every upstream where the caller may ask for something, and are
 //! answered here: nothing of them goes upstream. None of them decides anything.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use cardea_access::{
-    AccessRequest, Asker, ChangeError, Entitlement, Filter, Holder, Kind, LABEL_CHARS_MAX,
+    AccessRequest, Asker, ChangeError, Entitlement, Filter, Holder, Kind, LABEL_CHARS_MAX, Moment,
     NewRequest, Page, Reason,
 };
 use cardea_domain::{
     Action, GrantId, Principal, PromptName, RequestId, ResourceUri, Target, ToolName,
 };
 use cardea_mcp::{Era, Message};
+use cardea_policy::{Given, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::TenantAccess;
+use crate::{
+    Tenant,
+    flow::{self, Begun, FlowCall},
+};
 
 /// No tool of a server may be called so.
 pub(crate) const PREFIX: &str = "cardea__";
@@ -58,7 +66,9 @@ pub(crate) struct Call<'a> {
     pub(crate) message: &'a Message,
     pub(crate) model: Option<&'a str>,
     pub(crate) client: Option<&'a str>,
-    pub(crate) policies: [u8; 32],
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) begun: Begun,
+    pub(crate) now_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -159,25 +169,31 @@ impl Call<'_> {
                 "there is no such tool in the last list; send `tools/list` first".to_owned(),
             );
         }
+        let arguments = match action {
+            Action::ReadResource => None,
+            _ => Some(wish.arguments.map_or("{}", RawValue::get)),
+        };
+        let reason = match self.noticed(action, &target, arguments)? {
+            Some(noticed) => Some(Reason::by_gateway(noticed, wish.reason)),
+            None => wish.reason.map(Reason::by_model),
+        };
         let client = self
             .client
             .map(|text| text.chars().take(LABEL_CHARS_MAX).collect::<String>());
         let ask = NewRequest {
             asker: Asker::agent(self.principal),
+            moment: Moment::Ahead,
             action,
             upstream: self.known.id(),
             target: &target,
             kind: wish.kind,
-            arguments: match action {
-                Action::ReadResource => None,
-                _ => Some(wish.arguments.map_or("{}", RawValue::get)),
-            },
+            arguments,
             constraint: None,
             duration: wish.duration_s.map(Duration::from_secs),
             calls_max: wish.calls,
             tool_digest: super::tool_digest(self.known, &target),
-            policies: self.policies,
-            reason: wish.reason.map(Reason::by_model),
+            policies: self.tenant.policies.digest(),
+            reason,
             ticket: None,
             model: self.model,
             client: client.as_deref(),
@@ -190,6 +206,65 @@ impl Call<'_> {
             .await;
         let request = asked.map_err(|refused| super::ask::told(&refused))?;
         Ok(self.shown(&request))
+    }
+
+    /// The question with the arguments that are wished for, where policies look at those of tools.
+    fn with_arguments(&self, question: Question, arguments: Option<&str>) -> Question {
+        let value = arguments.and_then(|raw| serde_json::from_str(raw).ok());
+        let (Some(value), Target::Tool(tool)) = (value, question.target()) else {
+            return question;
+        };
+        let definition = self.known.definitions().tool(tool.as_str());
+        question.with_arguments(Given {
+            value: Arc::new(value),
+            definition: definition.map(|definition| Arc::clone(&definition.raw)),
+        })
+    }
+
+    /// What speaks against the call, where policies would hold it: whoever decides has to know that, and not what a model
+    /// says alone.
+    fn noticed(
+        &self,
+        action: Action,
+        target: &Target,
+        arguments: Option<&str>,
+    ) -> Result<Option<String>, String> {
+        let question = Question::new(
+            self.principal,
+            action,
+            self.known.id(),
+            target.clone(),
+            action.as_str().into(),
+        );
+        let question = self.with_arguments(self.tenant.now(question), arguments);
+        let policies = &self.tenant.policies;
+        let wished = policies.reads_flow().then(|| {
+            FlowCall::wished(
+                &self.tenant.flow,
+                self.principal,
+                self.begun,
+                self.known,
+                (target, arguments),
+                self.message,
+                self.now_ms,
+            )
+        });
+        let facts = wished.as_ref().map(FlowCall::facts);
+        let question = match &facts {
+            Some(facts) => question.with_flow(flow::context(facts)),
+            None => question,
+        };
+        let held_by = policies.approval(&question).map_err(|refusal| {
+            tracing::error!(tenant = %self.principal.tenant, detail = ?refusal.denial().detail, "a wish could not be decided");
+            "this cannot be asked for now; tell whoever runs the gateway".to_owned()
+        })?;
+        if held_by.is_empty() {
+            return Ok(None);
+        }
+        if let Some(wished) = wished {
+            wished.contest();
+        }
+        Ok(Some(facts.map(|f| f.to_string()).unwrap_or_default()))
     }
 
     async fn status(&self, of: &StatusArguments) -> Result<Value, String> {

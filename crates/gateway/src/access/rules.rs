@@ -3,12 +3,45 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use cardea_access::{Asked, Rules};
-use cardea_domain::{Ruling, Target, TenantId, UpstreamId};
-use cardea_policy::{ApprovalPolicies, Caller, Policies, Question, Wish};
+use cardea_access::{Ahead, Asked, Bounds, Rules};
+use cardea_domain::{KeyBinding, Ruling, Target, TenantId, UpstreamId};
+use cardea_policy::{ApprovalPolicies, Caller, Outlook, Policies, Question, Wish};
 use cardea_registry::Entry;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use serde_json::Value;
+
+use crate::moment::moment;
+
+/// What the policies of one tenant say of things that are asked for ahead of a call.
+#[derive(Debug)]
+pub struct PolicyBounds {
+    /// Whose policies.
+    pub tenant: TenantId,
+    /// What calls are decided by.
+    pub policies: Arc<Policies>,
+}
+
+impl Bounds for PolicyBounds {
+    fn forbidding(&self, ahead: &Ahead<'_>) -> Vec<Arc<str>> {
+        let caller = Caller {
+            tenant: &self.tenant,
+            subject: ahead.subject,
+            actor: ahead.actor,
+            groups: ahead.groups,
+            // Not known ahead: what reads these is left out.
+            standing: Arc::default(),
+            binding: KeyBinding::NONE,
+        };
+        let question = Question::new(
+            caller,
+            ahead.action,
+            ahead.upstream,
+            ahead.target.clone(),
+            ahead.action.as_str().into(),
+        );
+        self.policies.forbidding_ahead(&question).to_vec()
+    }
+}
 
 /// The rules of one entitlement in one tenant, as one world has them.
 pub struct EntitlementRules {
@@ -31,6 +64,9 @@ impl Rules for EntitlementRules {
             subject: asked.subject,
             actor: asked.actor,
             groups: asked.groups,
+            // Not kept with requests: what a policy makes of these is decided when the call comes.
+            standing: Arc::default(),
+            binding: asked.binding,
         };
         let question = Question::new(
             caller,
@@ -39,13 +75,11 @@ impl Rules for EntitlementRules {
             asked.target.clone(),
             asked.action.as_str().into(),
         );
-        let (question, is_silent) = match self.policies.decide(question) {
-            Ok(permit) => (permit.question().clone(), false),
-            Err(refusal) => {
-                let is_silent = refusal.lacks_a_permit_only();
-                (*refusal.into_question(), is_silent)
-            }
+        let question = match moment(asked.now_ms, &self.time_zone) {
+            Ok(now) => question.at(now),
+            Err(error) => return Ruling::Failed(error),
         };
+        let is_silent = self.policies.outlook(&question) == Outlook::LacksPermit;
         let wish = match self.wish(asked) {
             Ok(wish) => wish,
             Err(error) => return Ruling::Failed(error),
@@ -62,22 +96,17 @@ impl Rules for EntitlementRules {
 
 impl EntitlementRules {
     fn wish(&self, asked: &Asked<'_>) -> Result<Wish, String> {
-        let ms = i64::try_from(asked.now_ms).map_err(|e| e.to_string())?;
-        let now = Timestamp::from_millisecond(ms).map_err(|e| e.to_string())?;
-        let hour_and_weekday = |zone: TimeZone| {
-            let there = now.to_zoned_datetime(zone);
-            (there.hour(), there.weekday().to_monday_one_offset())
-        };
+        let now = moment(asked.now_ms, &self.time_zone)?;
         Ok(Wish {
             kind: asked.terms.kind.as_str(),
-            is_by_person: asked.is_by_person,
+            asked_by: asked.asked_by,
             duration_s: asked.terms.duration.as_secs(),
             calls: asked.terms.calls_max,
             bytes: asked.terms.bytes_max,
             extends: asked.extends,
             is_key_bound: !asked.binding.is_none(),
-            utc: hour_and_weekday(TimeZone::UTC),
-            local: hour_and_weekday(self.time_zone.clone()),
+            utc: now.utc,
+            local: now.local,
             asserted: self.asserted(asked),
             same: asked.history.same,
             agent: asked.history.all,

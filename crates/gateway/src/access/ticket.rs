@@ -179,6 +179,7 @@ mod tests {
             actor: ActorId::parse("bot").unwrap(),
             run: RunId::parse(run).unwrap(),
             run_source: RunSource::Token,
+            standing: Arc::default(),
             binding: KeyBinding::NONE,
             groups: Arc::from([]),
             task: None,

@@ -3,108 +3,116 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use cardea_domain::{Code, Denial, Principal, RunSource};
-use cardea_flow::{Call, Facts, Labels, Origin, Request, Run};
+use cardea_domain::{Action, Code, Denial, Principal, Target, UpstreamId};
+use cardea_flow::{Call, Facts, Origin, Request, Run};
 use cardea_mcp::{Kind, Limits as JsonLimits, Message, canonical::canonical, meta};
 use cardea_policy::Flow;
 use cardea_registry::Known;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Runs, TenantFlow, runs::RunKey};
+use super::{
+    Runs, TenantFlow,
+    name::{Begun, RunName},
+    said::Said,
+};
 use crate::way::Ask;
 
 /// A call as far as its flow goes, until its last answer.
 #[derive(Debug)]
 pub(crate) struct FlowCall {
     runs: Arc<Runs>,
-    key: RunKey,
+    name: RunName,
     run: Arc<Mutex<Run>>,
-    tool: String,
-    labels: Labels,
-    arguments: String,
+    said: Said,
     request: Option<Request>,
     digest: [u8; 32],
-    /// Whether its result only says what there is: tools, prompts, capabilities.
-    only_describes: bool,
 }
 
-/// What holds for everything but tools: the content is others', and the call changes nothing.
-const READING: Labels = Labels {
-    untrusted: true,
-    private: true,
-    read_only: true,
-    ..Labels::NONE
-};
-
-/// Methods whose results describe the server.
-const DESCRIBING: [&str; 7] = [
-    "initialize",
-    "server/discover",
-    "ping",
-    "tools/list",
-    "prompts/list",
-    "resources/list",
-    "resources/templates/list",
-];
-
 impl FlowCall {
-    /// Finds the run of a call and what it says.
+    /// Finds the run of a call and what it says; `action` is what it is decided as.
     pub(crate) fn of(
         flow: &TenantFlow,
         principal: &Principal,
+        begun: Begun,
         known: &Known,
         ask: &Ask,
+        action: Option<Action>,
         now_ms: u64,
     ) -> Self {
-        let key = key(flow, principal);
         let message = match ask {
             Ask::Message(message) => Some(message),
             Ask::Stream | Ask::End => None,
         };
-        let method = message.map_or("", Message::method);
-        let (tool, labels, arguments) = match (method, message) {
-            ("tools/call", Some(message)) => {
-                let tool = message.body_str("name").unwrap_or_default().into_owned();
-                let labels = flow.labels(known.id(), &tool);
-                let arguments = message.body("arguments").unwrap_or("{}").to_owned();
-                (tool, labels, arguments)
-            }
-            ("resources/read", Some(message)) => {
-                let uri = message.body_str("uri").unwrap_or_default();
-                let outward = ["http:", "https:"]
-                    .iter()
-                    .any(|scheme| uri.starts_with(scheme));
-                let labels = Labels { outward, ..READING };
-                (method.to_owned(), labels, json!({ "uri": uri }).to_string())
-            }
-            ("prompts/get", Some(message)) => {
-                let arguments = message.body("arguments").unwrap_or("{}");
-                (method.to_owned(), READING, arguments.to_owned())
-            }
-            _ => (method.to_owned(), READING, "{}".to_owned()),
-        };
         Self {
-            run: flow.runs.open(key, now_ms),
-            runs: Arc::clone(&flow.runs),
-            key,
-            digest: digest_of(&tool, &arguments),
             request: request(flow, principal, message),
-            only_describes: DESCRIBING.contains(&method),
-            tool,
-            labels,
-            arguments,
+            ..Self::new(
+                flow,
+                principal,
+                begun,
+                known,
+                Said::of(flow, known.id(), ask, action),
+                now_ms,
+            )
+        }
+    }
+
+    /// The same of a call that is only wished for, by another message.
+    pub(crate) fn wished(
+        flow: &TenantFlow,
+        principal: &Principal,
+        begun: Begun,
+        known: &Known,
+        (target, arguments): (&Target, Option<&str>),
+        message: &Message,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            request: request(flow, principal, Some(message)),
+            ..Self::new(
+                flow,
+                principal,
+                begun,
+                known,
+                Said::wished(flow, known.id(), target, arguments),
+                now_ms,
+            )
+        }
+    }
+
+    fn new(
+        flow: &TenantFlow,
+        principal: &Principal,
+        begun: Begun,
+        known: &Known,
+        said: Said,
+        now_ms: u64,
+    ) -> Self {
+        let name = RunName::of(flow, principal, begun);
+        Self {
+            run: flow.runs.open(name, now_ms),
+            runs: Arc::clone(&flow.runs),
+            name,
+            digest: digest_of(known.id(), &said.name, &said.arguments),
+            request: None,
+            said,
         }
     }
 
     /// Notes that a run goes on while nobody reads what it sees.
-    pub(crate) fn unwatched(flow: &TenantFlow, principal: &Principal, now_ms: u64) {
-        flow.runs.unwatched(key(flow, principal), now_ms);
+    pub(crate) fn unwatched(flow: &TenantFlow, principal: &Principal, begun: Begun, now_ms: u64) {
+        let name = RunName::of(flow, principal, begun);
+        flow.runs.unwatched(name, now_ms);
     }
 
     /// What is known of it before it is made.
     pub(crate) fn facts(&self) -> Facts {
-        self.run.lock().facts(&self.call(), self.request.as_ref())
+        let said = self.said.beside.as_deref();
+        let call = Call {
+            arguments: said.unwrap_or(&self.said.arguments),
+            ..self.call()
+        };
+        self.run.lock().facts(&call, self.request.as_ref())
     }
 
     /// Notes that somebody was asked to approve it.
@@ -114,7 +122,7 @@ impl FlowCall {
 
     /// Notes that somebody has approved it, with these arguments.
     pub(crate) fn approve(&self) {
-        self.run.lock().approve(&self.digest, &self.arguments);
+        self.run.lock().approve(&self.digest, &self.said.arguments);
     }
 
     /// Learns a message of the upstream, before it is released.
@@ -133,9 +141,16 @@ impl FlowCall {
         let Some(value) = value else {
             return Ok(());
         };
-        let describes = self.only_describes && message.kind() == Kind::Result;
-        if !describes && self.labels.untrusted {
-            self.runs.keep(self.key).await.map_err(|error| {
+        let describes = match message.kind() {
+            Kind::Result => self.said.only_describes || holds_nothing(message),
+            // A server that does not know the method has said nothing of anybody else's.
+            Kind::Error => {
+                message.body("code").and_then(|code| code.parse().ok()) == Some(UNKNOWN_METHOD)
+            }
+            Kind::Request | Kind::Notification => false,
+        };
+        if !describes && self.said.labels.untrusted {
+            self.runs.keep(self.name).await.map_err(|error| {
                 Denial::new(Code::Internal, "what the run has seen could not be kept")
                     .help("tell whoever runs the gateway")
                     .detail(error)
@@ -143,6 +158,9 @@ impl FlowCall {
         }
         let mut run = self.run.lock();
         let before = run.entries();
+        if self.name.ages() {
+            run.turn(self.runs.now_ms());
+        }
         match describes {
             true => descriptions(&value, &mut |text| run.learn_description(text)),
             false => run.learn(&self.call(), self.request.as_ref(), &value),
@@ -153,11 +171,22 @@ impl FlowCall {
 
     fn call(&self) -> Call<'_> {
         Call {
-            tool: &self.tool,
-            labels: self.labels,
-            arguments: &self.arguments,
+            tool: &self.said.name,
+            labels: self.said.labels,
+            arguments: &self.said.arguments,
         }
     }
+}
+
+/// JSON-RPC 2.0, section 5.1.
+const UNKNOWN_METHOD: f64 = -32601.0;
+
+/// Whether a result is a list of resources with nothing in it.
+fn holds_nothing(result: &Message) -> bool {
+    let lists = ["resources", "resourceTemplates"].map(|key| result.body(key));
+    let mut lists = lists.into_iter().flatten().peekable();
+    let is_empty = |raw: &str| raw.trim_start_matches('[').trim_start() == "]";
+    lists.peek().is_some() && lists.all(is_empty) && result.body("contents").is_none()
 }
 
 /// Facts as policies read them.
@@ -181,24 +210,6 @@ pub(crate) fn context(facts: &Facts) -> Flow {
         delegated_values: count(Origin::Delegated),
         unexplained_values: count(Origin::Unexplained),
     }
-}
-
-/// The run, within its tenant. A host that nobody trusts could name a new run for each call, so all that it names are one.
-fn key(flow: &TenantFlow, principal: &Principal) -> RunKey {
-    let is_named_freely =
-        principal.run_source == RunSource::Host && !flow.trusted_hosts.contains(&principal.actor);
-    let run = match (is_named_freely, principal.run_source) {
-        (true, _) => "",
-        // A token that was silent, or that a restart has met, begins a new run by name; what it has seen it has seen.
-        (false, RunSource::Idle) => principal.run.as_str().split('-').next().unwrap_or_default(),
-        (false, _) => principal.run.as_str(),
-    };
-    RunKey::of([
-        principal.subject.as_str(),
-        principal.actor.as_str(),
-        principal.run_source.as_str(),
-        run,
-    ])
 }
 
 /// What the person asked for: as the token says, and as a trusted host does.
@@ -225,13 +236,15 @@ fn descriptions(value: &Value, learn: &mut dyn FnMut(&str)) {
     }
 }
 
-/// SHA-256 over a tool and its arguments, however those are spelt.
-fn digest_of(tool: &str, arguments: &str) -> [u8; 32] {
+/// SHA-256 over a server, its tool and the arguments, however those are spelt.
+fn digest_of(upstream: &UpstreamId, tool: &str, arguments: &str) -> [u8; 32] {
     let limits = JsonLimits {
         depth_max: usize::MAX,
     };
     let spelt = canonical(arguments, &limits);
     let mut context = digest::Context::new(&digest::SHA256);
+    context.update(upstream.as_str().as_bytes());
+    context.update(b"\0");
     context.update(tool.as_bytes());
     context.update(b"\0");
     context.update(spelt.as_deref().unwrap_or(arguments).as_bytes());
@@ -241,12 +254,12 @@ fn digest_of(tool: &str, arguments: &str) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {
-    use cardea_domain::{ActorId, Clock, KeyBinding, RunId, SubjectId, TenantId};
+pub(super) mod tests {
+    use cardea_domain::{ActorId, Clock, KeyBinding, RunId, RunSource, SubjectId, TenantId};
 
     use super::*;
 
-    fn flow(folder: &std::path::Path, hosts: &[&str]) -> TenantFlow {
+    pub(in crate::flow) fn flow(folder: &std::path::Path, hosts: &[&str]) -> TenantFlow {
         let runs = Runs::open_file(&folder.join("a.runs"), Clock::manual(0)).unwrap();
         TenantFlow {
             labels: std::collections::HashMap::new(),
@@ -258,13 +271,14 @@ mod tests {
         }
     }
 
-    fn principal(run: &str, run_source: RunSource) -> Principal {
+    pub(in crate::flow) fn principal(run: &str, run_source: RunSource) -> Principal {
         Principal {
             tenant: TenantId::parse("acme").unwrap(),
             subject: SubjectId::parse("ada").unwrap(),
             actor: ActorId::parse("bot").unwrap(),
             run: RunId::parse(run).unwrap(),
             run_source,
+            standing: Arc::default(),
             binding: KeyBinding::NONE,
             chain: Arc::from([]),
             groups: Arc::from([]),
@@ -272,53 +286,89 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_host_that_nobody_trusts_cannot_begin_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let (nobody, bot) = (flow(folder.path(), &[]), flow(folder.path(), &["bot"]));
-        let of = |flow, run, source| key(flow, &principal(run, source));
-        assert_eq!(
-            of(&nobody, "r1", RunSource::Host),
-            of(&nobody, "r2", RunSource::Host)
-        );
-        assert_ne!(
-            of(&bot, "r1", RunSource::Host),
-            of(&bot, "r2", RunSource::Host)
-        );
-        assert_ne!(
-            of(&nobody, "r1", RunSource::Token),
-            of(&nobody, "r2", RunSource::Token)
-        );
+    fn message(text: &str) -> Message {
+        let limits = JsonLimits { depth_max: 64 };
+        Message::parse(text.to_owned().into(), &limits).unwrap()
     }
 
-    #[test]
-    fn a_silent_token_does_not_begin_a_clean_run() {
+    fn said(text: &str, action: Option<Action>) -> Said {
         let folder = tempfile::tempdir().unwrap();
-        let flow = flow(folder.path(), &[]);
-        let of = |run| key(&flow, &principal(run, RunSource::Idle));
-        assert_eq!(of("0a1b-1000"), of("0a1b-2000"));
-        assert_ne!(of("0a1b-1000"), of("0a1c-1000"));
+        let upstream = UpstreamId::parse("mail").unwrap();
+        let ask = Ask::Message(message(text));
+        Said::of(&flow(folder.path(), &[]), &upstream, &ask, action)
     }
 
     #[test]
     fn a_tool_that_nobody_labelled_is_the_worst() {
-        let folder = tempfile::tempdir().unwrap();
-        let upstream = cardea_domain::UpstreamId::parse("mail").unwrap();
-        assert_eq!(
-            flow(folder.path(), &[]).labels(&upstream, "x"),
-            Labels::WORST
+        let call = said(
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#,
+            Some(Action::CallTool),
         );
+        assert_eq!(call.labels, cardea_flow::Labels::WORST);
+    }
+
+    #[test]
+    fn every_way_out_is_one() {
+        for (text, action, told) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"q","value":"sesame"}}}"#,
+                Action::Complete,
+                "sesame",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"a.b","result":{"action":"accept","content":{"name":"sesame"}}}"#,
+                Action::Elicit,
+                "sesame",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tasks/update","params":{"taskId":"1","inputResponses":{"a":"sesame"}}}"#,
+                Action::UseTask,
+                "sesame",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"acme/ping","params":{"text":"sesame"}}"#,
+                Action::Extension,
+                "sesame",
+            ),
+        ] {
+            let said = said(text, Some(action));
+            assert!(said.labels.external && said.labels.outward, "{text}");
+            assert!(said.labels.is_watched(), "{text}");
+            assert!(said.arguments.contains(told), "{text}");
+        }
+        let call = said(
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{},"inputResponses":{"a":"sesame"}}}"#,
+            Some(Action::CallTool),
+        );
+        assert!(call.beside.unwrap().contains("sesame"));
+    }
+
+    #[test]
+    fn a_list_of_resources_is_content_and_an_empty_one_is_not() {
+        let list = said(
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/list"}"#,
+            Some(Action::Connect),
+        );
+        assert!(!list.only_describes && list.labels.untrusted);
+        let result = |raw: &str| message(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{raw}}}"#));
+        assert!(holds_nothing(&result(r#"{"resources": [ ]}"#)));
+        for other in [
+            r#"{"resources":[{}]}"#,
+            r#"{"resources":[[]]}"#,
+            r#"{"resources":[],"resourceTemplates":[1]}"#,
+            r#"{"content":[]}"#,
+            "{}",
+        ] {
+            assert!(!holds_nothing(&result(other)), "{other}");
+        }
     }
 
     #[test]
     fn a_call_is_the_same_however_its_arguments_are_spelt() {
-        assert_eq!(
-            digest_of("send", r#"{"a":1,"b":2}"#),
-            digest_of("send", r#"{ "b": 2, "a": 1 }"#)
-        );
-        assert_ne!(
-            digest_of("send", r#"{"a":1}"#),
-            digest_of("send", r#"{"a":2}"#)
-        );
+        let [mail, chat] = ["mail", "chat"].map(|id| UpstreamId::parse(id).unwrap());
+        let spelt = digest_of(&mail, "send", r#"{"a":1,"b":2}"#);
+        assert_eq!(spelt, digest_of(&mail, "send", r#"{ "b": 2, "a": 1 }"#));
+        assert_ne!(spelt, digest_of(&mail, "send", r#"{"a":1}"#));
+        assert_ne!(spelt, digest_of(&chat, "send", r#"{"a":1,"b":2}"#));
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn requested(
     let notice = Notice {
         until_ms: request.expires_ms,
         page: pages.of(&request.id),
-        said: reason(request).into_iter().collect(),
+        said: reasons(request),
         ..about(notice, request)
     };
     notice.with("Decides", "approvers", Some(approvers)).with(
@@ -195,9 +195,18 @@ fn about(notice: Notice, request: &AccessRequest) -> Notice {
         .with("Ticket", "ticket", request.ticket.as_deref())
 }
 
-fn reason(request: &AccessRequest) -> Option<Said> {
-    let reason = request.reason.as_ref()?;
-    let (by, name) = match reason.author {
+fn reasons(request: &AccessRequest) -> Vec<Said> {
+    let Some(reason) = &request.reason else {
+        return Vec::new();
+    };
+    let beside = reason.beside.as_deref();
+    let beside = beside.map(|text| said(Author::Model, text));
+    let first = said(reason.author, &reason.text);
+    [Some(first), beside].into_iter().flatten().collect()
+}
+
+fn said(author: Author, text: &str) -> Said {
+    let (by, name) = match author {
         Author::Model => ("The agent says, in a model's words", "reason_by_model"),
         Author::Person => ("The person says", "reason_by_person"),
         Author::Program => (
@@ -206,11 +215,11 @@ fn reason(request: &AccessRequest) -> Option<Said> {
         ),
         Author::Gateway => ("The gateway has noticed", "reason_by_gateway"),
     };
-    Some(Said {
+    Said {
         by,
         name,
-        text: reason.text.clone(),
-    })
+        text: text.to_owned(),
+    }
 }
 
 fn target(target: &Target) -> (&'static str, &'static str) {

@@ -12,7 +12,8 @@ use super::{End, Relay};
 use crate::{
     answer::{ANSWER_DEPTH_MAX, Filtered, Lens},
     confine::{self, Beside},
-    upstream::malformed,
+    pins,
+    upstream::{malformed, unambiguous},
     way::Released,
 };
 
@@ -23,7 +24,7 @@ impl Relay {
     /// Handles one event; gives the end when it was the last.
     pub(super) async fn event(&mut self, mut event: Event) -> Option<End> {
         // A stream under a grant cannot be resumed: a new request would not be one under the grant.
-        let id = event.id.take().filter(|_| !self.call.is_granted());
+        let id = event.id.take().filter(|_| !self.call.is_metered());
         if let Some(id) = id.filter(|id| !id.is_empty()) {
             self.resumable = self.era() == Era::Legacy;
             event.id = self.seal(id);
@@ -31,7 +32,7 @@ impl Relay {
         let data = match event.data.clone() {
             Some(data) if !data.is_empty() => data,
             // A position without a message (2025-11-25, SSE polling).
-            _ => return self.release_within(&event).await,
+            _ => return self.release_within(event).await,
         };
         let json = JsonLimits {
             depth_max: ANSWER_DEPTH_MAX,
@@ -40,6 +41,9 @@ impl Relay {
             Ok(message) => message,
             Err(error) => return Some(End::Failed(malformed(error))),
         };
+        if let Err(denial) = unambiguous(&message) {
+            return Some(End::Failed(denial));
+        }
         self.events += 1;
         if let Err(denial) = self.call.learn(&message).await {
             return Some(End::Failed(denial));
@@ -55,6 +59,10 @@ impl Relay {
         if let Err(denial) = self.lens().check_input_requests(message) {
             return Some(End::Failed(denial));
         }
+        if let Err(denial) = self.lens().check_told_task(message) {
+            return Some(End::Failed(denial));
+        }
+        pins::doubt(self.call.known(), message);
         if !self.lens().shows_update(message) {
             return None;
         }
@@ -68,7 +76,7 @@ impl Relay {
                     // Its position is still one to resume from.
                     event.id.as_ref()?;
                     event.data = Some(Bytes::new());
-                    return self.release_within(&event).await;
+                    return self.release_within(event).await;
                 }
             }
         }
@@ -79,10 +87,11 @@ impl Relay {
         {
             event.data = Some(json::splice(message.text(), &[(span, marked.as_bytes())]).into());
         }
-        self.release_within(&event).await
+        self.release_within(event).await
     }
 
-    async fn release_within(&mut self, event: &Event) -> Option<End> {
+    async fn release_within(&mut self, mut event: Event) -> Option<End> {
+        event.data = event.data.map(|data| self.call.put_back(data));
         let text = event.encode();
         if let Err(denial) = self.call.spend(text.len()) {
             return Some(End::Failed(denial));
@@ -102,12 +111,14 @@ impl Relay {
         };
         let lens = Lens {
             guard: awaited.guard.as_ref(),
-            tool: awaited.tool.as_deref(),
+            of: &awaited.of,
             ..self.lens()
         };
-        let answer = lens.answer(awaited.method, &awaited.id, message).await;
+        let asked = self.call.asked_as(&awaited.id);
+        let answer = lens.answer(awaited.method, asked, message).await;
         match answer {
             Ok(filtered) => {
+                let filtered = filtered.put_back(&self.call);
                 let event = Event {
                     data: Some(filtered.text),
                     ..event

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Awaited, Relay};
 use crate::{
+    results::ResultOf,
     seal::Purpose,
+    upstream::Alias,
     way::Authorised,
     world::{Gateway, World},
 };
@@ -18,11 +20,14 @@ pub(super) struct Position {
     /// The raw id of the request that the stream answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// Under which id the upstream knows it, raw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
-    /// The tool whose call it is: its results are checked on whatever stream they come.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool: Option<String>,
+    /// What the answer is the result of: it is checked on whatever stream it comes.
+    #[serde(default)]
+    of: ResultOf,
 }
 
 impl Relay {
@@ -31,12 +36,13 @@ impl Relay {
         let position = Position {
             event,
             id: self.awaited.as_ref().map(|a| a.id.clone()),
+            alias: self.call.alias().map(|alias| alias.ours().to_owned()),
             method: self
                 .awaited
                 .as_ref()
                 .and_then(|a| a.method)
                 .map(|m| m.name.to_owned()),
-            tool: self.awaited.as_ref().and_then(|a| a.tool.clone()),
+            of: (self.awaited.as_ref()).map_or(ResultOf::Other, |a| a.of.clone()),
         };
         let text = serde_json::to_string(&position).ok()?;
         self.gateway.sealer.seal(
@@ -55,16 +61,20 @@ pub(super) fn resumed(world: &World, call: &Authorised, position: Position) -> O
         .method
         .and_then(|name| method::lookup(&name, Era::Legacy));
     let is_tool_call = method.is_some_and(|m| m.name == "tools/call");
-    let guard = match world.rules(call.known()) {
-        Some(rules) if is_tool_call => rules
-            .of(&call.principal().tenant, position.tool.as_deref()?)
-            .ok()?,
-        _ => None,
+    let guard = match is_tool_call {
+        true => {
+            let tool = position.of.tool()?;
+            match world.rules(call.known()) {
+                Some(rules) => rules.of(&call.principal().tenant, tool).ok()?,
+                None => None,
+            }
+        }
+        false => None,
     };
     Some(Awaited {
         id: position.id?,
         method,
-        tool: position.tool,
+        of: position.of,
         guard,
     })
 }
@@ -80,6 +90,12 @@ impl Gateway {
             sealed,
         )?;
         serde_json::from_str(&text).ok()
+    }
+
+    /// The id under which the upstream knows the request whose stream is resumed.
+    pub(crate) fn resumed_alias(&self, call: &Authorised) -> Option<Alias> {
+        let position = self.open_position(call)?;
+        Some(Alias::resumed(position.alias?, position.id?))
     }
 
     /// The upstream's own event id to resume from.

@@ -1,6 +1,6 @@
 //! Dialling an HTTP upstream: TCP, and TLS where the URL asks for it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cardea_registry::HttpServer;
@@ -8,11 +8,11 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::UpstreamError;
+use super::{UpstreamError, server_identity::Verifier};
 
 /// Where an upstream is and how to get there.
 pub(super) struct Dialer {
@@ -94,7 +94,10 @@ impl Dialer {
 
 fn tls_config(server: &HttpServer) -> Result<ClientConfig, UpstreamError> {
     let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    // A trust domain has its own authorities, and a public one speaks for none.
+    if server.identity.spiffe_id.is_none() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
     let failed = |reason: String| UpstreamError::Ca {
         path: server
             .ca_file
@@ -112,11 +115,29 @@ fn tls_config(server: &HttpServer) -> Result<ClientConfig, UpstreamError> {
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
+    let identity = server.identity.clone();
+    let verifier =
+        Verifier::new(roots, Arc::clone(&provider), identity).map_err(|e| failed(e.to_string()))?;
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| failed(e.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .dangerous()
+        // It asks what the default one asks, and more.
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some((certificate, key)) = &server.client_certificate else {
+        return Ok(config.with_no_client_auth());
+    };
+    let cannot = |path: &Path, reason: String| UpstreamError::ClientCertificate {
+        path: path.display().to_string(),
+        reason,
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
+        .map_err(|e| cannot(certificate, e.to_string()))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| cannot(key, e.to_string()))?;
+    config
+        .with_client_auth_cert(chain, private)
+        .map_err(|e| cannot(certificate, e.to_string()))
 }
 
 impl std::fmt::Debug for Dialer {

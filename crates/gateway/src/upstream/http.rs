@@ -1,16 +1,24 @@
 //! An upstream over Streamable HTTP, in both eras.
 
+mod alias;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cardea_domain::Denial;
-use cardea_mcp::{Era, header as mcp};
+use cardea_mcp::{
+    Era, Kind, header as mcp,
+    json::{self, Level},
+    method::List,
+};
 use cardea_registry::HttpServer;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 
+pub(crate) use self::alias::Alias;
+use self::alias::Aliases;
 use super::{
     Reply, Source, UpstreamError,
     connect::Dialer,
@@ -33,6 +41,9 @@ pub(super) struct HttpUpstream {
     host: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     answer_bytes_max: usize,
+    aliases: Arc<Aliases>,
+    /// Of connections that no worker has.
+    own_shelf: usize,
 }
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -57,28 +68,80 @@ impl HttpUpstream {
             None => url.path().to_owned(),
         };
         Ok(Self {
-            pool: Pool::new(Dialer::new(server, limits.connect_timeout)?, workers),
+            // One shelf more, for what the gateway asks by itself.
+            pool: Pool::new(Dialer::new(server, limits.connect_timeout)?, workers + 1),
             target: path.parse().map_err(|_| wrong())?,
             host: HeaderValue::from_str(&host).map_err(|_| wrong())?,
             headers: server.headers.clone(),
             answer_bytes_max: limits.answer_bytes_max,
+            aliases: Arc::new(Aliases::new()),
+            own_shelf: workers,
         })
     }
 
     pub(super) async fn send(
         &self,
         gateway: &Arc<Gateway>,
-        call: &Authorised,
+        call: &mut Authorised,
     ) -> Result<Reply, Denial> {
-        let request = self.request(gateway, call)?;
+        let Some(edited) = self.edited(gateway, call) else {
+            return Ok(Reply::Empty {
+                status: StatusCode::ACCEPTED,
+            });
+        };
+        let request = self.request(gateway, call, edited)?;
         let response = self.pool.send(call.worker(), request).await?;
         self.reply(call, response).await
     }
 
-    /// Asks for the list of tools with the headers of a call, page by page.
-    pub(super) async fn learn(&self, gateway: &Gateway, call: &Authorised) -> Result<(), Denial> {
+    /// The message as it goes upstream: under an id of the gateway's own. `None` when it is about a request that is not
+    /// under way, and another client's may be called so.
+    fn edited(&self, gateway: &Gateway, call: &mut Authorised) -> Option<Bytes> {
+        let alias = match call.ask() {
+            Ask::Message(message) if message.kind() == Kind::Request => {
+                message.id().map(|id| self.aliases.give(call, id.raw()))
+            }
+            Ask::Stream => gateway.resumed_alias(call),
+            Ask::Message(_) | Ask::End => None,
+        };
+        call.set_alias(alias.map(Arc::new));
+        let Ask::Message(message) = call.ask() else {
+            return Some(Bytes::new());
+        };
+        let cancelled = message.span(Level::Body, "requestId");
+        let cancelled = cancelled.filter(|_| message.method() == "notifications/cancelled");
+        let named = match (cancelled, call.alias()) {
+            (Some(span), None) => {
+                let id = message.body("requestId")?;
+                Some((span, self.aliases.find(call, id)?))
+            }
+            (_, Some(alias)) => message
+                .id_span()
+                .map(|span| (span, alias.ours().to_owned())),
+            (None, None) => None,
+        };
+        let trace = gateway.trace_edit(call, message);
+        let mut edits: Vec<_> = named.into_iter().chain(trace).collect();
+        if edits.is_empty() {
+            return Some(message.text().clone());
+        }
+        edits.sort_by_key(|(span, _)| span.start);
+        let edits: Vec<_> = edits
+            .iter()
+            .map(|(span, text)| (span.clone(), text.as_bytes()))
+            .collect();
+        Some(json::splice(message.text(), &edits).into())
+    }
+
+    /// Asks for a list with the headers of a call, page by page.
+    pub(super) async fn learn(
+        &self,
+        gateway: &Gateway,
+        call: &Authorised,
+        list: List,
+    ) -> Result<(), Denial> {
         let era = call.dialect().era;
-        let mut listing = Listing::new(call.dialect().version);
+        let mut listing = Listing::new(call.dialect().version, list, call.known());
         while let Some((id, text)) = listing.next_page() {
             let mut request = Request::new(Full::new(text));
             *request.method_mut() = Method::POST;
@@ -88,7 +151,7 @@ impl HttpUpstream {
             headers.insert(header::CONTENT_TYPE, JSON);
             headers.insert(header::ACCEPT, BOTH);
             if era == Era::Modern {
-                headers.insert(mcp::METHOD, HeaderValue::from_static("tools/list"));
+                headers.insert(mcp::METHOD, HeaderValue::from_static(listing::method(list)));
             }
             for (name, value) in call.added_headers() {
                 headers.insert(name.clone(), value.clone());
@@ -98,11 +161,50 @@ impl HttpUpstream {
             let answer = match self.reply(call, response).await? {
                 Reply::Whole { text, .. } => text,
                 Reply::Stream { source, .. } => answer_of(*source, &id).await?,
-                Reply::Empty { .. } => return Err(malformed("no answer to `tools/list`")),
+                Reply::Empty { .. } => return Err(malformed("no answer to a request for a list")),
             };
-            listing.learn(&answer, &id, call.known())?;
+            listing.learn(&answer, &id)?;
         }
+        listing.tell(call.tenant()).await;
         Ok(())
+    }
+
+    /// Sends a message of the gateway's own, outside of any call: the headers say no more than the message.
+    ///
+    /// Gives the status, the session that the server opened, and the answer to the request with this raw id; none is
+    /// waited for without one.
+    pub(super) async fn ask(
+        &self,
+        text: Bytes,
+        id: Option<&str>,
+        headers: HeaderMap,
+    ) -> Result<(StatusCode, Option<String>, Option<Bytes>), Denial> {
+        let mut request = Request::new(Full::new(text));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = headers;
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host.clone());
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("cardea/", env!("CARGO_PKG_VERSION"))),
+        );
+        headers.insert(header::CONTENT_TYPE, JSON);
+        headers.insert(header::ACCEPT, BOTH);
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        let response = self.pool.send(self.own_shelf, request).await?;
+        let status = response.status();
+        let session = response.headers().get(mcp::SESSION_ID);
+        let session = session.and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let reply = self.read(Era::Legacy, response).await?;
+        let answer = match (reply, id) {
+            (Reply::Whole { text, .. }, _) => Some(text),
+            (Reply::Stream { source, .. }, Some(id)) => Some(answer_of(*source, id).await?),
+            (Reply::Stream { .. } | Reply::Empty { .. }, _) => None,
+        };
+        Ok((status, session, answer))
     }
 
     pub(super) async fn answer_back(&self, call: &Authorised, text: Bytes) -> Result<(), Denial> {
@@ -125,16 +227,17 @@ impl HttpUpstream {
         self.pool.retire();
     }
 
-    /// The request as it goes upstream: the message byte for byte, headers made anew from it.
+    /// The request as it goes upstream: the message, headers made anew from it.
     fn request(
         &self,
         gateway: &Gateway,
         call: &Authorised,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Denial> {
-        let (method, accept, body) = match call.ask() {
-            Ask::Message(message) => (Method::POST, BOTH, gateway.with_trace(call, message)),
-            Ask::Stream => (Method::GET, STREAM, Bytes::new()),
-            Ask::End => (Method::DELETE, BOTH, Bytes::new()),
+        let (method, accept) = match call.ask() {
+            Ask::Message(_) => (Method::POST, BOTH),
+            Ask::Stream => (Method::GET, STREAM),
+            Ask::End => (Method::DELETE, BOTH),
         };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -184,9 +287,13 @@ impl HttpUpstream {
     }
 
     async fn reply(&self, call: &Authorised, response: Response<Leased>) -> Result<Reply, Denial> {
+        self.read(call.dialect().era, response).await
+    }
+
+    async fn read(&self, era: Era, response: Response<Leased>) -> Result<Reply, Denial> {
         let (head, body) = response.into_parts();
         let session = match head.headers.get(mcp::SESSION_ID) {
-            Some(value) if call.dialect().era == Era::Legacy => Some(
+            Some(value) if era == Era::Legacy => Some(
                 value
                     .to_str()
                     .map_err(|_| malformed("the session id is not visible ASCII"))?
@@ -257,7 +364,7 @@ async fn answer_of(mut source: Source, id: &str) -> Result<Bytes, Denial> {
             return Ok(data);
         }
     }
-    Err(malformed("no answer to `tools/list`"))
+    Err(malformed("no answer to a request for a list"))
 }
 
 /// Messages before an answer, at most.

@@ -1,21 +1,33 @@
-//! A list of tools that the gateway asks for itself.
+//! A list that the gateway asks for itself, on behalf of a call.
 
 use bytes::Bytes;
 use cardea_domain::Denial;
-use cardea_mcp::{Era, Id, Kind, Limits, Message, Version, meta, method::List};
+use cardea_mcp::{
+    Era, Id, Kind, Limits, Message, Version,
+    list::{self, Keep, Sieve},
+    meta,
+    method::List,
+};
 use cardea_registry::Known;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 use super::malformed;
-use crate::answer::ANSWER_DEPTH_MAX;
+use crate::{
+    Tenant,
+    answer::ANSWER_DEPTH_MAX,
+    pins::{Shown, kind_of},
+};
 
 /// Pages that are asked for; each has at most as many tools as a list may have.
 const PAGES_MAX: usize = 50;
 
 /// Which page comes next.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(super) struct Listing<'a> {
     version: Version,
+    list: List,
+    /// What it has shown so far.
+    shown: Shown<'a>,
     pages: usize,
     cursor: Cursor,
 }
@@ -27,10 +39,16 @@ enum Cursor {
     End,
 }
 
-impl Listing {
-    pub(super) fn new(version: Version) -> Self {
+impl<'a> Listing<'a> {
+    pub(super) fn new(version: Version, list: List, known: &'a Known) -> Self {
+        if let Some(kind) = kind_of(list) {
+            // What the server says from here on is another doubt.
+            known.definitions().trust(kind);
+        }
         Self {
             version,
+            list,
+            shown: Shown::by(known),
             pages: 0,
             cursor: Cursor::First,
         }
@@ -54,29 +72,30 @@ impl Listing {
         // Over a legacy session ids of the client are under way: this is none of theirs.
         let id = format!("cardea-list-{}-{}", uuid::Uuid::new_v4(), self.pages);
         self.pages += 1;
-        let text = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list", "params": params});
+        let text =
+            json!({"jsonrpc": "2.0", "id": id, "method": method(self.list), "params": params});
         Some((format!("\"{id}\""), text.to_string().into()))
     }
 
-    /// Learns the tools of a page that were not known; what is known changes only by lists that clients see.
-    pub(super) fn learn(&mut self, answer: &Bytes, id: &str, known: &Known) -> Result<(), Denial> {
-        let message =
-            parse(answer).ok_or_else(|| malformed("the list of tools is not JSON-RPC"))?;
+    /// Learns the definitions of a page.
+    pub(super) fn learn(&mut self, answer: &Bytes, id: &str) -> Result<(), Denial> {
+        let message = parse(answer).ok_or_else(|| malformed("the list is not JSON-RPC"))?;
         let is_list = message.kind() == Kind::Result && message.id() == Some(Id(id));
-        let tools = message.body(List::Tools.member()).filter(|_| is_list);
-        let tools =
-            tools.ok_or_else(|| malformed("no list of tools in the answer to `tools/list`"))?;
-        let tools: Vec<&RawValue> = serde_json::from_str(tools).map_err(malformed)?;
-        let definitions = known.definitions();
-        for raw in tools {
-            let tool: Value = serde_json::from_str(raw.get()).map_err(malformed)?;
-            if let Some(name) = tool.get("name").and_then(Value::as_str)
-                && definitions.tool(name).is_none()
-            {
-                // An invalid tool is left out of lists; it cannot be called.
-                drop(definitions.learn(name, raw.get()));
-            }
+        let no_list = || malformed(format!("no list in the answer to `{}`", method(self.list)));
+        if !is_list {
+            return Err(no_list());
         }
+        let mut sieve = Sieve::new(&message, self.list).map_err(|_| no_list())?;
+        let kind = kind_of(self.list);
+        let shown = &mut self.shown;
+        let each = sieve.step(list::ITEMS_MAX, |item| {
+            if let Some(kind) = kind {
+                // An invalid tool is left out of lists; it cannot be called.
+                shown.take(kind, item.name, item.raw);
+            }
+            Keep::Hidden
+        });
+        each.map_err(|_| no_list())?;
         self.cursor = match message.body_str("nextCursor") {
             Some(cursor) => Cursor::At(cursor.into_owned()),
             None => Cursor::End,
@@ -85,8 +104,25 @@ impl Listing {
     }
 }
 
+impl Listing<'_> {
+    /// Has what it showed taken note of: grants for what changed, quarantine for what nobody has approved.
+    pub(super) async fn tell(self, tenant: Option<&Tenant>) {
+        self.shown.tell(tenant).await;
+    }
+}
+
+/// The method that asks for a list.
+pub(super) fn method(list: List) -> &'static str {
+    match list {
+        List::Tools => "tools/list",
+        List::Prompts => "prompts/list",
+        List::Resources => "resources/list",
+        List::Templates => "resources/templates/list",
+    }
+}
+
 /// What a modern request says of itself.
-fn about(version: Version) -> Value {
+pub(super) fn about(version: Version) -> Value {
     json!({
         meta::PROTOCOL_VERSION: version.as_str(),
         meta::CLIENT_CAPABILITIES: {},
@@ -101,7 +137,7 @@ pub(super) fn is_answer(text: &Bytes, id: &str) -> bool {
     })
 }
 
-fn parse(text: &Bytes) -> Option<Message> {
+pub(super) fn parse(text: &Bytes) -> Option<Message> {
     let limits = Limits {
         depth_max: ANSWER_DEPTH_MAX,
     };

@@ -19,8 +19,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use parking_lot::Mutex;
+use rustls::CertificateError;
 
-use super::{closed, connect::Dialer, unreachable};
+use super::{closed, connect::Dialer, stranger, unreachable};
 use cardea_domain::Denial;
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -93,7 +94,7 @@ impl Pool {
                 },
             }
         }
-        let mut sender = self.dialer.dial().await.map_err(unreachable)?;
+        let mut sender = self.dialer.dial().await.map_err(not_dialled)?;
         match sender.send_request(request).await {
             Ok(response) => Ok(lease(response, sender, shelf)),
             Err(error) => Err(closed(error)),
@@ -140,6 +141,18 @@ impl Shelf {
                 since: Instant::now(),
             });
         }
+    }
+}
+
+/// Whether somebody else answered, or nobody.
+fn not_dialled(error: std::io::Error) -> Denial {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            stranger(&other.0)
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => stranger(error),
+        _ => unreachable(error),
     }
 }
 

@@ -3,29 +3,41 @@
 //! Processes are those of one tenant, and are never shared between its principals: a legacy session has its own, and a modern
 //! principal has its own. So what one caller makes a server keep in memory, no other can reach.
 
+pub(crate) mod blocked;
+mod era;
+mod launch;
 mod places;
 mod process;
 mod routes;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, TenantId, UpstreamId};
+use cardea_audit::Receipt;
+use cardea_domain::{ActorId, Code, Denial, SubjectId, TenantId, UpstreamId};
 use cardea_guard::tenant::Guard;
-use cardea_mcp::{Era, Kind, Message};
-use cardea_registry::{Entry, StdioServer};
+use cardea_mcp::{Era, Kind, Message, method::List};
+use cardea_registry::{Digests, Entry, PinRule, Standing, StdioServer};
+use cardea_sandbox::Profile;
 use http::StatusCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 pub(crate) use self::routes::{Routed, Ticket};
 use self::{
+    blocked::Blocked,
+    era::Probed,
     places::{Owner, Places, owner},
-    process::{Launch, Process},
+    process::{Place, Process},
 };
-use super::{Reply, Source, closed, listing::Listing, malformed, unreachable};
+use super::{Reply, Source, closed, listing::Listing, malformed, stranger, unreachable};
 use crate::{
     answer::ANSWER_DEPTH_MAX,
+    pins,
     way::{Ask, Authorised, Session, check_mirrored, unknown_session},
     world::Limits,
 };
@@ -36,13 +48,18 @@ pub(super) struct StdioUpstream {
     tenant: TenantId,
     id: UpstreamId,
     server: StdioServer,
+    /// `None` is no box.
+    profile: Option<Profile>,
+    blocked: Arc<Blocked>,
     answer_bytes_max: usize,
     processes_max: usize,
     per_principal_max: usize,
     idle_timeout: Duration,
+    /// What was read of what is started, so that it is read once.
+    digests: Arc<Digests>,
     state: Mutex<State>,
-    /// Held from a start to its first sign of life where that decides about the next one.
-    starting: tokio::sync::Mutex<()>,
+    /// For each owner, held from a start to its first sign of life: that decides about the next one.
+    starting: Mutex<HashMap<Owner, Weak<tokio::sync::Mutex<()>>>>,
     /// Told whenever a process has ended.
     ended_one: tokio::sync::Notify,
 }
@@ -54,8 +71,7 @@ struct State {
     sessions: HashMap<String, Arc<Process>>,
     /// Modern: by principal.
     principals: HashMap<Owner, Arc<Process>>,
-    /// Learnt from the first probe; a server does not change its era while it is configured.
-    era: Option<Era>,
+    probed: Probed,
     retired: bool,
 }
 
@@ -66,17 +82,25 @@ const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(1);
 const ENDING_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl StdioUpstream {
-    pub(super) fn new(entry: &Entry, server: StdioServer, limits: &Limits) -> Self {
+    pub(super) fn new(
+        entry: &Entry,
+        server: StdioServer,
+        profile: Option<Profile>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             tenant: entry.tenant().clone(),
             id: entry.id().clone(),
             server,
+            profile,
+            blocked: Arc::new(Blocked::new(entry.tenant().clone(), entry.id().clone())),
             answer_bytes_max: limits.answer_bytes_max,
             processes_max: limits.sessions_stdio_max,
             per_principal_max: limits.sessions_stdio_per_principal_max,
             idle_timeout: limits.session_idle_timeout,
+            digests: Arc::default(),
             state: Mutex::default(),
-            starting: tokio::sync::Mutex::default(),
+            starting: Mutex::default(),
             ended_one: tokio::sync::Notify::new(),
         }
     }
@@ -122,12 +146,29 @@ impl StdioUpstream {
         self.session(call)?.answer(text).await
     }
 
-    /// Asks the call's process for its list of tools, page by page.
-    pub(super) async fn learn(self: &Arc<Self>, call: &Authorised) -> Result<(), Denial> {
+    /// Asks the call's process for a list, page by page.
+    pub(super) async fn learn(
+        self: &Arc<Self>,
+        call: &Authorised,
+        list: List,
+    ) -> Result<(), Denial> {
         let process = self.process(call).await?;
+        self.learn_of(&process, call, list).await?;
+        if list == List::Tools {
+            process.set_learnt();
+        }
+        Ok(())
+    }
+
+    async fn learn_of(
+        &self,
+        process: &Arc<Process>,
+        call: &Authorised,
+        list: List,
+    ) -> Result<(), Denial> {
         let dialect = call.dialect();
         let limits = cardea_mcp::Limits::default();
-        let mut listing = Listing::new(dialect.version);
+        let mut listing = Listing::new(dialect.version, list, call.known());
         while let Some((id, text)) = listing.next_page() {
             let message = Message::parse(text, &limits).map_err(malformed)?;
             let (_ticket, mut messages) = process.request(&message, dialect.era).await?;
@@ -138,9 +179,34 @@ impl StdioUpstream {
                     None => return Err(closed(process.last_words())),
                 }
             };
-            listing.learn(&answer, &id, call.known())?;
+            listing.learn(&answer, &id)?;
         }
+        listing.tell(call.tenant()).await;
         Ok(())
+    }
+
+    /// Starts a process of the gateway's own, by the receipt of the record that says so, to look at the server.
+    pub(super) async fn look(&self, record: &Receipt) -> Result<Looking, Denial> {
+        if self.state.lock().retired {
+            return Err(unreachable("the upstream is no longer configured"));
+        }
+        self.check_locked().await?;
+        let invalid = |_| unreachable("the gateway has no name for itself");
+        let owner: Owner = (
+            self.tenant.clone(),
+            SubjectId::parse("cardea").map_err(invalid)?,
+            ActorId::parse("cardea").map_err(invalid)?,
+        );
+        let profile = self.profile.as_ref();
+        let started = launch::start(&self.server, profile, &self.blocked, record).await?;
+        let place = Place {
+            tenant: &self.tenant,
+            upstream: &self.id,
+            owner: &owner,
+            line_bytes_max: self.answer_bytes_max,
+            idle_timeout: self.idle_timeout,
+        };
+        Ok(Looking(place.take(started, |_, _| {})))
     }
 
     /// Starts no new processes and ends each one when its last call has ended.
@@ -185,7 +251,26 @@ impl StdioUpstream {
             (self.process(call).await?, None)
         };
         if call.dialect().era == Era::Modern && message.method() == "tools/call" {
-            process.learn(call.known()).await?;
+            // Each process may be of another mind: what it shows is held against what was approved.
+            if !process.is_learnt() {
+                let learnt = self.learn_of(&process, call, List::Tools).await;
+                // Where nothing has to be approved, a server may answer what it does not list.
+                if call.known().entry().pin_rule() != PinRule::Off {
+                    learnt?;
+                }
+                process.set_learnt();
+            }
+            let mut standing = pins::standing(call.known(), call.ask());
+            if standing == Standing::Unseen {
+                // Its list may have become another one while it was read.
+                self.learn_of(&process, call, List::Tools).await?;
+                standing = pins::standing(call.known(), call.ask());
+            }
+            if standing != Standing::Approved {
+                return Err(pins::unapproved(
+                    "the process shows it otherwise, or not at all",
+                ));
+            }
             // Of shaped arguments the headers were made anew, as far as they were known then.
             if !call.guard().is_some_and(Guard::shapes) {
                 check_mirrored(call.known(), call.headers(), message)?;
@@ -241,25 +326,45 @@ impl StdioUpstream {
             return Ok(process);
         }
         // One start at a time: who waited finds the process of the one before, or its crash.
-        let _one_at_a_time = self.starting.lock().await;
+        let turn = self.turn_of(&owner);
+        let _one_at_a_time = turn.lock().await;
         if let Some(process) = self.known_process(&owner)? {
             return Ok(process);
         }
         let process = self.start(call).await?;
+        let opening = Opening(Some(Arc::clone(&process)));
+        self.state.lock().probed.begin(Instant::now());
         let era = process.probe().await?;
         let mut state = self.state.lock();
-        state.era = Some(era);
-        if era == Era::Legacy {
-            process.stop();
+        let now = Instant::now();
+        state.probed.learn(era, now);
+        if state.probed.is_legacy(now) {
             return Err(earlier_version());
         }
-        state.principals.insert(owner, Arc::clone(&process));
+        if era.is_none() {
+            return Err(unreachable("the server does not answer"));
+        }
+        state
+            .principals
+            .extend(opening.opened().map(|process| (owner, process)));
         Ok(process)
+    }
+
+    /// What is held while a process of theirs is started; others do not wait for it.
+    fn turn_of(&self, owner: &Owner) -> Arc<tokio::sync::Mutex<()>> {
+        let mut starting = self.starting.lock();
+        starting.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = starting.get(owner).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        starting.insert(owner.clone(), Arc::downgrade(&turn));
+        turn
     }
 
     fn known_process(&self, owner: &Owner) -> Result<Option<Arc<Process>>, Denial> {
         let state = self.state.lock();
-        if state.era == Some(Era::Legacy) {
+        if state.probed.is_legacy(Instant::now()) {
             return Err(earlier_version());
         }
         Ok(state
@@ -275,7 +380,7 @@ impl StdioUpstream {
         let owner = owner(call.principal());
         let reserved = tokio::time::timeout(ENDING_WAIT_MAX, self.reserve(&owner));
         let pause = reserved.await.unwrap_or_else(|_| Err(self.overloaded()))?;
-        let place = Place(Some((self, &owner)));
+        let held = Reserved(Some((self, &owner)));
         if pause > BACKOFF_WAIT_MAX {
             return Err(unreachable(format!(
                 "it crashed; started again in {} ms",
@@ -283,25 +388,49 @@ impl StdioUpstream {
             )));
         }
         tokio::time::sleep(pause).await;
+        self.check_locked().await?;
         let record = call.call().record_process_start().await?;
-        place.keep();
+        self.blocked.belongs_to(call.call().gateway());
+        let profile = self.profile.as_ref();
+        let started = launch::start(&self.server, profile, &self.blocked, &record)
+            .await
+            .inspect_err(|_| self.state.lock().places.crashed(&owner, Duration::ZERO))?;
+        held.keep();
         let (upstream, of) = (Arc::downgrade(self), owner.clone());
         let on_exit = move |ran: Duration, wanted: bool| {
             if let Some(upstream) = upstream.upgrade() {
                 upstream.exited(&of, ran, wanted);
             }
         };
-        let launch = Launch {
+        let place = Place {
             tenant: &self.tenant,
             upstream: &self.id,
             owner: &owner,
-            server: &self.server,
             line_bytes_max: self.answer_bytes_max,
             idle_timeout: self.idle_timeout,
         };
-        launch
-            .start(&record, on_exit)
-            .inspect_err(|_| self.exited(&owner, Duration::ZERO, false))
+        Ok(place.take(started, on_exit))
+    }
+
+    /// What the boxes of its processes kept them from lately.
+    pub(super) fn incidents(&self) -> Vec<blocked::Incident> {
+        self.blocked.recent()
+    }
+
+    /// Refuses to start what is not what was locked.
+    ///
+    /// # Errors
+    /// [`Code::UpstreamIdentity`].
+    async fn check_locked(&self) -> Result<(), Denial> {
+        if self.server.locked.is_empty() {
+            return Ok(());
+        }
+        let (digests, locked) = (Arc::clone(&self.digests), self.server.locked.clone());
+        let checked = tokio::task::spawn_blocking(move || {
+            locked.iter().try_for_each(|locked| digests.check(locked))
+        });
+        let checked = checked.await.map_err(unreachable)?;
+        checked.map_err(stranger)
     }
 
     /// Takes a place for one more process; waits while others are being ended. Gives how long to
@@ -327,7 +456,7 @@ impl StdioUpstream {
                     && state.places.taken_by(owner) < self.per_principal_max;
                 if is_free {
                     state.places.take(owner);
-                    return Ok(state.places.pause());
+                    return Ok(state.places.pause(owner));
                 }
             }
             ended.await;
@@ -360,7 +489,7 @@ impl StdioUpstream {
 
     fn exited(&self, owner: &Owner, ran: Duration, wanted: bool) {
         if !wanted {
-            self.state.lock().places.crashed(ran);
+            self.state.lock().places.crashed(owner, ran);
         }
         self.give_back(owner);
     }
@@ -373,16 +502,43 @@ impl State {
     }
 }
 
-/// A counted place for a process; given back when the caller goes away before the start.
-struct Place<'a>(Option<(&'a StdioUpstream, &'a Owner)>);
+/// A process that the gateway looks at a server by; it ends with this value.
+pub(super) struct Looking(Arc<Process>);
 
-impl Place<'_> {
+impl Looking {
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask(&self, message: &Message, era: Era) -> Result<Bytes, Denial> {
+        let (_ticket, mut messages) = self.0.request(message, era).await?;
+        while let Some(routed) = messages.recv().await {
+            if routed.is_answer {
+                return Ok(routed.text);
+            }
+        }
+        Err(closed(self.0.last_words()))
+    }
+
+    /// Sends a notification.
+    pub(super) async fn tell(&self, message: &Message) -> Result<(), Denial> {
+        self.0.write(message.text().clone()).await
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// A counted place for a process; given back when the caller goes away before the start.
+struct Reserved<'a>(Option<(&'a StdioUpstream, &'a Owner)>);
+
+impl Reserved<'_> {
     fn keep(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if let Some((upstream, owner)) = self.0 {
             upstream.give_back(owner);
@@ -390,7 +546,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A process whose session is not open yet; it is stopped unless the handshake succeeds.
+/// A process that nobody else knows of yet; it is stopped unless its handshake or its probe succeeds.
 struct Opening(Option<Arc<Process>>);
 
 impl Opening {

@@ -2,32 +2,37 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use cardea_access::Granted;
 use cardea_domain::{Action, Code, Denial, Principal};
 use cardea_guard::tenant::Guard;
 use cardea_identity::TokenLife;
 use cardea_mcp::{
     Era, Kind, Message,
-    method::{Effect, Method, TargetSource},
+    method::{Effect, List, Method, TargetSource},
 };
-use cardea_registry::Known;
+use cardea_registry::{Known, PinRule, Standing};
 use futures_util::future::select_all;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     Ask, OpenCall, Refused, Session, Validated, check_mirrored,
     decision::{Decision, cut, take},
-    guarded::Guarded,
+    guarded::{Guarded, as_approved},
+    roots,
     screened::Screened,
 };
 use crate::{
     Tenant,
     access::{Authority, Progress},
+    budget::{Spender, Spending},
     facts::{Facts, micros},
-    flow::FlowCall,
+    flow::{Begun, FlowCall},
+    pins,
     protocol::{Dialect, unknown_method},
     streams::Slot,
-    upstream::Upstream,
+    survey,
+    upstream::{Alias, Upstream},
     world::{Gateway, World},
 };
 
@@ -45,6 +50,8 @@ pub(crate) struct Authorised {
     slot: Option<Slot>,
     /// The grants that the call is made by, with their room taken.
     granted: Vec<Granted>,
+    /// What it has taken of the tenant's budgets.
+    spending: Spending,
     guarded: Guarded,
     /// What is still to be checked of the arguments, where the tool's schema was not known.
     screened: Screened,
@@ -52,6 +59,8 @@ pub(crate) struct Authorised {
     call: OpenCall,
     worker: usize,
     life: TokenLife,
+    /// Under which id an HTTP server knows it.
+    alias: Option<Arc<Alias>>,
 }
 
 impl Authorised {
@@ -74,7 +83,9 @@ impl Authorised {
             questions,
         } = validated;
         let mut facts = resolved.facts;
-        let flow = flow_of(gateway, world, &resolved.principal, &known, &resolved.ask);
+        let begun = Begun::of(&resolved.life);
+        let ask = (&resolved.ask, facts.action);
+        let flow = flow_of(gateway, world, &resolved.principal, begun, &known, ask);
         let decision = Decision {
             flow: flow.as_ref(),
             gateway,
@@ -103,7 +114,14 @@ impl Authorised {
                 return Err(Refused::with_offer(denial, no.offer, facts));
             }
         };
+        let is_approved = authorities.iter().any(Authority::is_for_one_call);
+        if is_approved && let Err(denial) = as_approved(world, &mut resolved.ask) {
+            return Err(Refused::new(denial, facts));
+        }
         // Only now: whoever may not call a tool learns nothing of its definition.
+        if pins::standing(&known, &resolved.ask) == Standing::Quarantined {
+            return Err(Refused::new(pins::unapproved("quarantined"), facts));
+        }
         let slot = match mirrored(&resolved.ask, &resolved.head.headers, &known, dialect)
             .and_then(|()| room(gateway, &facts, &resolved.ask, method, &resolved.principal))
         {
@@ -122,12 +140,19 @@ impl Authorised {
             Ok(guarded) => guarded,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
+        if let Err(denial) = roots::keep_visible(world, &known, &mut resolved.ask) {
+            return Err(Refused::new(denial, facts));
+        }
         let screened = Screened::check(world, &known, &resolved.principal, &resolved.ask);
         let screened = match screened.await {
             Ok(screened) => screened,
             Err(denial) => return Err(Refused::new(denial, facts)),
         };
-        let is_approved = authorities.iter().any(Authority::is_for_one_call);
+        let mut spending =
+            match budgeted(gateway, &resolved.principal, &known, &resolved.ask, &facts) {
+                Ok(spending) => spending,
+                Err(denial) => return Err(Refused::new(denial, facts)),
+            };
         let granted = match take(world, &resolved.principal, authorities).await {
             Ok(granted) => granted,
             Err(denial) => return Err(Refused::new(denial, facts)),
@@ -139,6 +164,7 @@ impl Authorised {
             Effect::None => OpenCall::that_only_tells(gateway, facts),
             Effect::Possible => OpenCall::with_intent(gateway, facts).await?,
         };
+        spending.begun();
         Ok(Self {
             ask: resolved.ask,
             headers: resolved.head.headers,
@@ -149,16 +175,18 @@ impl Authorised {
             session,
             slot,
             granted,
+            spending,
             guarded,
             screened,
             flow,
             call,
             worker: resolved.worker,
             life: resolved.life,
+            alias: None,
         })
     }
 
-    /// Checks what of the arguments had to wait for the server's list: asks for it, and holds them to what it says.
+    /// Checks what had to wait for the server's list: asks for it, and holds the call to what it says.
     ///
     /// # Errors
     /// The denial that ends the call before it is sent.
@@ -168,12 +196,41 @@ impl Authorised {
         world: &World,
         upstream: &Upstream,
     ) -> Result<(), Denial> {
-        let (Screened::AwaitsSchema(_), Ask::Message(message)) = (&self.screened, &self.ask) else {
+        let Ask::Message(message) = &self.ask else {
             return Ok(());
         };
-        upstream.learn(gateway, self).await?;
-        let tool = message.body_str("name").unwrap_or_default();
-        self.screened.check_late(world, &self.known, &tool)
+        let entry = self.known.entry();
+        if message.kind() == Kind::Request
+            && entry.needs_survey()
+            && entry.pin_rule() == PinRule::First
+        {
+            survey::look(upstream, &self.known, self.tenant()).await?;
+        }
+        let awaits_schema = matches!(self.screened, Screened::AwaitsSchema(_));
+        let called = pins::called(&self.ask);
+        let unseen = called
+            .as_ref()
+            .filter(|(kind, name)| entry.standing(*kind, name) == Standing::Unseen);
+        let list = match (&unseen, awaits_schema) {
+            (Some((kind, _)), _) => Some(pins::list_of(*kind)),
+            (None, true) => Some(List::Tools),
+            (None, false) => None,
+        };
+        if let Some(list) = list {
+            upstream.learn(gateway, self, list).await?;
+        }
+        if let Some((kind, name)) = &called
+            && entry.standing(*kind, name) != Standing::Approved
+        {
+            return Err(pins::unapproved(
+                "the server shows it otherwise now, or not at all",
+            ));
+        }
+        if awaits_schema {
+            let tool = message.body_str("name").unwrap_or_default();
+            self.screened.check_late(world, &self.known, &tool)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn ask(&self) -> &Ask {
@@ -224,14 +281,15 @@ impl Authorised {
     /// Ready when the call must be cut: a grant that it is made by ends, or a lock is set on it.
     pub(crate) fn cut(&self, world: &World) -> impl Future<Output = Denial> + Send + use<> {
         let grants: Vec<_> = self.granted.iter().map(Granted::ended).collect();
-        let target = self.call.facts().and_then(|facts| facts.target.as_ref());
+        let facts = self.call.facts();
+        let asked = facts.and_then(|facts| facts.action.zip(facts.target.as_ref()));
         let lock = world
             .access(&self.principal)
-            .zip(target)
-            .map(|(access, target)| {
+            .zip(asked)
+            .map(|(access, (action, target))| {
                 access
                     .access
-                    .watch(&self.principal, self.known.id(), target)
+                    .watch(&self.principal, action, self.known.id(), target)
             });
         async move {
             let ended = async {
@@ -257,17 +315,18 @@ impl Authorised {
         }
     }
 
-    /// Whether a grant allows it, and not policies alone.
-    pub(crate) fn is_granted(&self) -> bool {
-        !self.granted.is_empty()
+    /// Whether what is answered counts, so that none of it can be had a second time by another way.
+    pub(crate) fn is_metered(&self) -> bool {
+        !self.granted.is_empty() || self.spending.counts_bytes()
     }
 
-    /// Counts bytes of the answer against the grants, before they leave.
+    /// Counts bytes of the answer against the grants and budgets, before they leave.
     ///
     /// # Errors
-    /// [`Code::AccessEnded`] when that is more than a grant has left.
+    /// [`Code::AccessEnded`] when that is more than a grant has left, [`Code::BudgetSpent`] for a budget.
     pub(crate) fn spend(&self, bytes: usize) -> Result<(), Denial> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.spending.spend_bytes(bytes, self.call.now_ms())?;
         self.granted
             .iter()
             .try_for_each(|granted| granted.spend_bytes(bytes))
@@ -283,6 +342,28 @@ impl Authorised {
             Some(flow) => flow.learn(message).await,
             None => Ok(()),
         }
+    }
+
+    /// Under which id an HTTP server knows it, once it is sent.
+    pub(crate) fn alias(&self) -> Option<&Arc<Alias>> {
+        self.alias.as_ref()
+    }
+
+    /// The raw id under which the server answers a request that its client knows by `id`.
+    pub(crate) fn asked_as<'a>(&'a self, id: &'a str) -> &'a str {
+        self.alias.as_ref().map_or(id, |alias| alias.ours())
+    }
+
+    /// A checked message of the server as its client knows it.
+    pub(crate) fn put_back(&self, text: Bytes) -> Bytes {
+        match &self.alias {
+            Some(alias) => alias.put_back(text),
+            None => text,
+        }
+    }
+
+    pub(crate) fn set_alias(&mut self, alias: Option<Arc<Alias>>) {
+        self.alias = alias;
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -326,16 +407,52 @@ fn flow_of(
     gateway: &Gateway,
     world: &World,
     principal: &Principal,
+    begun: Begun,
     known: &Known,
-    ask: &Ask,
+    (ask, action): (&Ask, Option<Action>),
 ) -> Option<FlowCall> {
     let tenant = world.tenants.get(&principal.tenant)?;
     let now_ms = gateway.clock.unix_ms();
     if !tenant.policies.reads_flow() {
-        FlowCall::unwatched(&tenant.flow, principal, now_ms);
+        FlowCall::unwatched(&tenant.flow, principal, begun, now_ms);
         return None;
     }
-    Some(FlowCall::of(&tenant.flow, principal, known, ask, now_ms))
+    Some(FlowCall::of(
+        &tenant.flow,
+        principal,
+        begun,
+        known,
+        ask,
+        action,
+        now_ms,
+    ))
+}
+
+/// What a call takes of the budgets of its tenant; what is no request of an action takes nothing.
+fn budgeted(
+    gateway: &Gateway,
+    principal: &Principal,
+    known: &Known,
+    ask: &Ask,
+    facts: &Facts,
+) -> Result<Spending, Denial> {
+    let Some(tenant) = &facts.tenant else {
+        return Err(Denial::new(Code::Internal, "the call could not be decided"));
+    };
+    let is_request = matches!(ask, Ask::Message(message) if message.kind() == Kind::Request);
+    let asked = facts.action.zip(facts.target.as_ref());
+    let (Some((action, target)), false) = (asked.filter(|_| is_request), tenant.budgets.is_empty())
+    else {
+        return Ok(Spending::default());
+    };
+    let spender = Spender {
+        principal,
+        action,
+        upstream: known.id(),
+        target,
+    };
+    let now_ms = gateway.clock.unix_ms();
+    tenant.room.used.take(&tenant.budgets, spender, now_ms)
 }
 
 fn mirrored(ask: &Ask, headers: &HeaderMap, known: &Known, dialect: Dialect) -> Result<(), Denial> {

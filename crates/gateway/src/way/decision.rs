@@ -6,17 +6,19 @@ use cardea_access::{AccessError, EndReason, Granted};
 use cardea_domain::{Action, Code, Denial, Principal, RequestId, Target};
 use cardea_identity::TokenLife;
 use cardea_mcp::Kind;
-use cardea_policy::Question;
-use cardea_registry::Known;
+use cardea_policy::{Given, Question};
+use cardea_registry::{Known, Standing};
 
-use super::Ask;
+use super::{Ask, guarded::shaped, screened::Screened};
 use crate::{
     Tenant,
     access::{
         self, Asked, Asks, Authority, By, Declared, Offer, Progress, Redeemed, TenantAccess, Waits,
     },
     facts::{AccessFacts, Facts, NotPermitted, Ruling},
+    firewall,
     flow::{self, FlowCall},
+    pins,
     protocol::Dialect,
     world::{Gateway, World},
 };
@@ -48,7 +50,8 @@ struct Wanted<'a> {
     noticed: Option<String>,
 }
 
-/// All that people see of a call before they grant it.
+/// All that a granted call may have: what people see before they grant it, and `_meta`, of which an approved call keeps
+/// what means nothing to a server (`guarded::as_approved`).
 const GRANTED_PARAMS: [&str; 4] = ["name", "uri", "arguments", "_meta"];
 
 /// Why a call is not allowed, and how it may come to be.
@@ -79,23 +82,36 @@ impl Decision<'_> {
         let mut authorities = Vec::with_capacity(questions.len());
         for question in questions {
             if let Some(access) = access {
-                access.check_locks(self.principal, self.known.id(), question.target())?;
+                access.check_locks(
+                    self.principal,
+                    question.action(),
+                    self.known.id(),
+                    question.target(),
+                )?;
             }
-            let question = match &noticed {
-                Some(noticed) => question.with_flow(flow::context(noticed)),
-                None => question,
-            };
-            let authority = match self.world.decide(question.clone()) {
+            let question = self.prepared(question, tenant, noticed.as_ref())?;
+            // Few sets ask for approvals; the others need the question but once.
+            let asks = tenant.filter(|tenant| tenant.policies.asks_for_approvals());
+            let again = asks.map(|_| question.clone());
+            let authority = match self.world.decide(question) {
                 Ok(permit) => {
                     if authorities.is_empty() {
                         facts.ruling = Some(Ruling::from(&permit));
                     }
-                    Authority::Policy(permit)
+                    Authority::Policy(Box::new(permit))
                 }
-                Err(no) => self.beyond_policies(tenant, access, no, facts).await?,
+                Err(no) => {
+                    self.beyond_policies(tenant, access, no, noticed.as_ref(), facts)
+                        .await?
+                }
             };
-            let authority = self.approved(authority, &question, noticed.as_ref(), facts);
-            authorities.push(authority.await?);
+            authorities.push(match again {
+                Some(question) => {
+                    let authority = self.approved(authority, &question, noticed.as_ref(), facts);
+                    authority.await?
+                }
+                None => authority,
+            });
         }
         // INVARIANT: every validated call asks at least one question; none means a mistake of
         // ours, which denies like any doubt.
@@ -105,23 +121,61 @@ impl Decision<'_> {
         Ok(authorities)
     }
 
+    /// A question with all that policies look at besides who asks for what.
+    fn prepared(
+        &self,
+        question: Question,
+        tenant: Option<&Arc<Tenant>>,
+        noticed: Option<&cardea_flow::Facts>,
+    ) -> Result<Question, Denial> {
+        let question = match noticed {
+            Some(noticed) => question.with_flow(flow::context(noticed)),
+            None => question,
+        };
+        let Some(tenant) = tenant else {
+            return Ok(question);
+        };
+        let question = tenant.now(question);
+        let (Ask::Message(message), Target::Tool(tool)) = (self.ask, question.target()) else {
+            return Ok(question);
+        };
+        if question.action() != Action::CallTool || !tenant.policies.reads_arguments() {
+            return Ok(question);
+        }
+        // As they go upstream; what cannot be made the tenant's is refused once the call is permitted.
+        let shaped = shaped(self.world, self.known, self.principal, message);
+        let shaped = shaped.ok().flatten();
+        let as_sent = shaped.as_ref().unwrap_or(message);
+        let definition = self.known.definitions().tool(tool.as_str());
+        let given = Given {
+            value: Arc::new(firewall::arguments(as_sent)?),
+            definition: definition.map(|definition| Arc::clone(&definition.raw)),
+        };
+        Ok(question.with_arguments(given))
+    }
+
     /// What allows a question that no policy permits, where there is such a thing.
     async fn beyond_policies(
         &self,
         tenant: Option<&Arc<Tenant>>,
         access: Option<&TenantAccess>,
         no: NotPermitted,
+        noticed: Option<&cardea_flow::Facts>,
         facts: &mut Facts,
     ) -> Result<Authority, No> {
         facts.ruling = no.ruling;
         let (Some(tenant), Some(access), Some(question)) = (tenant, access, no.grantable) else {
             return Err(no.denial.into());
         };
+        // What policies would hold as well is decided at once, and with all that is known.
+        let held_by = tenant.policies.approval(&question);
+        let held_by = held_by.map_err(|refusal| No::from(refusal.denial()))?;
+        let noticed = noticed.map(ToString::to_string).unwrap_or_default();
         let wanted = Wanted {
             question: &question,
             policies: tenant.policies.digest(),
             by: By::AnyGrant,
-            noticed: None,
+            noticed: (!held_by.is_empty()).then_some(noticed),
         };
         self.by_people(access, &wanted, no.denial, facts).await
     }
@@ -137,7 +191,7 @@ impl Decision<'_> {
         let Some(tenant) = self.world.tenants.get(&self.principal.tenant) else {
             return Ok(authority);
         };
-        if authority.is_for_one_call() {
+        if authority.is_for_held_call() {
             return Ok(authority);
         }
         let held_by = tenant.policies.approval(question);
@@ -179,6 +233,10 @@ impl Decision<'_> {
         denial: Denial,
         facts: &mut Facts,
     ) -> Result<Authority, No> {
+        // Nobody is asked to grant what nobody has looked at.
+        if pins::standing(self.known, self.ask) == Standing::Quarantined {
+            return Err(denial.into());
+        }
         if let Ask::Message(message) = self.ask
             && wanted.question.action() != Action::Connect
             && !message.has_only(&GRANTED_PARAMS)
@@ -192,7 +250,7 @@ impl Decision<'_> {
         if let Some(authority) = self.granted(access, wanted, facts)? {
             return Ok(authority);
         }
-        let Some(asked) = self.ask(access, wanted, facts).await else {
+        let Some(asked) = self.ask(access, wanted, facts).await? else {
             return Err(denial.into());
         };
         facts.access = Some(asked.facts);
@@ -201,8 +259,8 @@ impl Decision<'_> {
             Waits::No => false,
             Waits::Granted => true,
             Waits::For(request, hold) => {
-                let target = wanted.question.target();
-                self.wait(access, target, &request, hold, facts).await?
+                self.wait(access, wanted.question, &request, hold, facts)
+                    .await?
             }
         };
         if is_decided
@@ -221,7 +279,7 @@ impl Decision<'_> {
     async fn wait(
         &self,
         access: &TenantAccess,
-        target: &Target,
+        question: &Question,
         request: &RequestId,
         hold: Duration,
         facts: &Facts,
@@ -246,7 +304,7 @@ impl Decision<'_> {
                 None => std::future::pending().await,
             }
         };
-        let upstream = self.known.id();
+        let (action, upstream, target) = (question.action(), self.known.id(), question.target());
         let is_decided = tokio::select! {
             settled = tokio::time::timeout(within, access.access.settled(request)) => {
                 matches!(settled, Ok(Ok(Some(_))))
@@ -254,10 +312,10 @@ impl Decision<'_> {
             () = gone => false,
             () = self.life.revoked() => false,
             () = self.gateway.draining.cancelled() => false,
-            _ = access.access.watch(self.principal, upstream, target) => false,
+            _ = access.access.watch(self.principal, action, upstream, target) => false,
         };
         // What nobody may do now is not waited for.
-        access.check_locks(self.principal, upstream, target)?;
+        access.check_locks(self.principal, action, upstream, target)?;
         Ok(is_decided)
     }
 
@@ -308,22 +366,34 @@ impl Decision<'_> {
         access: &TenantAccess,
         wanted: &Wanted<'_>,
         facts: &Facts,
-    ) -> Option<Asked> {
+    ) -> Result<Option<Asked>, Denial> {
         let Ask::Message(message) = self.ask else {
-            return None;
+            return Ok(None);
         };
+        let question = wanted.question;
         let may_ask = message.kind() == Kind::Request
             && matches!(
                 message.method(),
                 "tools/call" | "resources/read" | "prompts/get"
             );
-        if !may_ask {
-            return None;
-        }
+        let entitlement = access.entitlements.covering(
+            self.principal,
+            question.action(),
+            self.known.id(),
+            question.target(),
+        );
+        let Some(entitlement) = entitlement.filter(|_| may_ask) else {
+            return Ok(None);
+        };
+        // Nobody is asked to allow a call that is refused all the same.
+        let shaped = shaped(self.world, self.known, self.principal, message)?;
+        let as_sent = shaped.as_ref().unwrap_or(message);
+        Screened::check_message(self.world, self.known, self.principal, as_sent).await?;
         let asks = Asks {
             gateway: self.gateway,
             resource: self.world.edge.upstream_resource(self.known.id().as_str()),
             access,
+            entitlement,
             principal: self.principal,
             known: self.known,
             dialect: self.dialect,
@@ -334,7 +404,7 @@ impl Decision<'_> {
             by: wanted.by,
             noticed: wanted.noticed.clone(),
         };
-        asks.ask(wanted.question, facts).await
+        Ok(Some(asks.ask(question, facts).await))
     }
 }
 

@@ -65,26 +65,20 @@ impl Guarded {
             return Ok(guarded);
         }
         let depth_max = world.limits.json_depth_max + DEPTH_ADDED;
-        if let Some(rules) = rules
-            && message.method() == "tools/call"
-        {
-            let tool = message.body_str("name").unwrap_or_default();
-            let guard = rules.of(&principal.tenant, &tool).map_err(internal)?;
-            if let Some(guard) = &guard {
-                if guard.filters() && message.body("task").is_some() {
-                    return Err(no_tasks());
-                }
-                if guard.shapes() {
-                    if let Some(shaped) = shape(guard, message)? {
-                        *message = parse(shaped, depth_max)?;
-                        facts.arguments = message
-                            .body("arguments")
-                            .map(|raw| message.text().slice_ref(raw.as_bytes()));
-                    }
-                    mirror(known, dialect, message, headers)?;
-                }
+        guarded.guard = guard_of(world, known, principal, message)?;
+        if let Some(guard) = &guarded.guard {
+            if guard.filters() && message.body("task").is_some() {
+                return Err(no_tasks());
             }
-            guarded.guard = guard;
+            if guard.shapes() {
+                if let Some(shaped) = shape(guard, message, depth_max)? {
+                    *message = shaped;
+                    facts.arguments = message
+                        .body("arguments")
+                        .map(|raw| message.text().slice_ref(raw.as_bytes()));
+                }
+                mirror(known, dialect, message, headers)?;
+            }
         }
         if let Some(guard) = &guarded.guard {
             for (name, value) in guard.headers() {
@@ -109,15 +103,73 @@ impl Guarded {
     }
 }
 
-fn shape(guard: &Guard, message: &Message) -> Result<Option<Vec<u8>>, Denial> {
+/// The call as it would go upstream for the tenant, where that differs from what the client sent: for looks at it
+/// before it is permitted.
+///
+/// # Errors
+/// The denial of arguments that cannot be made the tenant's.
+pub(super) fn shaped(
+    world: &World,
+    known: &Known,
+    principal: &Principal,
+    message: &Message,
+) -> Result<Option<Message>, Denial> {
+    let guard = guard_of(world, known, principal, message)?;
+    match guard.filter(Guard::shapes) {
+        Some(guard) => shape(&guard, message, world.limits.json_depth_max + DEPTH_ADDED),
+        None => Ok(None),
+    }
+}
+
+/// The call that people have approved, without what they have not seen: of its `_meta` what the protocol, the gateway and
+/// traces have there.
+///
+/// # Errors
+/// [`Code::Internal`] where that cannot be done.
+pub(super) fn as_approved(world: &World, ask: &mut Ask) -> Result<(), Denial> {
+    let Ask::Message(message) = ask else {
+        return Ok(());
+    };
+    let is_seen = |name: &str| {
+        META_SEEN.contains(&name) || META_SEEN_BELOW.iter().any(|of| name.starts_with(of))
+    };
+    if let Some(text) = message.with_meta_kept(is_seen) {
+        *message = parse(text, world.limits.json_depth_max + DEPTH_ADDED)?;
+    }
+    Ok(())
+}
+
+/// Progress (MCP, basic/utilities/progress), and W3C trace context.
+const META_SEEN: [&str; 4] = ["progressToken", "traceparent", "tracestate", "baggage"];
+/// What the protocol reserves, and what is the gateway's.
+const META_SEEN_BELOW: [&str; 2] = ["io.modelcontextprotocol/", "dev.cardea/"];
+
+/// The tenant's rules for the tool that a message calls.
+fn guard_of(
+    world: &World,
+    known: &Known,
+    principal: &Principal,
+    message: &Message,
+) -> Result<Option<Guard>, Denial> {
+    let Some(rules) = world.rules(known) else {
+        return Ok(None);
+    };
+    if message.method() != "tools/call" {
+        return Ok(None);
+    }
+    let tool = message.body_str("name").unwrap_or_default();
+    rules.of(&principal.tenant, &tool).map_err(internal)
+}
+
+fn shape(guard: &Guard, message: &Message, depth_max: usize) -> Result<Option<Message>, Denial> {
     let shaped = guard.shape(message.body("arguments")).map_err(refused)?;
     let Some(arguments) = shaped else {
         return Ok(None);
     };
-    message
+    let text = message
         .with_member(Level::Body, "arguments", &arguments)
-        .map(Some)
-        .ok_or_else(not_an_object)
+        .ok_or_else(not_an_object)?;
+    parse(text, depth_max).map(Some)
 }
 
 fn not_an_object() -> Denial {

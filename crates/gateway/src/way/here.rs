@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cardea_domain::{Code, Denial, Target};
+use cardea_domain::{Action, Code, Denial, Target};
 use cardea_mcp::reply;
 use http::StatusCode;
 
@@ -11,6 +11,7 @@ use super::{Ask, OpenCall, Recorded, Refused, Validated};
 use crate::{
     access::native::{Call, PREFIX, Tool, result},
     facts::Outcome,
+    flow::Begun,
     world::{Gateway, World},
 };
 
@@ -53,7 +54,8 @@ impl Validated {
             let why = "there is nothing here that the caller may ask for";
             return Err(Refused::new(refused(why), facts));
         }
-        if let Err(locked) = access.check_locks(&principal, known.id(), &Target::Upstream) {
+        let locked = access.check_locks(&principal, Action::Connect, known.id(), &Target::Upstream);
+        if let Err(locked) = locked {
             return Err(Refused::new(locked, facts));
         }
         let (model, client) = (facts.model.clone(), facts.client.clone());
@@ -65,7 +67,9 @@ impl Validated {
             message,
             model: model.as_deref(),
             client: client.as_deref().and_then(|c| std::str::from_utf8(c).ok()),
-            policies: tenant.policies.digest(),
+            tenant,
+            begun: Begun::of(&self.resolved.life),
+            now_ms: gateway.clock.unix_ms(),
         }
         .answer(tool)
         .await;

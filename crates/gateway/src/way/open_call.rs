@@ -74,8 +74,16 @@ impl OpenCall {
         }
     }
 
+    pub(crate) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
     pub(crate) fn facts(&self) -> Option<&Facts> {
         self.facts.as_deref()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.gateway.clock.unix_ms()
     }
 
     /// Notes how long the upstream took to its first byte.

@@ -2,16 +2,15 @@
 
 use cardea_domain::{Code, Denial};
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
-use hyper::body::Incoming;
 
 use super::Refused;
-use crate::{facts::Facts, world::World};
+use crate::{facts::Facts, lent::Lent, world::World};
 
 /// A request whose head is acceptable; its body is not read yet.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(super) head: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Lent,
     pub(super) facts: Box<Facts>,
     /// The worker that serves it, and whose upstream connections it uses.
     pub(super) worker: usize,
@@ -22,7 +21,7 @@ impl Received {
     pub(crate) fn check(
         world: &World,
         head: Parts,
-        body: Incoming,
+        body: Lent,
         facts: Box<Facts>,
         worker: usize,
     ) -> Result<Self, Box<Refused>> {

@@ -9,10 +9,9 @@ use cardea_mcp::{JsonError, Limits as JsonLimits, Message, MessageError, meta};
 use cardea_registry::Known;
 use http::{Method, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 
 use super::{Identified, Refused, received::too_large, validated::METHOD_CHARS_MAX};
-use crate::{Tenant, facts::Facts, tenant::Place, trace::TraceContext, world::World};
+use crate::{Tenant, facts::Facts, lent::Lent, tenant::Place, trace::TraceContext, world::World};
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -164,7 +163,7 @@ fn short(sealed: &str) -> &str {
     sealed.get(..24).unwrap_or(sealed)
 }
 
-async fn read(world: &World, head: &Parts, body: Incoming) -> Result<Ask, Denial> {
+async fn read(world: &World, head: &Parts, body: Lent) -> Result<Ask, Denial> {
     if head.method == Method::GET {
         return Ok(Ask::Stream);
     }
@@ -181,7 +180,7 @@ async fn read(world: &World, head: &Parts, body: Incoming) -> Result<Ask, Denial
         .map_err(refusal)
 }
 
-async fn collect(body: Incoming, max: usize, within: Duration) -> Result<Bytes, Denial> {
+async fn collect(body: Lent, max: usize, within: Duration) -> Result<Bytes, Denial> {
     let whole = tokio::time::timeout(within, Limited::new(body, max).collect()).await;
     match whole {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),

@@ -3,7 +3,7 @@
 //! Done with the arguments as they go upstream: what the gateway has set for the tenant is checked as well.
 
 use cardea_domain::{Denial, Principal};
-use cardea_mcp::Kind;
+use cardea_mcp::{Kind, Message};
 use cardea_registry::Known;
 use serde_json::Value;
 
@@ -34,7 +34,23 @@ impl Screened {
         principal: &Principal,
         ask: &Ask,
     ) -> Result<Self, Denial> {
-        let (Ask::Message(message), Some(firewall)) = (ask, world.firewall(known)) else {
+        match ask {
+            Ask::Message(message) => Self::check_message(world, known, principal, message).await,
+            Ask::Stream | Ask::End => Ok(Self::Good),
+        }
+    }
+
+    /// The same, of a message as it would go upstream.
+    ///
+    /// # Errors
+    /// The denial to answer with.
+    pub(super) async fn check_message(
+        world: &World,
+        known: &Known,
+        principal: &Principal,
+        message: &Message,
+    ) -> Result<Self, Denial> {
+        let Some(firewall) = world.firewall(known) else {
             return Ok(Self::Good);
         };
         if message.kind() != Kind::Request || message.method() != "tools/call" {

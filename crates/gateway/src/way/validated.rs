@@ -4,7 +4,7 @@ use cardea_domain::{Action, Code, Denial, PromptName, ResourceUri, Target, ToolN
 use cardea_mcp::{
     Era, Kind, Message, header,
     method::{self, Effect, Method, Shape, TargetSource},
-    param_header,
+    param_header, params,
 };
 use cardea_policy::Question;
 use cardea_registry::Known;
@@ -193,6 +193,8 @@ fn examine(
             return Ok(Examined::new(None, Effect::Possible, named, connect()));
         }
     };
+    // Whatever it is taken for here: it must not be another message to the server.
+    unambiguous(message.lookalike())?;
     if matches!(message.kind(), Kind::Result | Kind::Error) {
         if dialect.era == Era::Modern {
             return Err(Denial::new(
@@ -213,20 +215,12 @@ fn examine(
             return Err(unknown_method(message.method(), dialect.era)
                 .detail(format!("its name is over {METHOD_CHARS_MAX} characters")));
         }
+        check_params(message.method(), message)?;
         let mut wanted = vec![(Action::Extension, Target::Upstream)];
         wanted.extend(input_responses(message)?);
         return Ok(Examined::new(None, Effect::Possible, named, wanted));
     };
-    if let Some(alike) = message.lookalike() {
-        return Err(Denial::new(
-            Code::ParamsInvalid,
-            format!(
-                "`{}` differs from a name of the protocol by its case only",
-                alike.escape_debug()
-            ),
-        )
-        .help("spell it as the protocol does, or leave it out"));
-    }
+    unambiguous(message.lookalike_in_body())?;
     let is_request = message.kind() == Kind::Request;
     if is_request != (method.shape == Shape::Request) {
         let what = if is_request {
@@ -239,9 +233,31 @@ fn examine(
             format!("`{}` is {what}", method.name),
         ));
     }
+    check_params(method.name, message)?;
     let mut wanted = targets(method, message)?;
     wanted.extend(input_responses(message)?);
     Ok(Examined::new(Some(method), method.effect, named, wanted))
+}
+
+/// Refuses what is not as the protocol has it: some servers end for all their clients over one.
+fn check_params(method: &str, message: &Message) -> Result<(), Denial> {
+    params::check(method, message)
+        .map_err(|mistake| Denial::new(Code::ParamsInvalid, mistake).help("mend the request"))
+}
+
+/// Refuses a member that one reader takes for a name of the protocol and another does not.
+fn unambiguous(alike: Option<String>) -> Result<(), Denial> {
+    let Some(alike) = alike else {
+        return Ok(());
+    };
+    Err(Denial::new(
+        Code::ParamsInvalid,
+        format!(
+            "`{}` differs from a name of the protocol by its case only",
+            alike.escape_debug()
+        ),
+    )
+    .help("spell it as the protocol does, or leave it out"))
 }
 
 /// The ticket of a call that is tried again. What the gateway asked for is between it and the client: the upstream gets

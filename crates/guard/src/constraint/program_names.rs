@@ -59,6 +59,10 @@ const VERBS: &str = " add clear compare convert copy debug disable enable enter 
 
 /// Whether a value is a command, as far as its first word tells.
 pub(super) fn is_command(value: &str) -> bool {
+    // The commonest argument of Git, which reads it in capitals only.
+    if value == "HEAD" {
+        return false;
+    }
     let value: &str = &value.nfkc().collect::<String>();
     let mut words = value.split(' ').filter(|word| !word.is_empty());
     let Some(first) = words.next() else {

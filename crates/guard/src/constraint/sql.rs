@@ -27,7 +27,8 @@ use super::{Expected, text};
 pub struct SqlRule {
     /// The database's own SQL.
     pub dialect: Dialect,
-    /// What a statement may do, subqueries included.
+    /// What a statement may do, with its subqueries and clauses: one that reads to insert, or tells what it has removed,
+    /// has to be allowed to select, too.
     pub verbs: BTreeSet<Verb>,
     /// The tables it may name, as they have to be spelt; `None` is any but the system's own.
     pub tables: Option<BTreeSet<String>>,

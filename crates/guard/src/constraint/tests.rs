@@ -434,6 +434,139 @@ fn statements_change_what_they_may() {
 }
 
 #[test]
+fn no_clause_of_a_statement_does_what_the_rule_does_not_allow() {
+    use Dialect::{Generic, Mssql, Mysql, Postgresql, Sqlite};
+    use Verb::{Delete, Insert, Select, Update};
+    let admitted = |dialect, verbs: &[Verb], sql: &str| {
+        let rule = SqlRule {
+            dialect,
+            verbs: verbs.iter().copied().collect(),
+            tables: Some(["notes".into(), "users".into()].into()),
+            ..SqlRule::default()
+        };
+        admits(&Check::Sql(rule), sql)
+    };
+    // Each passes with all of its verbs, and with none of them missing.
+    for (dialect, verbs, sql) in [
+        (
+            Postgresql,
+            &[Insert, Update][..],
+            "INSERT INTO users (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET level = 'admin'",
+        ),
+        (
+            Postgresql,
+            &[Insert],
+            "INSERT INTO users (id) VALUES (1) ON CONFLICT DO NOTHING",
+        ),
+        (
+            Postgresql,
+            &[Insert, Select],
+            "INSERT INTO users (id) VALUES (9) RETURNING *",
+        ),
+        (
+            Generic,
+            &[Insert, Select],
+            "INSERT INTO notes (t) SELECT hash FROM users WHERE id = 1",
+        ),
+        (
+            Generic,
+            &[Insert, Select],
+            "INSERT INTO notes (t) VALUES ((SELECT hash FROM users WHERE id = 1))",
+        ),
+        (
+            Mysql,
+            &[Insert, Update],
+            "INSERT INTO users (id) VALUES (1) ON DUPLICATE KEY UPDATE level = 'admin'",
+        ),
+        (
+            Mysql,
+            &[Insert, Update, Delete],
+            "REPLACE INTO users (id) VALUES (1)",
+        ),
+        (
+            Sqlite,
+            &[Insert, Update, Delete],
+            "INSERT OR REPLACE INTO users (id) VALUES (1)",
+        ),
+        (
+            Sqlite,
+            &[Update, Delete],
+            "UPDATE OR REPLACE users SET id = 1 WHERE id = 2",
+        ),
+        (
+            Sqlite,
+            &[Insert],
+            "INSERT OR IGNORE INTO users (id) VALUES (1)",
+        ),
+        (
+            Postgresql,
+            &[Update, Select],
+            "UPDATE notes SET t = (SELECT hash FROM users WHERE id = 1) WHERE id = 7",
+        ),
+        (
+            Postgresql,
+            &[Update, Select],
+            "UPDATE notes SET t = users.hash FROM users WHERE users.id = notes.id",
+        ),
+        (
+            Mysql,
+            &[Update, Select],
+            "UPDATE notes JOIN users ON users.id = notes.id SET notes.t = users.hash WHERE notes.id = 7",
+        ),
+        (
+            Postgresql,
+            &[Update, Select],
+            "UPDATE notes SET t = 'x' WHERE id = 7 RETURNING *",
+        ),
+        (
+            Postgresql,
+            &[Delete, Select],
+            "DELETE FROM notes WHERE id = 7 RETURNING *",
+        ),
+        (
+            Postgresql,
+            &[Delete, Select],
+            "DELETE FROM notes WHERE id IN (SELECT id FROM users WHERE id > 0)",
+        ),
+        (
+            Postgresql,
+            &[Delete, Select],
+            "DELETE FROM notes USING users WHERE users.id = notes.id",
+        ),
+        (
+            Mssql,
+            &[Delete, Select],
+            "DELETE FROM notes OUTPUT deleted.t WHERE id = 7",
+        ),
+    ] {
+        assert!(admitted(dialect, verbs, sql), "{dialect:?}: {sql}");
+        for missing in verbs {
+            let fewer: Vec<_> = verbs
+                .iter()
+                .copied()
+                .filter(|verb| verb != missing)
+                .collect();
+            assert!(
+                !admitted(dialect, &fewer, sql),
+                "without {missing:?}: {sql}"
+            );
+        }
+    }
+    let all = &[Select, Insert, Update, Delete];
+    for (dialect, bad) in [
+        (Sqlite, "INSERT OR ROLLBACK INTO users (id) VALUES (1)"),
+        (Generic, "INSERT OVERWRITE users VALUES (1)"),
+        (
+            Mssql,
+            "DELETE FROM notes OUTPUT deleted.t INTO users WHERE id = 7",
+        ),
+        (Mysql, "DELETE FROM notes, users WHERE notes.id = 7"),
+    ] {
+        assert!(!admitted(dialect, all, bad), "{bad}");
+    }
+}
+
+#[test]
 fn the_systems_own_tables_have_to_be_named() {
     let rule = Check::Sql(SqlRule::default());
     assert!(admits(&rule, "SELECT name FROM customers WHERE id = 7"));
@@ -510,6 +643,8 @@ fn words_for_programs_are_words() {
         "C: drive",
         "x+y",
         "10 km/h",
+        "HEAD",
+        "HEAD~1",
     ] {
         assert!(admits(&rule, good), "{good}");
     }
@@ -568,6 +703,8 @@ fn words_for_programs_are_words() {
         "\u{ff49}\u{ff44}",
         "Get-Process",
         "git status",
+        "head",
+        "HEAD /etc/passwd",
     ] {
         assert!(!admits(&rule, bad), "{bad:?}");
     }

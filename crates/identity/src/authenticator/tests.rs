@@ -25,6 +25,7 @@ fn settings(keys: &Arc<SigningKeys>) -> IssuerSettings {
     let acme = TenantId::parse("acme").unwrap();
     IssuerSettings {
         issuer: "https://gw.example.com".into(),
+        advertised: true,
         keys: KeySource::Own(Arc::clone(keys)),
         algorithms: vec![Algorithm::ES256],
         audiences: Vec::new(),
@@ -64,6 +65,10 @@ fn authenticator(entries: Vec<IssuerSettings>, clock: &Clock) -> Authenticator {
 }
 
 fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {
+    mint_by(&house.issuer, house, tenant, ttl_s)
+}
+
+fn mint_by(issuer: &EmbeddedIssuer, house: &House, tenant: &str, ttl_s: u64) -> String {
     let request = MintRequest {
         tenant: TenantId::parse(tenant).unwrap(),
         subject: SubjectId::parse("ada").unwrap(),
@@ -74,7 +79,7 @@ fn mint(house: &House, tenant: &str, ttl_s: u64) -> String {
         audience: RESOURCE.into(),
         ttl_s,
     };
-    house.issuer.mint(&request, &house.clock).unwrap()
+    issuer.mint(&request, &house.clock).unwrap()
 }
 
 #[tokio::test]
@@ -175,23 +180,56 @@ async fn a_missing_scope_is_told_apart_from_a_bad_token() {
     );
 }
 
+/// Keys where nobody listens.
+fn nowhere() -> KeySource {
+    KeySource::Jwks {
+        url: "http://127.0.0.1:1/jwks".into(),
+        fetcher: Fetcher::new(None).unwrap(),
+    }
+}
+
 #[tokio::test]
 async fn keys_that_cannot_be_had_refuse_and_say_so_in_the_record_only() {
-    let house = house(|s| {
-        s.keys = KeySource::Jwks {
-            // Nobody listens there.
-            url: "http://127.0.0.1:1/jwks".into(),
-            fetcher: Fetcher::new(None).unwrap(),
-        };
-    });
+    let house = house(|s| s.keys = nowhere());
     let denial = house
         .authenticator
         .verify(&mint(&house, "acme", 60))
         .await
         .unwrap_err();
-    assert_eq!(denial.code, Code::TokenInvalid);
-    assert!(denial.detail.unwrap().contains("keys cannot be had"));
+    assert_eq!(denial.code, Code::IssuerUnreachable);
+    assert!(denial.code.retryable());
+    assert!(denial.detail.unwrap().contains("cannot be had"));
     assert!(!denial.message.contains("keys"));
+}
+
+#[tokio::test]
+async fn a_hidden_issuer_that_is_away_looks_like_one_that_nobody_knows() {
+    let house = house(|s| {
+        s.advertised = false;
+        s.keys = nowhere();
+    });
+    let told = async |token: String| {
+        let denial = house.authenticator.verify(&token).await.unwrap_err();
+        (denial.code, denial.message, denial.help)
+    };
+    let unknown = EmbeddedIssuer::new("https://unknown.example.com", Arc::clone(&house.keys));
+    let (away, unknown) = (
+        mint(&house, "acme", 60),
+        mint_by(&unknown, &house, "acme", 60),
+    );
+    for _ in ["good", "ended"] {
+        assert_eq!(told(away.clone()).await, told(unknown.clone()).await);
+        house.clock.advance(Duration::from_secs(61));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_said_to_be_even_when_it_cannot_be_checked() {
+    let house = house(|s| s.keys = nowhere());
+    let token = mint(&house, "acme", 60);
+    house.clock.advance(Duration::from_secs(61));
+    let denial = house.authenticator.verify(&token).await.unwrap_err();
+    assert_eq!(denial.code, Code::TokenExpired);
 }
 
 #[test]

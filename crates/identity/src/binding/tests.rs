@@ -29,6 +29,7 @@ fn holders(required: Option<RequiredBinding>) -> Holders {
 fn issuer() -> Arc<TrustedIssuer> {
     let entry = IssuerSettings {
         issuer: "https://id.example.com".into(),
+        advertised: true,
         keys: KeySource::Discovery {
             urls: Vec::new(),
             fetcher: Fetcher::new(None).unwrap(),
@@ -62,7 +63,7 @@ fn verified(dpop: Option<u8>, certificate: Option<Thumbprint>) -> Verified {
         },
         expires_s: NOW_S + 600,
         token_id: None,
-        auth_time_s: None,
+        standing: Arc::default(),
     };
     Verified(Arc::new(Known {
         claims,

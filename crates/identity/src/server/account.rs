@@ -7,7 +7,7 @@ use cardea_store::{Account, Note, SetupLink, Store, StoreError};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{secret, state::STORE_FILE};
+use super::secret;
 
 /// The accounts of a store. The running gateway, if there is one, sees every change at its next
 /// login and writes it to the log.
@@ -42,7 +42,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::Store`].
     pub async fn open(state_dir: &Path, clock: Clock) -> Result<Self, AccountError> {
-        let store = Store::open(&state_dir.join(STORE_FILE)).await?;
+        let store = Store::open_in(state_dir).await?;
         Ok(Self { store, clock })
     }
 

@@ -10,12 +10,13 @@ mod metadata;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
 use cardea_domain::{ActorId, SubjectId, TenantId};
 
-use super::{State, error::Refusal};
+use super::{State, error::Refusal, throttle::Counted};
 use authentication::Authentication;
 pub use certificate_rule::CertificateName;
 use certificate_rule::CertificateRule;
@@ -225,15 +226,26 @@ pub(super) async fn find(
     documents: Option<&Documents>,
     registration: bool,
     state: &State,
+    peer: IpAddr,
 ) -> Result<Client, Refusal> {
     if let Some(client) = configured.get(id) {
         return Ok(client.clone());
     }
     if let (true, Some(documents)) = (id.starts_with("https://"), documents) {
-        return documents.client(id, &state.clock).await.map_err(|error| {
-            tracing::info!(%error, "a client's metadata document is not usable");
-            Refusal::invalid_client("the client's metadata document cannot be used")
-        });
+        let now_s = state.clock.unix_s();
+        let admit = || state.throttles.take(Counted::Document, peer, now_s).is_ok();
+        return documents
+            .client(id, &state.clock, admit)
+            .await
+            .map_err(|error| {
+                tracing::info!(%error, "a client's metadata document is not usable");
+                match *error {
+                    DocumentError::Busy { .. } => {
+                        Refusal::slow_down("too many clients are looked up now; try again later")
+                    }
+                    _ => Refusal::invalid_client("the client's metadata document cannot be used"),
+                }
+            });
     }
     if registration && let Some(text) = state.store.registration(id, state.clock.unix_s()).await? {
         return Metadata::parse(text.as_bytes())

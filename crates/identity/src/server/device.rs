@@ -91,13 +91,13 @@ pub(super) async fn submit(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     desk.check_form("device", "")?;
     let (state, now_s) = (desk.state(), desk.now_s());
     let peer = peer_name(desk.ask.peer);
-    state.throttles.check(Counted::UserCode, &peer, now_s)?;
+    state.throttles.attempt(Counted::UserCode, &peer, now_s)?;
     let typed = normalised(desk.ask.params.find("user_code").unwrap_or_default());
     if state.store.device(&hash(&typed), now_s).await?.is_none() {
-        state.throttles.count(Counted::UserCode, &peer, now_s);
         let mistake = "No device shows this code, or it has ended.";
         return show(desk, Some(mistake), StatusCode::BAD_REQUEST);
     }
+    state.throttles.give_back(Counted::UserCode, &peer);
     let wish = DeviceWish {
         id: secret::random()?,
         user_code: typed,

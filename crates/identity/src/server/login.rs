@@ -91,8 +91,8 @@ async fn check(desk: &Desk<'_>) -> Result<Option<Person>, Refusal> {
     );
     let peer = peer_name(desk.ask.peer);
     let (state, now_s) = (desk.state(), desk.now_s());
-    state.throttles.check(Counted::Peer, &peer, now_s)?;
-    state.throttles.check(Counted::Account, &named, now_s)?;
+    state.throttles.attempt(Counted::Peer, &peer, now_s)?;
+    state.throttles.attempt(Counted::Account, &named, now_s)?;
     let account = match (&tenant, SubjectId::parse(subject)) {
         (Some(tenant), Ok(subject)) => state.store.account(tenant, &subject).await?,
         _ => None,
@@ -101,13 +101,12 @@ async fn check(desk: &Desk<'_>) -> Result<Option<Person>, Refusal> {
     let password = params.find("password").unwrap_or_default();
     let fits = state.passwords.verify(password, phc).await?;
     let Some(account) = account.filter(|_| fits) else {
-        state.throttles.count(Counted::Peer, &peer, now_s);
-        state.throttles.count(Counted::Account, &named, now_s);
         let shown: String = subject.chars().take(64).collect();
         let detail = format!("as `{}`", shown.escape_debug());
         desk.record("login_failed", None, detail).await?;
         return Ok(None);
     };
+    state.throttles.give_back(Counted::Peer, &peer);
     state.throttles.forget(Counted::Account, &named);
     Ok(Some(local(account, now_s)))
 }

@@ -17,6 +17,7 @@ use super::{
     secret::{self, Purpose},
 };
 
+use id_token::Awaited;
 pub(super) use provider::Provider;
 pub use provider::{LoginProvider, ProviderCredential};
 
@@ -33,6 +34,8 @@ struct Under {
     /// The browser that began, by the hash of its secret.
     browser: String,
     next: String,
+    /// Whether the person has to log in for this, whoever the provider remembers.
+    is_anew: bool,
     ends_s: u64,
 }
 
@@ -52,6 +55,7 @@ pub(super) async fn start(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         verifier: secret::random()?,
         browser: secret::digest_text(&browser.secret),
         next: sealed,
+        is_anew: next.login_since_s() > 0,
         ends_s: desk.now_s() + NEXT_S,
     };
     let metadata = provider.metadata(desk.now_s()).await?;
@@ -69,8 +73,10 @@ pub(super) async fn start(desk: &Desk<'_>) -> Result<Reply, Refusal> {
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
-    if next.login_since_s() > 0 {
+    if under.is_anew {
         parameters.push(("prompt", "login"));
+        // With it the provider has to say when it was (OpenID Connect Core section 3.1.2.1).
+        parameters.push(("max_age", "0"));
     }
     let mut reply = redirect::with(&metadata.authorization_endpoint, &parameters)
         .map(|location| see_other(&location))
@@ -114,7 +120,10 @@ pub(super) async fn callback(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let token = provider
         .redeem(&metadata, code, &under.verifier, &back, desk.state())
         .await?;
-    let person = match provider.person(&token, &under.nonce, desk.now_s()).await {
+    let person = match provider
+        .person(&token, &under.awaited(), desk.now_s())
+        .await
+    {
         Ok(person) => person,
         Err(reason) => {
             let detail = format!("at {}: {reason}", under.issuer);
@@ -134,6 +143,15 @@ pub(super) async fn callback(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     let mut reply = desk.onward("/consent", &under.next);
     login::begin(desk, &person, &mut reply).await?;
     Ok(reply)
+}
+
+impl Under {
+    fn awaited(&self) -> Awaited<'_> {
+        Awaited {
+            nonce: &self.nonce,
+            is_anew: self.is_anew,
+        }
+    }
 }
 
 /// The login under way, if this browser began it and it was not finished.

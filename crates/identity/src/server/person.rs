@@ -65,7 +65,10 @@ pub(super) async fn is_current(
         None => {
             let store = &server.state.store;
             let account = store.account(&person.tenant, &person.subject).await?;
-            Ok(account.is_some_and(|account| account.password_hash.is_some()))
+            // What was obtained with an earlier password is not theirs any more, whatever it was.
+            Ok(account.is_some_and(|account| {
+                account.password_hash.is_some() && account.password_set_s <= person.auth_time_s
+            }))
         }
     }
 }

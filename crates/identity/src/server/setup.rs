@@ -71,13 +71,14 @@ pub(super) async fn submit(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     }
     if !state
         .store
-        .set_password(&link.tenant, &subject, &phc)
+        .set_password(&link.tenant, &subject, &phc, desk.now_s())
         .await?
     {
         return Err(Refusal::invalid_request(ENDED));
     }
-    // Whoever had the old password has nothing any more.
+    // Whoever had the old password has nothing any more: what is not ended here is not current (`person::is_current`).
     state.store.end_sessions(&link.tenant, &subject).await?;
+    desk.revoke_person(&link.tenant, &subject).await?;
     Ok(pages::message(
         "The password is set",
         "You can now log in when a program asks you to. You can close this page.",

@@ -37,7 +37,7 @@ impl State {
         revocations: Arc<Revocations>,
         clock: Clock,
     ) -> Result<Self, ServerError> {
-        let store = Store::open(&state_dir.join(STORE_FILE)).await?;
+        let store = Store::open_in(state_dir).await?;
         let state = Self {
             secrets: Secrets::open(state_dir)?,
             passwords: Passwords::new()?,
@@ -96,9 +96,6 @@ impl State {
         Ok(())
     }
 }
-
-/// The store's file in `state_dir`.
-pub(super) const STORE_FILE: &str = "cardea.db";
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -32,6 +32,8 @@ pub(super) enum Counted {
     Registration,
     /// Device grants begun from one address.
     Device,
+    /// Documents of clients that are fetched because one address names them.
+    Document,
 }
 
 /// Counts begin anew after this long.
@@ -46,7 +48,7 @@ impl Counted {
             Self::Account => 10,
             Self::Peer => 50,
             Self::UserCode | Self::Registration => 20,
-            Self::Device => 30,
+            Self::Device | Self::Document => 30,
         }
     }
 }
@@ -61,23 +63,9 @@ impl Throttles {
         }
     }
 
-    /// Refuses when there were too many already.
-    pub(super) fn check(&self, counted: Counted, of: &str, now_s: u64) -> Result<(), Refusal> {
-        let Some(count) = self.counts.get(&key(counted, of)) else {
-            return Ok(());
-        };
-        let count = count.lock().unwrap_or_else(|e| e.into_inner());
-        let is_over = count.failures >= counted.allowed();
-        if is_over && now_s < count.since_s.saturating_add(WINDOW_S) {
-            return Err(Refusal::slow_down(
-                "too many attempts; try again in a few minutes",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Counts one more.
-    pub(super) fn count(&self, counted: Counted, of: &str, now_s: u64) {
+    /// Counts an attempt before it is made, so that many at once are not more than one after the other: refuses it when
+    /// there were too many already.
+    pub(super) fn attempt(&self, counted: Counted, of: &str, now_s: u64) -> Result<(), Refusal> {
         let count = self.counts.get_with(key(counted, of), Default::default);
         let mut count = count.lock().unwrap_or_else(|e| e.into_inner());
         if now_s >= count.since_s.saturating_add(WINDOW_S) {
@@ -86,15 +74,26 @@ impl Throttles {
                 since_s: now_s,
             };
         }
+        if count.failures >= counted.allowed() {
+            return Err(Refusal::slow_down(
+                "too many attempts; try again in a few minutes",
+            ));
+        }
         count.failures = count.failures.saturating_add(1);
+        Ok(())
     }
 
-    /// Checks and counts, for what costs something whether it fails or not.
+    /// The same by address, for what costs something whether it fails or not.
     pub(super) fn take(&self, counted: Counted, peer: IpAddr, now_s: u64) -> Result<(), Refusal> {
-        let of = peer_name(peer);
-        self.check(counted, &of, now_s)?;
-        self.count(counted, &of, now_s);
-        Ok(())
+        self.attempt(counted, &peer_name(peer), now_s)
+    }
+
+    /// An attempt succeeded: it was none that counts.
+    pub(super) fn give_back(&self, counted: Counted, of: &str) {
+        if let Some(count) = self.counts.get(&key(counted, of)) {
+            let mut count = count.lock().unwrap_or_else(|e| e.into_inner());
+            count.failures = count.failures.saturating_sub(1);
+        }
     }
 
     /// A success: the name begins anew.
@@ -126,19 +125,18 @@ mod tests {
     fn failures_are_counted_by_name_and_forgotten_in_time_or_by_success() {
         let throttles = Throttles::new();
         for _ in 0..Counted::Account.allowed() {
-            assert!(throttles.check(Counted::Account, "ada", 0).is_ok());
-            throttles.count(Counted::Account, "ada", 0);
+            assert!(throttles.attempt(Counted::Account, "ada", 0).is_ok());
         }
-        assert!(
-            throttles
-                .check(Counted::Account, "ada", WINDOW_S - 1)
-                .is_err()
-        );
-        assert!(throttles.check(Counted::Account, "bob", 0).is_ok());
-        assert!(throttles.check(Counted::Peer, "ada", 0).is_ok());
-        assert!(throttles.check(Counted::Account, "ada", WINDOW_S).is_ok());
+        let at = |of, now_s| throttles.attempt(Counted::Account, of, now_s);
+        assert!(at("ada", WINDOW_S - 1).is_err());
+        assert!(at("bob", 0).is_ok());
+        assert!(throttles.attempt(Counted::Peer, "ada", 0).is_ok());
+        throttles.give_back(Counted::Account, "ada");
+        assert!(at("ada", WINDOW_S - 1).is_ok());
+        assert!(at("ada", WINDOW_S - 1).is_err());
+        assert!(at("ada", WINDOW_S).is_ok());
         throttles.forget(Counted::Account, "ada");
-        assert!(throttles.check(Counted::Account, "ada", 0).is_ok());
+        assert!(at("ada", 0).is_ok());
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn quick() -> Pace {
         wait_first: Duration::from_millis(10),
         wait_max: Duration::from_millis(50),
         tries_max: 4,
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(20),
     }
 }
 
@@ -262,7 +262,11 @@ async fn a_redirect_is_not_followed_and_gone_is_the_end() {
 #[tokio::test]
 async fn a_receiver_that_does_not_answer_holds_up_neither_who_offers_nor_what_comes_after() {
     let inbox = Inbox::open(vec![Does::Nothing]).await;
-    let (sink, ends) = sink(webhook(&inbox), quick(), &Clock::manual(START_MS));
+    let pace = Pace {
+        timeout: Duration::from_millis(500),
+        ..quick()
+    };
+    let (sink, ends) = sink(webhook(&inbox), pace, &Clock::manual(START_MS));
     sink.offer(&notice("slow"));
     while inbox.count() == 0 {
         inbox.came.notified().await;

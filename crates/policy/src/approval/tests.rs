@@ -1,12 +1,13 @@
 use cardea_domain::{Action, ActorId, SubjectId, Target, ToolName, UpstreamId};
 
 use super::*;
-use crate::Caller;
+use crate::{Caller, Tools};
 
 fn compile(text: &str) -> Result<ApprovalPolicies, Vec<Finding>> {
     let known = KnownNames {
         tenants: vec!["acme".into(), "globex".into()],
         upstreams: vec!["files".into()],
+        tools: Tools::default(),
     };
     let file = PolicyFile {
         name: "approvals.cedar".into(),
@@ -33,6 +34,8 @@ fn rule(text: &str, wish: &Wish) -> Ruling {
         subject: &SubjectId::parse("ada").unwrap(),
         actor: &ActorId::parse("bot").unwrap(),
         groups: &groups,
+        standing: Arc::default(),
+        binding: cardea_domain::KeyBinding::NONE,
     };
     let question = Question::new(
         caller,

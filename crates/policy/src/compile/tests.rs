@@ -12,6 +12,7 @@ fn known() -> KnownNames {
     KnownNames {
         tenants: vec!["acme".into(), "globex".into()],
         upstreams: vec!["files".into(), "time".into()],
+        tools: Tools::default(),
     }
 }
 
@@ -30,6 +31,7 @@ fn principal(tenant: &str, subject: &str, actor: &str, groups: &[&str]) -> Princ
         actor: ActorId::parse(actor).unwrap(),
         run: RunId::parse("r").unwrap(),
         run_source: RunSource::Token,
+        standing: Arc::default(),
         binding: KeyBinding::NONE,
         groups: groups.iter().map(|g| Arc::from(*g)).collect(),
         task: None,
@@ -195,7 +197,7 @@ fn the_group_read_holds_no_call() {
 
 #[test]
 fn every_action_is_in_the_schema_with_the_groups_that_the_entities_say() {
-    let schema = schema::of(About::Calls).unwrap();
+    let schema = schema::of(&About::Calls(&Arguments::default())).unwrap();
     let entities = schema.action_entities().unwrap();
     let words = Vocabulary::new().unwrap();
     let ada = principal("acme", "ada", "bot", &[]);
@@ -207,7 +209,7 @@ fn every_action_is_in_the_schema_with_the_groups_that_the_entities_say() {
             Target::Upstream,
             Cow::Borrowed("m"),
         );
-        let (_, asked) = words.ask(&question).unwrap();
+        let asked = words.ask(&question).unwrap().entities;
         let id: EntityUid = format!("Cardea::Action::\"{}\"", action.as_str())
             .parse()
             .unwrap();
@@ -239,6 +241,7 @@ fn acme() -> (TenantId, KnownNames) {
     let known = KnownNames {
         tenants: vec!["acme".into()],
         upstreams: vec!["files".into()],
+        tools: Tools::default(),
     };
     (TenantId::parse("acme").unwrap(), known)
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{ActorId, Clock, RunId, ToolName, UpstreamId};
+use cardea_domain::{Action, ActorId, Clock, RunId, Target, ToolName, UpstreamId};
 
 use super::house::{House, START_MS, Wish, principal, subject, tool};
 use crate::{
@@ -36,6 +36,35 @@ fn scopes() -> Vec<Scope> {
     ]
 }
 
+#[tokio::test]
+async fn a_lock_on_a_tool_stops_the_tasks_of_its_server_and_of_no_other() {
+    let by = subject("grace");
+    let house = House::new().await;
+    let caller = principal("ada", "bot", "run-1");
+    let (files, tickets) = (
+        UpstreamId::parse("files").unwrap(),
+        UpstreamId::parse("tickets").unwrap(),
+    );
+    let meets = |upstream: &UpstreamId, action| {
+        let lock = house
+            .access
+            .locked(&caller, action, upstream, &Target::Upstream);
+        lock.map(|lock| lock.id)
+    };
+    assert_eq!(meets(&files, Action::UseTask), None);
+    let watched = house
+        .access
+        .watch(&caller, Action::UseTask, &files, &Target::Upstream);
+    let watched = tokio::spawn(watched);
+    let scope = Scope::Tool(files.clone(), ToolName::parse("read_file").unwrap());
+    let set = house.access.lock(lock(scope, &by)).await.unwrap();
+
+    assert_eq!(watched.await.unwrap().id, set.id);
+    assert_eq!(meets(&files, Action::UseTask), Some(set.id));
+    assert_eq!(meets(&tickets, Action::UseTask), None);
+    assert_eq!(meets(&files, Action::Connect), None);
+}
+
 /// A call that only the scope of the tenant has in common with the others.
 fn stranger() -> Wish {
     Wish {
@@ -57,9 +86,10 @@ async fn a_lock_cuts_what_is_under_way_and_stops_what_comes_and_nothing_else() {
         let granted = begin(&house, &wish).await;
         let other = begin(&house, &stranger()).await;
         let waiting = tokio::spawn(granted.ended());
-        let watched = house
-            .access
-            .watch(&wish.principal, &wish.upstream, &wish.target);
+        let watched =
+            house
+                .access
+                .watch(&wish.principal, wish.action, &wish.upstream, &wish.target);
         let watched = tokio::spawn(watched);
         let admitted = house.access.admit(&wish.wanted()).unwrap();
         let set = house.access.lock(lock(scope.clone(), &by)).await.unwrap();

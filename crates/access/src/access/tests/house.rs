@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use crate::{
     Access, AccessRequest, Approver, AskRefused, Asker, BoundTo, DecideRefused, Decision,
-    Entitlement, Entitlements, Event, Journal, JournalDown, Justification, Kind, Narrowing, Need,
-    NewRequest, Pattern, Requesters, Resource, ResourceKind, Stage, Verdict, Wanted,
+    Entitlement, Entitlements, Event, Journal, JournalDown, Justification, Kind, Moment, Narrowing,
+    Need, NewRequest, Pattern, Requesters, Resource, ResourceKind, Stage, Verdict, Wanted,
 };
 
 pub(super) const START_MS: u64 = 1_795_000_000_000;
@@ -221,6 +221,7 @@ impl Wish {
     pub(super) fn request(&self) -> NewRequest<'_> {
         NewRequest {
             asker: Asker::agent(&self.principal),
+            moment: Moment::Call,
             action: self.action,
             upstream: &self.upstream,
             target: &self.target,
@@ -325,6 +326,7 @@ pub(super) fn principal(who: &str, actor: &str, run: &str) -> Principal {
         actor: ActorId::parse(actor).unwrap(),
         run: RunId::parse(run).unwrap(),
         run_source: RunSource::Token,
+        standing: Arc::default(),
         binding: KeyBinding::NONE,
         groups: Arc::from([]),
         task: None,

@@ -507,6 +507,22 @@ async fn an_extension_is_a_new_approval_and_ends_with_the_longest() {
 }
 
 #[tokio::test]
+async fn whoever_was_behind_a_grant_is_behind_its_extension() {
+    let mut house = House::new().await;
+    let behind = ActorId::parse("planner").unwrap();
+    let mut wish = Wish::of(Kind::Time);
+    wish.principal.chain = vec![behind.clone()].into();
+    let grant = house.grant(&wish).await;
+    house.crash().await;
+    let grants = house.access.grants(&Filter::default(), &ALL).await.unwrap();
+    let held = grants.iter().find(|held| held.id == grant).unwrap();
+    let ada = subject("ada");
+    let by = crate::By::from(&ada);
+    let asked = Asker::holder(by, &[], held);
+    assert_eq!(asked.chain, [behind]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_recorded_does_not_happen() {
     let mut house = House::new().await;
     let wish = Wish::of(Kind::Once);

@@ -167,6 +167,7 @@ async fn nothing_that_a_model_wrote_reaches_a_rule() {
     new.reason = Some(Reason {
         text: "MARK-reason".into(),
         author: Author::Model,
+        beside: None,
     });
     (new.ticket, new.model, new.client) =
         (Some("MARK-ticket"), Some("MARK-model"), Some("MARK-client"));

@@ -47,7 +47,7 @@ const LOCKS: Table = Table {
         ("SINCE", |row| text(row, "since")),
         ("UNTIL", |row| match row.get("expires") {
             Some(Value::String(until)) => shown(until),
-            _ => "lifted".to_owned(),
+            _ => "it is lifted".to_owned(),
         }),
         ("REASON", |row| text(row, "reason")),
     ],
@@ -57,6 +57,7 @@ const LOCKS: Table = Table {
 const REACH: Table = Table {
     columns: &[
         ("WHY", |row| text(row, "why")),
+        ("RULE", |row| text(row, "rule")),
         ("STATE", |row| text(row, "state")),
         ("PERSON", |row| text(row, "subject")),
         ("AGENT", |row| text(row, "actor")),
@@ -64,7 +65,7 @@ const REACH: Table = Table {
         ("UNTIL", |row| text(row, "until")),
         ("ID", |row| text(row, "id")),
     ],
-    none: "nobody, by a grant or by asking; policies may permit it by themselves",
+    none: "nobody, by a grant or by asking; what policies permit by themselves is for administrators and auditors to see",
 };
 
 pub(super) async fn requests(gateway: Gateway, args: &RequestsArgs) -> Result<(), Failure> {
@@ -103,7 +104,7 @@ pub(super) async fn all_locks(gateway: &Gateway) -> Result<Vec<Value>, Failure> 
     gateway.list("/locks", &Query::default(), 10_000).await
 }
 
-/// By grants, then by entitlements, which let them ask.
+/// By grants, then by entitlements, which let them ask, then by policies, which administrators and auditors see.
 pub(super) async fn who_can(gateway: Gateway, args: &WhoCanArgs) -> Result<(), Failure> {
     let query = |why| {
         Query::default()
@@ -124,6 +125,10 @@ pub(super) async fn who_can(gateway: Gateway, args: &WhoCanArgs) -> Result<(), F
             .list("/reach", &query("entitlement"), args.limit)
             .await?,
     );
+    // A policy names groups and people, and no row of it is about one agent alone.
+    if args.subject.is_none() && args.actor.is_none() {
+        rows.extend(gateway.list("/reach", &query("policy"), args.limit).await?);
+    }
     gateway.print(&rows, &REACH)
 }
 
@@ -151,16 +156,27 @@ fn whole(gateway: &Gateway, request: &Value) -> String {
         let by = match said.get("author").and_then(Value::as_str) {
             Some("person") => "by the person",
             Some("program") => "by a program in their name",
+            Some("gateway") => "noticed by the gateway",
             _ => "by a model, unchecked",
         };
         let text = said.get("text").and_then(Value::as_str)?;
-        Some(format!("{} ({by})", visible(text, 1000, Breaks::Shown)))
+        let beside = match said.get("beside").and_then(Value::as_str) {
+            Some(text) => {
+                let text = visible(text, 1000, Breaks::Shown);
+                format!("; {text} (by a model, unchecked)")
+            }
+            None => String::new(),
+        };
+        let text = visible(text, 1000, Breaks::Shown);
+        Some(format!("{text} ({by}){beside}"))
     };
     let member = |name: &str| {
         let text = request.get(name).and_then(Value::as_str)?;
         Some(visible(text, 4000, Breaks::Shown))
     };
     let id = text(request, "id");
+    // What is not for one call is for arguments that nobody has seen yet.
+    let is_exact = request.pointer("/terms/kind").and_then(Value::as_str) == Some("once");
     let facts = [
         ("request", Some(id.clone())),
         ("state", member("state")),
@@ -172,7 +188,11 @@ fn whole(gateway: &Gateway, request: &Value) -> String {
             member("model").map(|model| format!("{model} (as asserted)")),
         ),
         ("what", Some(target(request))),
-        ("arguments", member("arguments")),
+        (
+            if is_exact { "arguments" } else { "example" },
+            member("arguments"),
+        ),
+        ("must satisfy", member("constraint")),
         ("terms", Some(terms(request))),
         ("reason", said("reason")),
         ("justification", said("justification")),

@@ -41,9 +41,11 @@ const ROWS: &[Row] = &[
     ("post", "/api/v1/revocations", CHANGE),
     ("get", "/api/v1/reach", READ),
     ("get", "/api/v1/agents", READ),
+    ("get", "/api/v1/explain", READ),
     ("get", "/api/v1/locks", READ),
     ("post", "/api/v1/locks", MAKE),
     ("delete", "/api/v1/locks/{id}", PAGE),
+    ("get", "/api/v1/servers", READ),
     ("get", "/api/v1/events", READ),
 ];
 
@@ -132,6 +134,11 @@ impl Visitor {
         let method = method.to_ascii_uppercase();
         let path = path.replace("{id}", "01a215b6-b238-72a4-86c8-c440fa4b120d");
         let url = format!("{}{path}", origin(gateway));
+        // What it needs; a proof is over the address without it (RFC 9449, section 4.2).
+        let path = match path.ends_with("/explain") {
+            true => format!("{path}?subject=ada&actor=bot&upstream={UPSTREAM}&tool=delete"),
+            false => path,
+        };
         let nonce = Some(self.nonce.as_str());
         let dpop = |token: &str, prover: &Prover, method: &str, url: &str| {
             let proof = prover.proof(method, url, token, nonce);

@@ -136,6 +136,57 @@ async fn an_approved_call_is_made_once_also_across_a_kill_and_asked_for_again_af
 }
 
 #[tokio::test]
+async fn an_approved_call_carries_nothing_that_nobody_saw() {
+    let (stage, mut browser) = decided_by_ada(json!({})).await;
+    listed(&stage).await;
+    let mut call = delete(1, json!({ "id": 7 }));
+    call["params"]["_meta"]["vendor.example/really"] = json!({ "delete": "everything" });
+    call["params"]["_meta"]["progressToken"] = json!("p");
+    let refused = stage.call(&call).await.json();
+    approve(&mut browser, &stage.gateway, &request_of(&refused)).await;
+    call["id"] = json!(2);
+    let made = stage.call(&call).await.json();
+    assert_ne!(made["result"]["isError"], true, "{made}");
+    let seen = stage.echo.seen_of("tools/call");
+    let sent = &seen[0].message()["params"];
+    assert_eq!(sent["arguments"], json!({ "id": 7 }), "{sent}");
+    assert_eq!(sent["_meta"]["progressToken"], "p", "{sent}");
+    assert_eq!(sent["_meta"]["vendor.example/really"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_person_tightens_arguments_on_the_page() {
+    let (stage, mut browser) = decided_by_ada(json!({ "kinds": ["time"] })).await;
+    listed(&stage).await;
+    let first = delete(1, json!({ "path": "/srv/a", "mode": "x" }));
+    let refused = stage.call(&first).await.json();
+    let request = request_of(&refused);
+    let to = format!("/console/requests/{request}");
+    let page = browser.get(&stage.gateway, &to).await;
+    for said in ["only an example", "Risk", "nobody has labelled this tool"] {
+        assert!(page.text().contains(said), "{said}: {}", page.text());
+    }
+    let fields = [
+        ("argument_1", "path"),
+        ("rule_1", "under"),
+        ("value_1", "/srv"),
+    ];
+    let approved = browser
+        .submit(&stage.gateway, &format!("{to}/approve"), &page, &fields)
+        .await;
+    assert_eq!(approved.status, 303, "{}", approved.text());
+    for (id, path, is_made) in [
+        (2, "/srv/b", true),
+        (3, "/etc/passwd", false),
+        (4, "/srv/../etc/passwd", false),
+    ] {
+        let call = delete(id, json!({ "path": path }));
+        let answer = stage.call(&call).await.json();
+        assert_eq!(answer["result"]["isError"] != true, is_made, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_grant_cuts_the_call_under_way() {
     let (stage, mut browser) = decided_by_ada(json!({ "kinds": ["time"] })).await;
     listed(&stage).await;

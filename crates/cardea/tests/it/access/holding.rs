@@ -105,6 +105,10 @@ async fn whoever_hangs_up_waits_no_more_and_nothing_is_called() {
         is_stream(&open).then_some(())
     })
     .await;
+    until("no call is under way", async || {
+        (metric(&stage.gateway, "cardea_open_calls", &[]).await == 0.0).then_some(())
+    })
+    .await;
     approve(&mut browser, &stage.gateway, &request).await;
     listed(&stage).await;
     assert!(

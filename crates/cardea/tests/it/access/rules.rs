@@ -157,14 +157,16 @@ async fn rules_change_without_a_restart() {
         "{asked}"
     );
     let file = stage.gateway.folder().join("deletes.cedar");
+    let reloads = async || metric(&stage.gateway, "cardea_reloads_total", &["accepted"]).await;
+    let before = reloads().await;
     std::fs::write(&file, RULES).unwrap();
-    let mut id = 1;
-    until("the new rules decide", async || {
-        id += 1;
-        let answer = stage.call(&delete(id, json!({ "id": id }))).await.json();
-        (answer["result"]["isError"] != true).then_some(())
+    // Each look by a call would be one more request, of which an agent may have so many.
+    until("the new rules", async || {
+        (reloads().await > before).then_some(())
     })
     .await;
+    let answer = stage.call(&delete(2, json!({ "id": 2 }))).await.json();
+    assert_ne!(answer["result"]["isError"], true, "{answer}");
     // A mistake leaves the old ones in force.
     std::fs::write(
         &file,

@@ -123,11 +123,7 @@ async fn a_session_is_worth_nothing_to_the_same_person_with_another_key() {
         }
         bound.send(ask).await
     };
-    let opening = legacy(
-        0,
-        "initialize",
-        json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } }),
-    );
+    let opening = initialize(0);
     let opened = send(&bound.prover, &opening, None).await;
     let session = opened.header("mcp-session-id").expect("a session");
     let message = legacy(1, "tools/call", json!({ "name": "echo" }));

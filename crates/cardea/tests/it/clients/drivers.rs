@@ -75,6 +75,8 @@ impl Run<'_> {
                 &street.token,
                 "--mode",
                 self.mode,
+                "--timeout-s",
+                "200",
             ])
             .args([
                 "--call",

@@ -142,7 +142,7 @@ fn one_mistake_is_told_once_however_many_actions_it_concerns() {
     );
     let ended = desk
         .run(&["check"])
-        .refused(&["--> policies/a.cedar:1:44", "did you mean `flow`?"]);
+        .refused(&["--> policies/a.cedar:1:44", "did you mean"]);
     assert_eq!(ended.err.matches("error: ").count(), 1, "{}", ended.err);
 }
 

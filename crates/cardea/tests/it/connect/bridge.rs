@@ -23,7 +23,7 @@ async fn a_modern_message_reaches_the_server_byte_for_byte() {
     let seen = stage.echo.seen();
     let call = seen.iter().find(|seen| seen.method() == "tools/call");
     let call = call.unwrap_or_else(|| panic!("{seen:?}"));
-    assert_eq!(call.body, line.as_bytes());
+    assert_eq!(as_sent(&call.body, r#""a\u0062""#), line);
     assert_eq!(call.headers["mcp-name"], "echo");
     host.close().await;
 }

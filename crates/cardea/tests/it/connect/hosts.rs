@@ -56,6 +56,8 @@ impl Street {
                 &json!([binary(), "connect"]).to_string(),
                 "--mode",
                 mode,
+                "--timeout-s",
+                "200",
             ])
             .args([
                 "--call",

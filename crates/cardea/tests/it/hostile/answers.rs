@@ -44,16 +44,24 @@ async fn an_answer_with_another_id_is_refused() {
 #[tokio::test]
 async fn an_answer_with_the_id_in_another_type_is_refused() {
     let siege = Siege::lay(|received| {
-        let id = received.json()["id"]
-            .as_i64()
-            .map_or("7".into(), |n| format!("\"{n}\""));
+        // The client's own, and what is not even a text.
+        let id = match received.json()["params"]["arguments"]["of"].as_str() {
+            Some(of) => of.to_owned(),
+            None => format!("[{}]", received.id()),
+        };
         Script::json(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"result":{{"secret":1}}}}"#
         ))
     })
     .await;
-    for id in [json!(7), json!("7")] {
-        let answer = siege.scene.call(&tool_call(id, json!({}))).await;
+    for (id, of) in [
+        (json!(7), json!("7")),
+        (json!("7"), json!("7")),
+        (json!("7"), json!("\"7\"")),
+        (json!(7), json!("null")),
+        (json!(7), json!(null)),
+    ] {
+        let answer = siege.scene.call(&tool_call(id, json!({ "of": of }))).await;
         assert_eq!(
             code_of(&answer),
             "E_UPSTREAM_MALFORMED",

@@ -18,21 +18,29 @@ const ODD_RESULT: &str = " {\"x-first\":{\"b\":1.0,\"a\":1e3}, \"result\" : { \"
     \"\\u006e2\":-0.0},\t\"content\":[ {\"text\":\"\\u00e9\u{e9}\u{1f600}\\/\", \"type\":\"text\",\"x\":null} ],\"isError\":false,\
     \"resultType\":\"complete\",\"_meta\":{\"x.example/\u{43a}\":[ ]}},\"id\":\"\\u0061-1\" ,\"jsonrpc\":\"2.0\"}  ";
 
+/// The id of [`ODD_CALL`], as it is spelt there.
+const ODD_ID: &str = "\"\\u0061-1\"";
+
+/// [`ODD_RESULT`] for the request that was received.
+fn odd_result(received: &Received) -> String {
+    ODD_RESULT.replace(ODD_ID, &received.id())
+}
+
 #[tokio::test]
 async fn a_request_reaches_the_upstream_byte_for_byte() {
-    let scene = Scene::start(|_| Script::json(ODD_RESULT)).await;
+    let scene = Scene::start(|received| Script::json(odd_result(received))).await;
 
     let answer = scene.send(scene.modern_call_text("echo", ODD_CALL)).await;
 
     assert_eq!(answer.status, 200, "{}", answer.text());
     let seen = scene.upstream.seen().requests;
     assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].text(), ODD_CALL);
+    assert_eq!(as_sent(seen[0].text().as_bytes(), ODD_ID), ODD_CALL);
 }
 
 #[tokio::test]
 async fn a_whole_answer_reaches_the_client_byte_for_byte() {
-    let scene = Scene::start(|_| Script::json(ODD_RESULT)).await;
+    let scene = Scene::start(|received| Script::json(odd_result(received))).await;
 
     let answer = scene.send(scene.modern_call_text("echo", ODD_CALL)).await;
 
@@ -42,8 +50,9 @@ async fn a_whole_answer_reaches_the_client_byte_for_byte() {
 #[tokio::test]
 async fn streamed_messages_reach_the_client_byte_for_byte() {
     let notification = "{\"method\" : \"notifications/vendor.x\", \"params\":{\"v\":1.0, \"\\u0061\":1e3 }, \"jsonrpc\":\"2.0\"}";
-    let (first, second) = ODD_RESULT.split_at(60);
-    let scene = Scene::start(move |_| {
+    let scene = Scene::start(move |received| {
+        let result = odd_result(received);
+        let (first, second) = result.split_at(60);
         // Events may be cut into lines anywhere that JSON allows white space, and into packets anywhere.
         Script::stream()
             .send(": a comment\r\nevent: message\r\nda")
@@ -92,7 +101,10 @@ async fn a_message_in_several_lines_of_an_event_keeps_its_lines() {
 #[tokio::test]
 async fn errors_of_the_upstream_pass_with_all_their_members() {
     let error = r#"{"jsonrpc":"2.0","error":{"data":{"n":1.0,"x":[1e3]},"code":-32042,"message":"no\u00e9","x-more":1},"id":7}"#;
-    let scene = Scene::start(move |_| Script::json(error)).await;
+    let scene = Scene::start(move |received| {
+        Script::json(error.replace(r#""id":7"#, &format!(r#""id":{}"#, received.id())))
+    })
+    .await;
 
     for message in [
         legacy(7, "tools/call", json!({"name": "echo"})),
@@ -125,7 +137,8 @@ async fn extension_methods_pass_byte_for_byte_where_they_are_permitted() {
 
     let answer = scene.send(scene.legacy_text(text)).await;
 
-    assert_eq!(scene.upstream.seen().requests[0].text(), text);
+    let seen = scene.upstream.seen().requests;
+    assert_eq!(as_sent(seen[0].text().as_bytes(), "7"), text);
     let expected = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"x.example/odd", "v":1.0}}"#;
     assert_eq!((answer.status, answer.text().as_str()), (200, expected));
 }
@@ -160,6 +173,8 @@ async fn every_length_up_to_the_limit_survives() {
         let answer = scene.send(scene.legacy_text(&text)).await;
 
         assert_eq!(text.len(), length);
-        assert_eq!(answer.json()["result"]["echo"], text, "{length}");
+        let answer = answer.json();
+        let arrived = answer["result"]["echo"].as_str().unwrap();
+        assert_eq!(as_sent(arrived.as_bytes(), "1"), text, "{length}");
     }
 }

@@ -342,6 +342,72 @@ async fn a_request_that_two_hops_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn what_ends_careless_servers_does_not_reach_them() {
+    let scene = scene().await;
+    let with_meta = |meta: Value| {
+        let mut call = tool_call(1, json!({}));
+        call["params"]["_meta"]["progressToken"] = meta;
+        call
+    };
+    for message in [
+        legacy(1, "initialize", json!({})),
+        legacy(1, "ping", json!({ "_meta": 5 })),
+        legacy(1, "acme/do", json!({ "_meta": [] })),
+        with_meta(json!({})),
+        with_meta(json!([])),
+        modern(1, "tools/call", json!({ "name": "echo", "arguments": [] })),
+        modern(1, "resources/read", json!({ "uri": "a.txt" })),
+        modern(
+            1,
+            "prompts/get",
+            json!({ "name": "p", "arguments": { "x": 1 } }),
+        ),
+        modern(
+            1,
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "p" } }),
+        ),
+    ] {
+        refused(&scene, scene.ask(&message), 400, "E_PARAMS_INVALID").await;
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_another_one_to_a_server_that_reads_names_without_case() {
+    let scene = scene().await;
+    let smuggled = json!({ "name": "delete_all", "arguments": {} });
+    let mut extension = modern(1, "acme/ping", smuggled.clone());
+    extension["Method"] = json!("tools/call");
+    refused(&scene, scene.ask(&extension), 400, "E_PARAMS_INVALID").await;
+    let mut note = modern(1, "notifications/cancelled", json!({ "requestId": 1 }));
+    note.as_object_mut().unwrap().remove("id");
+    note["PARAMS"] = smuggled.clone();
+    refused(&scene, scene.ask(&note), 400, "E_PARAMS_INVALID").await;
+    let mut call = tool_call(2, json!({}));
+    call["params"]["Name"] = json!("delete_all");
+    refused(&scene, scene.ask(&call), 400, "E_PARAMS_INVALID").await;
+}
+
+#[tokio::test]
+async fn no_answer_is_another_one_to_a_client_that_reads_names_without_case() {
+    let stage = Stage::with(|setup| setup.policy(PERMIT_ALL)).await;
+    let hidden = json!([{ "name": "hidden", "inputSchema": { "type": "object" } }]);
+    for member in ["Tools", "\u{17f}tructuredContent", "ISERROR"] {
+        let hidden = hidden.clone();
+        stage.echo.on("tools/list", move |seen| {
+            let mut result = json!({ "resultType": "complete", "tools": [] });
+            result[member] = hidden.clone();
+            Reply::result(seen, &result)
+        });
+        let answer = stage.call(&modern(1, "tools/list", json!({}))).await.json();
+        assert_eq!(
+            answer["error"]["data"]["code"], "E_UPSTREAM_MALFORMED",
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_version_that_is_no_text_is_refused_and_not_taken_for_none() {
     let scene = scene().await;
     for version in [

@@ -147,6 +147,105 @@ async fn a_body_that_does_not_arrive_is_refused() {
     assert!(scene.upstream.seen().requests.is_empty());
 }
 
+/// Clients send head and body apart, and the next request as soon as they have the answer.
+#[tokio::test]
+async fn a_connection_outlives_a_refusal_that_is_ready_before_its_request_has_come() {
+    let scene = scene().await;
+    let message = legacy(1, "tools/call", json!({"name": "echo"})).to_string();
+    let length = format!("Content-Length: {}\r\n", message.len());
+    let call = head(&scene, &length);
+    let without_token: String = call
+        .split_inclusive("\r\n")
+        .filter(|line| !line.starts_with("Authorization"))
+        .collect();
+    let unserved = call.replace(PATH, "/nothing/here");
+    let unknown = call.replace(PATH, "/api/v1/nothing");
+    let mut connection = TcpStream::connect(scene.gateway.address()).await.unwrap();
+    for (head, status) in [
+        (without_token, "401"),
+        (unserved, "404"),
+        (unknown, "404"),
+        (call, "200"),
+    ] {
+        connection.write_all(head.as_bytes()).await.unwrap();
+        // Time enough for an answer that does not wait for the body, and little of what the body has.
+        let early = tokio::time::timeout(Duration::from_millis(200), connection.readable()).await;
+        assert!(
+            early.is_err(),
+            "{status}: it is answered before it has come"
+        );
+        connection.write_all(message.as_bytes()).await.unwrap();
+        let answer = bounded("an answer", whole_answer(&mut connection)).await;
+        assert!(
+            answer.starts_with(&format!("http/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_for_the_body_keeps_the_connection() {
+    let scene = Scene::start(|r| tool_result(r, "done")).await;
+    let message = legacy(1, "tools/call", json!({"name": "echo"})).to_string();
+    let head = head(
+        &scene,
+        "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n",
+    );
+    let mut connection = TcpStream::connect(scene.gateway.address()).await.unwrap();
+    for _ in 0..2 {
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut asked = [0; 25];
+        bounded("to be asked", connection.read_exact(&mut asked))
+            .await
+            .unwrap();
+        assert_eq!(asked, *b"HTTP/1.1 100 Continue\r\n\r\n");
+        let body = format!("{:x}\r\n{message}\r\n0\r\n\r\n", message.len());
+        connection.write_all(body.as_bytes()).await.unwrap();
+        let answer = bounded("an answer", whole_answer(&mut connection)).await;
+        assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+}
+
+/// One answer, whose length is announced.
+async fn whole_answer(connection: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    let mut bytes = Vec::new();
+    loop {
+        let read = connection.read_buf(&mut bytes).await.unwrap();
+        assert_ne!(read, 0, "the connection ended: {answer}");
+        answer = String::from_utf8(bytes.clone()).unwrap().to_lowercase();
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let (_, after) = head.split_once("content-length: ").unwrap();
+        let length: usize = after.lines().next().unwrap().parse().unwrap();
+        if body.len() == length {
+            return answer;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_that_the_connection_ends_where_the_rest_of_its_request_does_not_come() {
+    let scene = scene().await;
+    let length = "Content-Length: 100\r\n";
+    for head in [
+        head(&scene, length).replace("Bearer ", "Bearer x"),
+        // Who waits to be asked for the body is told at once, and not asked.
+        head(&scene, &format!("{length}Expect: 100-continue\r\n")).replace("Bearer ", "Bearer x"),
+    ] {
+        let answer = sent(&scene, &head).await;
+
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(
+            answer.to_lowercase().contains("connection: close"),
+            "{answer}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn more_headers_than_the_limit_are_refused() {
     let limits = json!({"header_count_max": 20, "header_bytes_max": "8KiB"});

@@ -40,14 +40,9 @@ async fn scene() -> Scene {
 }
 
 async fn open_session(scene: &Scene) -> String {
-    let answer = scene.call(&initialize()).await;
+    let answer = scene.call(&initialize(0)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.header("mcp-session-id").expect("a session id")
-}
-
-fn initialize() -> Value {
-    let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-    legacy(0, "initialize", params)
 }
 
 fn call_in(session: &str) -> Ask {

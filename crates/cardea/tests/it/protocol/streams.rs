@@ -66,7 +66,7 @@ async fn the_end_of_the_token_cuts_a_long_stream() {
             json!({"notifications": {}}),
         )),
     ] {
-        let token = short_token(&scene, "3s").await;
+        let token = short_token(&scene, "8s").await;
         let mut open = scene.open(ask.bearer(&token)).await;
         assert_eq!(open.status, 200);
         assert!(open.message().await.unwrap().is_some());
@@ -79,7 +79,7 @@ async fn the_end_of_the_token_cuts_a_long_stream() {
 #[tokio::test]
 async fn the_end_of_the_token_cuts_a_call_under_way_and_says_so() {
     let scene = Scene::start(silent_stream).await;
-    let token = short_token(&scene, "3s").await;
+    let token = short_token(&scene, "8s").await;
 
     let answer = scene
         .send(ask(&tool_call("cut", json!({}))).bearer(&token))

@@ -147,8 +147,8 @@ async fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_st
     }
     assert!(is_permitted(&stage.call(&tool_call(1, json!({}))).await));
 
-    fs::remove_file(stage.gateway.config()).unwrap();
     let before = reloads(&stage.gateway, "refused").await;
+    fs::remove_file(stage.gateway.config()).unwrap();
     until_refused(&stage.gateway, before).await;
     assert!(
         is_permitted(&stage.call(&tool_call(1, json!({}))).await),

@@ -128,10 +128,10 @@ async fn no_call_fails_while_the_configuration_is_changed_again_and_again() {
     };
     let changes = async {
         for n in 0_u32.. {
+            let before = reloads(&stage.gateway, "accepted").await;
             reconfigure(&stage.gateway, |config| {
                 config["limits"] = json!({ "body_bytes_max": 1_000_000 + n });
             });
-            let before = reloads(&stage.gateway, "accepted").await;
             until("the next reload", async || {
                 (reloads(&stage.gateway, "accepted").await > before).then_some(())
             })

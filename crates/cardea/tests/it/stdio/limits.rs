@@ -34,7 +34,7 @@ async fn no_more_processes_than_the_limit_are_started() {
     let first = shop.initialize().await;
     let _second = shop.initialize().await;
 
-    let third = shop.send(ask(&initialize()).bearer(&shop.token)).await;
+    let third = shop.send(ask(&initialize(0)).bearer(&shop.token)).await;
     assert_eq!(
         (third.status, code_of(&third).as_str()),
         (503, "E_OVERLOADED"),
@@ -49,7 +49,7 @@ async fn no_more_processes_than_the_limit_are_started() {
     assert_eq!(shop.send(ended).await.status, 200);
     // A process counts until it has really ended.
     until("room for another session", async || {
-        let answer = shop.send(ask(&initialize()).bearer(&shop.token)).await;
+        let answer = shop.send(ask(&initialize(0)).bearer(&shop.token)).await;
         (answer.status == 200).then_some(())
     })
     .await;
@@ -63,7 +63,7 @@ async fn one_principal_does_not_use_up_the_processes_of_all() {
         |setup| setup,
     )
     .await;
-    let open = async |token: &str| shop.send(ask(&initialize()).bearer(token)).await;
+    let open = async |token: &str| shop.send(ask(&initialize(0)).bearer(token)).await;
     let first = shop.initialize().await;
     let second = shop.initialize().await;
 
@@ -105,7 +105,7 @@ async fn many_handshakes_at_once_do_not_start_more_processes_than_a_principal_ma
         |setup| setup,
     )
     .await;
-    let handshake = || shop.send(ask(&initialize()).bearer(&shop.token));
+    let handshake = || shop.send(ask(&initialize(0)).bearer(&shop.token));
 
     let answers = futures_util::future::join_all((0..12).map(|_| handshake())).await;
 
@@ -136,7 +136,7 @@ async fn a_handshake_that_fails_leaves_no_process_behind() {
     for _ in 0..4 {
         // Nobody has the id of such a session; what counts against the limit for a moment is a process on its end.
         until("another try", async || {
-            let answer = shop.send(ask(&initialize()).bearer(&shop.token)).await;
+            let answer = shop.send(ask(&initialize(0)).bearer(&shop.token)).await;
             assert_eq!(answer.header("mcp-session-id"), None);
             (code_of(&answer) == "E_UPSTREAM_TIMEOUT").then_some(())
         })
@@ -146,7 +146,7 @@ async fn a_handshake_that_fails_leaves_no_process_behind() {
 
 #[tokio::test]
 async fn a_server_that_does_not_read_does_not_use_up_the_memory() {
-    let shop = Workshop::with(&[], json!({"call_timeout": "2s"}), |setup| setup).await;
+    let shop = Workshop::with(&[], json!({"call_timeout": "4s"}), |setup| setup).await;
     until("a process", async || {
         code_of(&shop.call("echo", json!({})).await)
             .is_empty()
@@ -170,7 +170,7 @@ async fn a_server_that_does_not_read_does_not_use_up_the_memory() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_up_the_other_calls_no_longer_than_its_own() {
-    let shop = Workshop::with(&[], json!({"call_timeout": "3s"}), |setup| setup).await;
+    let shop = Workshop::with(&[], json!({"call_timeout": "10s"}), |setup| setup).await;
     shop.call("echo", json!({})).await;
     let mut message = call("flood", "flood", json!({}));
     message["params"]["_meta"]["progressToken"] = 1.into();

@@ -25,8 +25,9 @@ fn installed() -> &'static Path {
     })
 }
 
-async fn gateway(server: Value, policy: &str) -> (Gateway, String) {
-    let server = json!({"tenants": [TENANT], "stdio": server});
+/// A gateway with the server behind it, in a strict sandbox of this profile.
+async fn gateway(server: Value, sandbox: Value, policy: &str) -> (Gateway, String) {
+    let server = json!({"tenants": [TENANT], "stdio": server, "sandbox": sandbox});
     let gateway = setup()
         .upstream(UPSTREAM, server)
         .policy(policy)
@@ -48,7 +49,7 @@ async fn mcp_server_time_answers_modern_clients() {
     let python = installed().join(".venv/bin/python3");
     let server =
         json!({"command": python, "args": ["-m", "mcp_server_time", "--local-timezone", "UTC"]});
-    let (gateway, token) = gateway(server, SOME).await;
+    let (gateway, token) = gateway(server, json!({}), SOME).await;
     let send = |message: Value| ask(&message).bearer(&token).send(gateway.address());
 
     let discovered = send(modern(1, "server/discover", json!({}))).await;
@@ -89,8 +90,12 @@ async fn server_filesystem_answers_legacy_clients_and_sends_modern_ones_there() 
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     fs::write(folder.join("note.txt"), "kept").unwrap();
-    let (gateway, token) =
-        gateway(json!({"command": "node", "args": [program, folder]}), SOME).await;
+    let (gateway, token) = gateway(
+        json!({"command": "node", "args": [program, folder]}),
+        json!({"write": [folder]}),
+        SOME,
+    )
+    .await;
     let send = |ask: Ask| ask.bearer(&token).send(gateway.address());
 
     // A dual-era client falls back on a 400 that is no modern error (versioning, Backward Compatibility).
@@ -102,7 +107,7 @@ async fn server_filesystem_answers_legacy_clients_and_sends_modern_ones_there() 
         modern.text()
     );
 
-    let opened = send(ask(&initialize())).await;
+    let opened = send(ask(&initialize(0))).await;
     let session = opened
         .header("mcp-session-id")
         .unwrap_or_else(|| panic!("{}", opened.text()));
@@ -135,8 +140,12 @@ async fn the_conformance_upstream_answers_both_eras_over_stdio() {
         program.exists(),
         "build it by `cargo build -p cardea-testkit`, or run `make test`"
     );
-    let (gateway, token) =
-        gateway(json!({"command": program, "args": ["--stdio"]}), PERMIT_ALL).await;
+    let (gateway, token) = gateway(
+        json!({"command": program, "args": ["--stdio"]}),
+        json!({}),
+        PERMIT_ALL,
+    )
+    .await;
     let send = |ask: Ask| ask.bearer(&token).send(gateway.address());
 
     let answer = send(ask(&call(1, "test_simple_text", json!({})))).await;
@@ -161,7 +170,7 @@ async fn the_conformance_upstream_answers_both_eras_over_stdio() {
             .all(|event| event["params"]["progressToken"] == "mine")
     );
 
-    let opened = send(ask(&initialize())).await;
+    let opened = send(ask(&initialize(0))).await;
     let session = opened
         .header("mcp-session-id")
         .unwrap_or_else(|| panic!("{}", opened.text()));

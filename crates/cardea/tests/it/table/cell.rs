@@ -26,11 +26,13 @@ const POLICY: &str = r#"
     @id("globex") permit(principal in Cardea::Tenant::"globex", action, resource);
 "#;
 
-/// A gateway of two tenants that trusts one identity provider; the upstream is of the first tenant.
+/// A gateway of two tenants that trusts two identity providers, one of which is down; the upstream is of the first tenant.
 pub(super) struct Stand {
     pub(super) echo: Echo,
     gateway: Gateway,
     idp: IdentityProvider,
+    /// Another one, which has never answered.
+    away: IdentityProvider,
     stranger: Key,
     prover: Prover,
     thief: Prover,
@@ -57,9 +59,11 @@ impl Stand {
     pub(super) async fn start() -> Self {
         let echo = Echo::start().await.unwrap();
         let idp = IdentityProvider::start().await.unwrap();
+        let away = IdentityProvider::start().await.unwrap();
+        away.down(true);
         let gateway = setup()
             .tenant("globex")
-            .set("issuers", json!([idp.entry()]))
+            .set("issuers", json!([idp.entry(), away.entry()]))
             .http_upstream(UPSTREAM, &echo.url())
             .policy(POLICY)
             .start()
@@ -74,6 +78,7 @@ impl Stand {
             thief: Prover::new(),
             nonce: String::new(),
             idp,
+            away,
             runs: AtomicU64::new(1),
         };
         let token = stand.token(Token::Bound).unwrap_or_default();
@@ -130,6 +135,7 @@ impl Stand {
                 self.stranger.token(&claims)
             }
             Token::AlgNone => unsigned(&json!({ "alg": "none", "typ": "at+jwt" }), &claims),
+            Token::IssuerAway => self.away.token(&self.away.claims(TENANT, "ada", &audience)),
             Token::OtherTenant => self
                 .idp
                 .token(&self.idp.claims("globex", "eve", &self.any())),
@@ -215,6 +221,12 @@ impl Cell {
             (Token::WrongAudience | Token::WrongIssuer | Token::AlgNone, _) => {
                 unauthorized("E_TOKEN_INVALID")
             }
+            (Token::IssuerAway, _) => Refusal {
+                status: 503,
+                rpc: -31503,
+                code: "E_ISSUER_UNREACHABLE",
+                id: Value::Null,
+            },
             (Token::BoundAsBearer | Token::BoundByOther, _) => unauthorized("E_TOKEN_BINDING"),
             // What the era does not have is so for everybody.
             (_, Fate::Refused(status, rpc, code)) => Refusal {

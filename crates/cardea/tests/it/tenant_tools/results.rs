@@ -57,11 +57,12 @@ async fn each_tenant_sees_its_own_rows_and_the_record_says_how_many_went() {
 async fn a_result_without_foreign_rows_passes_byte_for_byte() {
     let shared = Shared::with(rules()).await;
     let result = r#"{ "isError":false,"structuredContent":{"issues":[ {"org":"org\u002d17","n":1.00}]},"content":[{"type":"text","text":"{\"issues\":[]}"}] }"#;
-    shared.echo.on("tools/call", move |_| {
+    shared.echo.on("tools/call", move |seen| {
+        let id = &seen.message()["id"];
         Reply::bytes(
             200,
             "application/json",
-            format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#),
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
         )
     });
     let answer = shared.call(&tool_call(1, json!({}))).await;
@@ -221,7 +222,7 @@ fn breaks_off(received: &Received) -> Script {
     match received.method.as_str() {
         "POST" => Script::stream()
             .event_at(
-                "p1",
+                &received.id(),
                 r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"globex"}}"#,
             )
             .close(),
@@ -229,7 +230,8 @@ fn breaks_off(received: &Received) -> Script {
             .event_at(
                 "p2",
                 &format!(
-                    r#"{{"jsonrpc":"2.0","id":"r","result":{{"structuredContent":{}}}}}"#,
+                    r#"{{"jsonrpc":"2.0","id":{},"result":{{"structuredContent":{}}}}}"#,
+                    received.header("last-event-id").unwrap_or_default(),
                     mixed()
                 ),
             )

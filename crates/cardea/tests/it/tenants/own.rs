@@ -191,8 +191,7 @@ async fn a_session_and_a_position_of_another_tenant_are_worth_nothing() {
     let address = gateway.address();
     let acme = token_of(&gateway, ACME, "ada", "bot").await;
     let globex = token_of(&gateway, GLOBEX, "ada", "bot").await;
-    let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
-    let open = Ask::message(PATH, &legacy(1, "initialize", params)).bearer(&globex);
+    let open = Ask::message(PATH, &initialize(1)).bearer(&globex);
     let session = open.send(address).await.header("mcp-session-id").unwrap();
     let list = |token: &str| {
         ask(&legacy(2, "tools/list", json!({})))

@@ -113,9 +113,9 @@ async fn a_remembered_token_ends_when_it_says() {
     let trust = Trust::start().await;
     let token = trust
         .idp
-        .token(&trust.claims_with("exp", json!(unix_s() + 2)));
+        .token(&trust.claims_with("exp", json!(unix_s() + 6)));
     trust.accepts("while it lasts", &token).await;
-    let refused = until("the end of a token of two seconds", async || {
+    let refused = until("the end of a token of six seconds", async || {
         Some(trust.call(&token).await).filter(|answer| answer.status != 200)
     })
     .await;

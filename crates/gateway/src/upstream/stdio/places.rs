@@ -16,14 +16,15 @@ pub(super) struct Places {
     taken: usize,
     /// Those who have none are not in it.
     taken_by: HashMap<Owner, usize>,
-    backoff: Backoff,
+    /// Each waits for crashes of their own processes: whoever can crash a server holds up nobody else.
+    backoffs: HashMap<Owner, Backoff>,
 }
 
 /// How long to wait before a server that crashed is started again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Backoff {
     crashes: u32,
-    not_before: Option<Instant>,
+    not_before: Instant,
 }
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
@@ -64,22 +65,30 @@ impl Places {
         }
     }
 
-    /// Notes that a process ended unasked after having run for `ran`.
-    pub(super) fn crashed(&mut self, ran: Duration) {
-        let backoff = &mut self.backoff;
-        if ran >= RAN_WELL {
-            backoff.crashes = 0;
-        }
-        let step = BACKOFF_FIRST.saturating_mul(1 << backoff.crashes.min(16));
-        backoff.crashes = backoff.crashes.saturating_add(1);
-        backoff.not_before = Some(Instant::now() + step.min(BACKOFF_MAX));
+    /// Notes that a process of theirs ended unasked after having run for `ran`.
+    pub(super) fn crashed(&mut self, owner: &Owner, ran: Duration) {
+        let now = Instant::now();
+        // Who has not called since is forgotten: there are no more of them than crashed within a while.
+        self.backoffs
+            .retain(|_, backoff| now < backoff.not_before + RAN_WELL);
+        let before = self
+            .backoffs
+            .get(owner)
+            .map_or(0, |backoff| backoff.crashes);
+        let crashes = if ran >= RAN_WELL { 0 } else { before };
+        let step = BACKOFF_FIRST.saturating_mul(1 << crashes.min(16));
+        let backoff = Backoff {
+            crashes: crashes.saturating_add(1),
+            not_before: now + step.min(BACKOFF_MAX),
+        };
+        self.backoffs.insert(owner.clone(), backoff);
     }
 
-    /// How long it is until the next process may be started.
-    pub(super) fn pause(&self) -> Duration {
-        let not_before = self.backoff.not_before;
-        not_before
-            .map(|at| at.saturating_duration_since(Instant::now()))
+    /// How long it is until their next process may be started.
+    pub(super) fn pause(&self, owner: &Owner) -> Duration {
+        self.backoffs
+            .get(owner)
+            .map(|backoff| backoff.not_before.saturating_duration_since(Instant::now()))
             .unwrap_or_default()
     }
 }
@@ -112,15 +121,17 @@ mod tests {
 
     #[test]
     fn each_crash_doubles_the_pause_up_to_its_bound() {
-        let mut places = Places::default();
-        assert_eq!(places.pause(), Duration::ZERO);
-        places.crashed(Duration::ZERO);
-        assert!(places.pause() <= BACKOFF_FIRST);
+        let (mut places, ada) = (Places::default(), of("ada"));
+        assert_eq!(places.pause(&ada), Duration::ZERO);
+        places.crashed(&ada, Duration::ZERO);
+        assert!(places.pause(&ada) <= BACKOFF_FIRST);
         for _ in 0..40 {
-            places.crashed(Duration::ZERO);
+            places.crashed(&ada, Duration::ZERO);
         }
-        assert!(places.pause() > BACKOFF_MAX / 2 && places.pause() <= BACKOFF_MAX);
-        places.crashed(RAN_WELL);
-        assert!(places.pause() <= BACKOFF_FIRST);
+        let pause = places.pause(&ada);
+        assert!(pause > BACKOFF_MAX / 2 && pause <= BACKOFF_MAX);
+        assert_eq!(places.pause(&of("bob")), Duration::ZERO);
+        places.crashed(&ada, RAN_WELL);
+        assert!(places.pause(&ada) <= BACKOFF_FIRST);
     }
 }

@@ -1,7 +1,6 @@
 //! One child process: started clean, fed, read, and ended with all that it started.
 
 use std::{
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,26 +9,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use cardea_audit::Receipt;
 use cardea_domain::{Denial, TenantId, UpstreamId};
-use cardea_mcp::{Era, Kind, Limits as JsonLimits, Message, Version, meta, method::List, reply};
-use cardea_registry::{Known, StdioServer};
+use cardea_mcp::{Era, Kind, Limits as JsonLimits, Message, Version, meta, reply};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin, Command},
+    process::Child,
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    launch::{Around, Input, Started},
     places::Owner,
     routes::{Route, Routed, Routes, Ticket},
 };
 use crate::{
     answer::ANSWER_DEPTH_MAX,
-    upstream::{closed, malformed, unreachable},
+    upstream::{closed, malformed},
 };
 
 /// A running server.
@@ -42,7 +40,7 @@ pub(super) struct Process {
     routes: Mutex<Routes>,
     used: Mutex<Instant>,
     last_words: Mutex<String>,
-    learnt: Mutex<bool>,
+    learnt: AtomicBool,
     /// Its output ended before anybody asked it to.
     broke: AtomicBool,
     /// Its upstream left the configuration: it ends with its last call.
@@ -53,57 +51,40 @@ pub(super) struct Process {
 
 /// Lines under way to a process that does not read; each may be as long as a request's body.
 const INPUT_LINES_MAX: usize = 16;
-/// A server that knows `server/discover` answers at once; one that starts slowly gets its time.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server that knows `server/discover` answers at once; one that starts slowly gets its time. A call that ends before
+/// that learns nothing.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between the closing of its input, SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often an idle process is looked at.
 const IDLE_CHECK: Duration = Duration::from_secs(5);
 /// Of what a server says on stderr, kept for the error when it dies.
 const LAST_WORDS_MAX: usize = 2048;
-/// Pages of `tools/list` read to learn a server's tools.
-const PAGES_MAX: usize = 100;
 
-/// What a server is started with.
-pub(super) struct Launch<'a> {
+/// Whose process it is, and how it is treated.
+pub(super) struct Place<'a> {
     pub(super) tenant: &'a TenantId,
     pub(super) upstream: &'a UpstreamId,
     pub(super) owner: &'a Owner,
-    pub(super) server: &'a StdioServer,
     /// One message of the server.
     pub(super) line_bytes_max: usize,
     pub(super) idle_timeout: Duration,
 }
 
-impl Launch<'_> {
-    /// Starts the server with a clean environment in a process group of its own, by the receipt of
-    /// the record that says so.
-    pub(super) fn start(
+impl Place<'_> {
+    /// Feeds, reads and attends a server that was started.
+    pub(super) fn take(
         self,
-        _record: &Receipt,
+        started: Started,
         on_exit: impl FnOnce(Duration, bool) + Send + 'static,
-    ) -> Result<Arc<Process>, Denial> {
-        let server = self.server;
-        let mut command = Command::new(&server.command);
-        command
-            .args(&server.args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(server.env.iter().map(|(k, v)| (k, v)))
-            .current_dir(&server.cwd)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .map_err(|e| unreachable(format!("cannot start `{}`: {e}", server.command)))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(unreachable("the process has no standard streams"));
-        };
+    ) -> Arc<Process> {
+        let Started {
+            child,
+            stdin,
+            stdout,
+            stderr,
+            around,
+        } = started;
         let (input, lines) = mpsc::channel(INPUT_LINES_MAX);
         let process = Arc::new(Process {
             tenant: self.tenant.clone(),
@@ -113,7 +94,7 @@ impl Launch<'_> {
             routes: Mutex::default(),
             used: Mutex::new(Instant::now()),
             last_words: Mutex::default(),
-            learnt: Mutex::new(false),
+            learnt: AtomicBool::new(false),
             broke: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -123,8 +104,9 @@ impl Launch<'_> {
         tokio::spawn(feed(stdin, lines, process.stop.clone()));
         tokio::spawn(Arc::clone(&process).read(stdout, self.line_bytes_max));
         tokio::spawn(Arc::clone(&process).hear(stderr));
-        tokio::spawn(Arc::clone(&process).attend(child, self.idle_timeout, on_exit));
-        Ok(process)
+        let idle_timeout = self.idle_timeout;
+        tokio::spawn(Arc::clone(&process).attend(child, around, idle_timeout, on_exit));
+        process
     }
 }
 
@@ -233,58 +215,37 @@ impl Process {
             .map_err(|_| closed(self.last_words()))
     }
 
-    /// Finds out whether the server is of the modern era.
+    /// Finds out whether the server is of the modern era; `None` where it says nothing for too long.
     ///
     /// # Source
     /// MCP 2026-07-28, basic/transports/stdio, Backward Compatibility.
-    pub(super) async fn probe(self: &Arc<Self>) -> Result<Era, Denial> {
-        let answer = match self.ask("server/discover", json!({})).await {
-            Ok(answer) => answer,
-            Err(_) if !self.is_over() => return Ok(Era::Legacy),
-            Err(denial) => return Err(denial),
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<Option<Era>, Denial> {
+        let asked = self.ask("server/discover", json!({}));
+        let answer = match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) if !self.is_over() => return Ok(Some(Era::Legacy)),
+            Ok(Err(denial)) => return Err(denial),
+            Err(_) => return Ok(None),
         };
         if answer.kind() == Kind::Result {
-            return Ok(Era::Modern);
+            return Ok(Some(Era::Modern));
         }
         let code = answer.body("code").and_then(|c| c.parse::<i64>().ok());
-        Ok(match code {
+        Ok(Some(match code {
             Some(reply::code::UNSUPPORTED_VERSION | -32021 | reply::code::HEADER_MISMATCH) => {
                 Era::Modern
             }
             _ => Era::Legacy,
-        })
+        }))
     }
 
-    /// Learns the tools' mirrored arguments once, since over stdio only the gateway checks them.
-    pub(super) async fn learn(self: &Arc<Self>, known: &Known) -> Result<(), Denial> {
-        if *self.learnt.lock() {
-            return Ok(());
-        }
-        let definitions = known.definitions();
-        let mut cursor: Option<String> = None;
-        for _ in 0..PAGES_MAX {
-            let params = match &cursor {
-                Some(cursor) => json!({ "cursor": cursor }),
-                None => json!({}),
-            };
-            let answer = self.ask("tools/list", params).await?;
-            let Some(tools) = answer.body(List::Tools.member()) else {
-                break;
-            };
-            let tools: Vec<Value> = serde_json::from_str(tools).map_err(malformed)?;
-            for tool in &tools {
-                if let Some(name) = tool.get("name").and_then(Value::as_str) {
-                    // An invalid tool is left out of lists; it has nothing to check.
-                    let _ = definitions.learn(name, &tool.to_string());
-                }
-            }
-            cursor = answer.body_str("nextCursor").map(|c| c.into_owned());
-            if cursor.is_none() {
-                break;
-            }
-        }
-        *self.learnt.lock() = true;
-        Ok(())
+    /// Whether its list of tools was read: over stdio only the gateway checks mirrored arguments.
+    pub(super) fn is_learnt(&self) -> bool {
+        self.learnt.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_learnt(&self) {
+        self.learnt.store(true, Ordering::Release);
     }
 
     /// A modern request of the gateway's own.
@@ -300,18 +261,12 @@ impl Process {
         let text = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": params});
         let message = parse(text.to_string().into()).map_err(malformed)?;
         let (_ticket, mut messages) = self.request(&message, Era::Modern).await?;
-        let answer = tokio::time::timeout(PROBE_TIMEOUT, async {
-            while let Some(routed) = messages.recv().await {
-                if routed.is_answer {
-                    return Some(routed.text);
-                }
+        while let Some(routed) = messages.recv().await {
+            if routed.is_answer {
+                return parse(routed.text).map_err(malformed);
             }
-            None
-        })
-        .await
-        .map_err(|_| unreachable("the server does not answer"))?
-        .ok_or_else(|| closed(self.last_words()))?;
-        parse(answer).map_err(malformed)
+        }
+        Err(closed(self.last_words()))
     }
 
     async fn read(self: Arc<Self>, stdout: impl AsyncRead + Unpin, line_bytes_max: usize) {
@@ -400,6 +355,7 @@ impl Process {
     async fn attend(
         self: Arc<Self>,
         mut child: Child,
+        around: Option<Around>,
         idle_timeout: Duration,
         on_exit: impl FnOnce(Duration, bool),
     ) {
@@ -426,6 +382,9 @@ impl Process {
         self.stop.cancel();
         self.routes.lock().end();
         end(&mut child, group).await;
+        if let Some(around) = around {
+            around.over().await;
+        }
         tracing::info!(tenant = %self.tenant, upstream = %self.upstream, wanted, ran_ms = started.elapsed().as_millis(), "a server process ended");
         on_exit(started.elapsed(), wanted);
         self.over.cancel();
@@ -433,7 +392,7 @@ impl Process {
 }
 
 /// Writes lines until the process is no longer wanted; closing the input asks it to end.
-async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+async fn feed(mut stdin: Input, mut lines: mpsc::Receiver<Bytes>, stop: CancellationToken) {
     loop {
         tokio::select! {
             line = lines.recv() => {

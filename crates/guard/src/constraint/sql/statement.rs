@@ -1,10 +1,12 @@
 //! What a parsed statement does, seen from each of its parts.
 
+mod changing;
+
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArguments, Ident, InTarget, ObjectName, Query, Select,
-    SetExpr, Statement, TableFactor, TableObject, Value, ValueWithSpan, Visit as _, Visitor,
+    SetExpr, Statement, TableFactor, Value, ValueWithSpan, Visit as _, Visitor,
 };
 
 use super::{
@@ -87,42 +89,26 @@ impl Visitor for Walk<'_> {
 
 impl Walk<'_> {
     fn statement(&self, statement: &Statement) -> Verdict {
-        let verb = match statement {
-            Statement::Query(_) => Verb::Select,
-            Statement::Insert(insert) => {
-                let TableObject::TableName(name) = &insert.table else {
-                    return no("insertion into what is no table");
-                };
-                tables::check(self.rule, &self.scope, name)?;
-                Verb::Insert
-            }
-            Statement::Update(update) => {
-                self.says_which(update.selection.as_ref(), "changed")?;
-                Verb::Update
-            }
-            Statement::Delete(delete) => {
-                self.says_which(delete.selection.as_ref(), "removed")?;
-                if !delete.tables.is_empty() {
-                    return no("removal from several tables at once");
-                }
-                Verb::Delete
-            }
-            _ => return Err(Expected(format!("{} and nothing else", self.rule.verbs()))),
-        };
-        match self.rule.verbs.contains(&verb) {
-            true => Ok(()),
-            false => Err(Expected(format!("{} and nothing else", self.rule.verbs()))),
+        match statement {
+            // What it does is seen in its parts.
+            Statement::Query(_) => self.may(Verb::Select),
+            Statement::Insert(insert) => changing::insert(self, insert),
+            Statement::Update(update) => changing::update(self, update),
+            Statement::Delete(delete) => changing::delete(self, delete),
+            _ => Err(self.verbs_only()),
         }
     }
 
-    /// What changes rows says which.
-    fn says_which(&self, condition: Option<&Expr>, done: &str) -> Verdict {
-        match condition {
-            Some(condition) if !is_constant(condition) => Ok(()),
-            _ => Err(Expected(format!(
-                "a `WHERE` that says which rows are {done}"
-            ))),
+    /// Whether the rule allows statements, or parts of them, that do this.
+    fn may(&self, verb: Verb) -> Verdict {
+        match self.rule.verbs.contains(&verb) {
+            true => Ok(()),
+            false => Err(self.verbs_only()),
         }
+    }
+
+    fn verbs_only(&self) -> Expected {
+        Expected(format!("{} and nothing else", self.rule.verbs()))
     }
 
     fn query(&self, query: &Query) -> Verdict {
@@ -139,7 +125,9 @@ impl Walk<'_> {
 
     fn body(&self, body: &SetExpr) -> Verdict {
         match body {
-            SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => Ok(()),
+            SetExpr::Select(_) => self.may(Verb::Select),
+            // Rows that are written out, and queries of their own, which are visited too.
+            SetExpr::Values(_) | SetExpr::Query(_) => Ok(()),
             SetExpr::SetOperation { left, right, .. } if self.rule.set_operations => {
                 self.body(left)?;
                 self.body(right)

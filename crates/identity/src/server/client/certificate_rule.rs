@@ -11,7 +11,10 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use crate::ClientCertificate;
+use crate::{ClientCertificate, certificate::svid_trust_domain};
+
+/// What a URI begins with that names a workload (SPIFFE-ID section 2).
+const SPIFFE: &str = "spiffe://";
 
 /// The one alternative name by which a certificate is a client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,10 @@ impl CertificateRule {
                 .dns_names()
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(name)),
+            // An SVID has one URI and is no authority, whoever made the handshake.
+            CertificateName::Uri(uri) if uri.starts_with(SPIFFE) => {
+                shown.uris() == [uri.clone()] && svid_trust_domain(shown.der()).is_ok()
+            }
             CertificateName::Uri(uri) => shown.uris().contains(uri),
         };
         match is_its {

@@ -26,6 +26,8 @@ pub(in crate::server) struct Documents {
 struct Remembered {
     client: Result<Client, Arc<DocumentError>>,
     until_s: u64,
+    /// When the client's document was had last; 0 for never.
+    had_s: u64,
 }
 
 /// Why a document names no client.
@@ -34,6 +36,14 @@ pub enum DocumentError {
     /// The id is not an address that a document may have.
     #[error("`{0}` is not the address of a client's document")]
     Id(String),
+    /// It was not fetched: too many are, or somebody has asked for too many.
+    #[error("the document of `{id}` is not fetched now: {reason}")]
+    Busy {
+        /// The client's id.
+        id: String,
+        /// Of what there is too much.
+        reason: &'static str,
+    },
     /// It could not be fetched.
     #[error("the document of `{id}` cannot be fetched: {reason}")]
     Fetch {
@@ -63,6 +73,8 @@ const KEEP_MIN_S: u64 = 30;
 const KEEP_MAX_S: u64 = 24 * 3600;
 /// When it says nothing.
 const KEEP_DEFAULT_S: u64 = 3600;
+/// A client that was good goes on this long while its document cannot be had: what ends it is a document that says so.
+const STALE_MAX_S: u64 = 24 * 3600;
 /// It is a part of every token, as the actor.
 const ID_BYTES_MAX: usize = 255;
 
@@ -75,30 +87,55 @@ impl Documents {
         }
     }
 
-    /// The client of this id.
+    /// The client of this id. `admit` is asked before the document of a client that was not known is fetched: whether
+    /// whoever asks may make the gateway do that.
     pub(super) async fn client(
         &self,
         id: &str,
         clock: &Clock,
+        admit: impl FnOnce() -> bool,
     ) -> Result<Client, Arc<DocumentError>> {
         let now_s = clock.unix_s();
-        if let Some(known) = self.remembered.get(id)
+        let known = self.remembered.get(id);
+        if let Some(known) = &known
             && now_s < known.until_s
         {
-            return known.client;
+            return known.client.clone();
         }
         // Of an id that cannot be one nothing is kept.
         let (url, host) = address(id).ok_or_else(|| DocumentError::Id(shorten(id)))?;
-        let (client, keep_s) = match self.fetch(id, &url, &host).await {
-            Ok((client, keep)) => (Ok(client), keep.map_or(KEEP_DEFAULT_S, |k| k.as_secs())),
-            Err(error) => (Err(Arc::new(error)), KEEP_MIN_S),
+        let good = known.filter(|known| {
+            known.client.is_ok() && now_s < known.had_s.saturating_add(STALE_MAX_S)
+        });
+        let fetched = match good.is_some() || admit() {
+            true => self.fetch(id, &url, &host).await,
+            false => Err(busy(id, "one address has asked for too many")),
         };
-        let remembered = Remembered {
-            client: client.clone(),
-            until_s: now_s.saturating_add(keep_s.clamp(KEEP_MIN_S, KEEP_MAX_S)),
+        let fresh = match fetched {
+            Ok((client, keep)) => Remembered {
+                client: Ok(client),
+                until_s: kept_until(now_s, keep.map_or(KEEP_DEFAULT_S, |keep| keep.as_secs())),
+                had_s: now_s,
+            },
+            Err(error) => {
+                let until_s = kept_until(now_s, KEEP_MIN_S);
+                match (good, error) {
+                    // Strangers who keep the gateway busy, and a server that is away, end nobody's logins.
+                    (Some(good), DocumentError::Busy { .. } | DocumentError::Fetch { .. }) => {
+                        Remembered { until_s, ..good }
+                    }
+                    // It says nothing of the client.
+                    (None, error @ DocumentError::Busy { .. }) => return Err(Arc::new(error)),
+                    (_, error) => Remembered {
+                        client: Err(Arc::new(error)),
+                        until_s,
+                        had_s: 0,
+                    },
+                }
+            }
         };
-        self.remembered.insert(id.to_owned(), remembered);
-        client
+        self.remembered.insert(id.to_owned(), fresh.clone());
+        fresh.client
     }
 
     async fn fetch(
@@ -112,7 +149,7 @@ impl Documents {
             reason,
         };
         let Ok(_permit) = self.fetching.try_acquire() else {
-            return Err(failed("too many are being fetched".into()));
+            return Err(busy(id, "too many are being fetched"));
         };
         let errand = Errand {
             url,
@@ -126,6 +163,17 @@ impl Documents {
             reason,
         })?;
         Ok((client, keep))
+    }
+}
+
+fn kept_until(now_s: u64, keep_s: u64) -> u64 {
+    now_s.saturating_add(keep_s.clamp(KEEP_MIN_S, KEEP_MAX_S))
+}
+
+fn busy(id: &str, reason: &'static str) -> DocumentError {
+    DocumentError::Busy {
+        id: id.to_owned(),
+        reason,
     }
 }
 
@@ -184,6 +232,59 @@ mod tests {
             assert!(address(bad).is_none(), "{bad}");
         }
         assert!(address(&format!("https://a.example/{}", "x".repeat(250))).is_none());
+    }
+
+    /// Its host is one that no document is fetched from.
+    const ID: &str = "https://localhost/c.json";
+
+    fn documents() -> Documents {
+        Documents::new(Arc::new(Guarded::new(&Default::default()).unwrap()))
+    }
+
+    fn remember_good(documents: &Documents, until_s: u64) {
+        let text = format!(r#"{{"client_id":"{ID}","redirect_uris":["https://localhost/cb"]}}"#);
+        let known = Remembered {
+            client: Ok(read(ID, "localhost", text.as_bytes()).unwrap()),
+            until_s,
+            had_s: 0,
+        };
+        documents.remembered.insert(ID.to_owned(), known);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_good_goes_on_for_a_day_while_its_document_cannot_be_had() {
+        let documents = documents();
+        let clock = Clock::manual(0);
+        remember_good(&documents, 100);
+        clock.advance(Duration::from_secs(200));
+        // Whoever asks is not asked to be admitted: it is known.
+        let refuse = || false;
+        assert!(documents.client(ID, &clock, refuse).await.is_ok());
+        let every = documents.fetching.acquire_many(8).await.unwrap();
+        clock.advance(Duration::from_secs(200));
+        assert!(documents.client(ID, &clock, refuse).await.is_ok(), "busy");
+        drop(every);
+        clock.advance(Duration::from_secs(STALE_MAX_S));
+        let late = documents.client(ID, &clock, || true).await;
+        assert!(matches!(*late.err().unwrap(), DocumentError::Fetch { .. }));
+    }
+
+    #[tokio::test]
+    async fn that_the_gateway_is_busy_is_not_held_against_a_client() {
+        let documents = documents();
+        let clock = Clock::manual(0);
+        let every = documents.fetching.acquire_many(8).await.unwrap();
+        for admitted in [true, false] {
+            let refused = documents.client(ID, &clock, || admitted).await;
+            assert!(matches!(
+                *refused.err().unwrap(),
+                DocumentError::Busy { .. }
+            ));
+        }
+        drop(every);
+        assert!(documents.remembered.get(ID).is_none());
+        let tried = documents.client(ID, &clock, || true).await;
+        assert!(matches!(*tried.err().unwrap(), DocumentError::Fetch { .. }));
     }
 
     #[test]

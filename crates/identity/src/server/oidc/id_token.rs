@@ -27,10 +27,17 @@ const SKEW_S: u64 = 60;
 /// An ID token for a login that has just happened is minutes old.
 const AGE_S_MAX: u64 = 600;
 
+/// The login that an ID token has to be of.
+pub(super) struct Awaited<'a> {
+    pub(super) nonce: &'a str,
+    /// Whether the person had to log in for it: then the token says when they did.
+    pub(super) is_anew: bool,
+}
+
 pub(super) async fn person(
     provider: &Provider,
     token: &str,
-    nonce: &str,
+    awaited: &Awaited<'_>,
     now_s: u64,
 ) -> Result<Person, String> {
     let header = jsonwebtoken::decode_header(token).map_err(|e| e.to_string())?;
@@ -49,11 +56,16 @@ pub(super) async fn person(
     let claims = jsonwebtoken::decode::<Value>(token, &key.decoding, &signature_only(header.alg))
         .map_err(|e| format!("signature: {e}"))?
         .claims;
-    check(provider, &claims, nonce, now_s)?;
+    check(provider, &claims, awaited, now_s)?;
     read(provider, &claims, now_s)
 }
 
-fn check(provider: &Provider, claims: &Value, nonce: &str, now_s: u64) -> Result<(), String> {
+fn check(
+    provider: &Provider,
+    claims: &Value,
+    awaited: &Awaited<'_>,
+    now_s: u64,
+) -> Result<(), String> {
     let settings = &provider.settings;
     if string(claims, "/iss") != Some(&settings.issuer) {
         return Err("`iss` is another".into());
@@ -69,7 +81,7 @@ fn check(provider: &Provider, claims: &Value, nonce: &str, now_s: u64) -> Result
     {
         return Err("`azp` is another".into());
     }
-    if string(claims, "/nonce") != Some(nonce) {
+    if string(claims, "/nonce") != Some(awaited.nonce) {
         return Err("`nonce` is another".into());
     }
     let time = |name: &str| seconds(claims, name).map_err(|d| d.detail.unwrap_or_default());
@@ -80,6 +92,12 @@ fn check(provider: &Provider, claims: &Value, nonce: &str, now_s: u64) -> Result
     }
     if issued_s > now_s + SKEW_S || issued_s + AGE_S_MAX < now_s {
         return Err("`iat` is not now".into());
+    }
+    // A provider that remembers somebody must not pass for one at which they have just logged in.
+    if awaited.is_anew && time("auth_time")?.is_none() {
+        return Err(
+            "`auth_time` is missing: let the provider send it, as `max_age` asks for".into(),
+        );
     }
     Ok(())
 }

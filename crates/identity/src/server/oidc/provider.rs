@@ -9,6 +9,8 @@ use tokio::sync::Mutex;
 use url::form_urlencoded;
 use uuid::Uuid;
 
+use super::id_token::Awaited;
+
 use crate::{
     ClaimPaths, FetchError, Fetcher, KeySource, TenantRule,
     keys::IssuerKeys,
@@ -214,9 +216,9 @@ impl Provider {
     pub(super) async fn person(
         &self,
         token: &str,
-        nonce: &str,
+        awaited: &Awaited<'_>,
         now_s: u64,
     ) -> Result<Person, String> {
-        super::id_token::person(self, token, nonce, now_s).await
+        super::id_token::person(self, token, awaited, now_s).await
     }
 }

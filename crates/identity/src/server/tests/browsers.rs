@@ -169,6 +169,28 @@ async fn a_person_who_is_somebody_else_logs_in_anew_and_decides_the_same_request
 }
 
 #[tokio::test]
+async fn many_guesses_at_once_are_not_more_than_one_after_the_other() {
+    let house = House::open().await;
+    let mut jar = Jar::default();
+    let login = location(&jar.get(&house, &request("app", &[])).await);
+    let page = jar.get(&house, &login).await;
+    let fields = [
+        ("form", hidden(&page, "form")),
+        ("next", hidden(&page, "next")),
+        ("tenant", "acme".to_owned()),
+        ("subject", "ada".to_owned()),
+        ("password", "wrong wrong wrong".to_owned()),
+    ];
+    let guesses = (0..30).map(|_| async {
+        let mut jar = jar.clone();
+        jar.post(&house, "/login", &fields).await.status()
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    let tried = answers.iter().filter(|s| **s == StatusCode::FORBIDDEN);
+    assert_eq!(tried.count(), 10, "{answers:?}");
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_and_says_nothing() {
     let house = House::open().await;
     let mut jar = Jar::default();

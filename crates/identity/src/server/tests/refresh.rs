@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     House,
-    house::{ORIGIN, claims, tenant},
+    house::{Jar, ORIGIN, claims, param, request, tenant},
 };
 
 async fn refresh(house: &House, token: &Value, more: &[(&str, &str)]) -> (StatusCode, Value) {
@@ -97,6 +97,27 @@ async fn a_removed_account_takes_its_grants_along() {
     let id = claims(&tokens["access_token"])["jti"].clone();
     assert!(house.revocations.contains(id.as_str().unwrap()));
     assert_eq!(house.events("account_changed"), 2, "added and removed");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_what_the_old_one_obtained() {
+    let house = House::open().await;
+    let tokens = house.tokens().await;
+    let ada = cardea_domain::SubjectId::parse("ada").unwrap();
+    let mut jar = Jar::default();
+    let waiting = house.code(&mut jar, &request("app", &[])).await;
+    house.clock.advance(Duration::from_secs(5));
+    let link = house.accounts.reset(&tenant("acme"), &ada).await.unwrap();
+    house.set_up(&link, "ada").await;
+
+    let (status, refusal) = refresh(&house, &tokens["refresh_token"], &[]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refusal}");
+    let id = claims(&tokens["access_token"])["jti"].clone();
+    assert!(house.revocations.contains(id.as_str().unwrap()));
+    let (status, refusal) = house.redeem(&waiting, &[]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refusal}");
+    let again = house.answer(&mut jar, &request("app", &[]), "allow").await;
+    assert!(param(&again, "code").is_some(), "with the new password");
 }
 
 #[tokio::test]

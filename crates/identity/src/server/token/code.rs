@@ -118,7 +118,9 @@ pub(super) async fn begin(
         now_s,
         expires_s,
     };
-    desk.state().store.begin_family(&new).await?;
+    if !desk.state().store.begin_family(&new).await? {
+        return Err(Refusal::invalid_grant("it was taken back"));
+    }
     let issue = Issue {
         client,
         approval: &approval,

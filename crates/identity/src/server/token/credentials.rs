@@ -69,7 +69,9 @@ pub(super) async fn exchange(
         now_s,
         expires_s: now_s + desk.server.settings.access_token_s,
     };
-    desk.state().store.begin_family(&new).await?;
+    if !desk.state().store.begin_family(&new).await? {
+        return Err(Refusal::invalid_grant("it was taken back"));
+    }
     let issue = Issue {
         client,
         approval: &approval,

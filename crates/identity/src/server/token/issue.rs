@@ -2,6 +2,7 @@
 
 use ::http::StatusCode;
 use cardea_domain::{SubjectId, TenantId};
+use cardea_store::RevokedToken;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
@@ -149,11 +150,25 @@ impl Desk<'_> {
         of: &TenantId,
         family: &str,
     ) -> Result<(), Refusal> {
-        let state = self.state();
-        let ended = state.store.revoke_family(of, family, self.now_s()).await?;
-        state
+        let ended = self.state().store.revoke_family(of, family, self.now_s());
+        self.revoked(ended.await?);
+        Ok(())
+    }
+
+    /// Ends every family of a person with everything that came of it, at once and for good.
+    pub(in crate::server) async fn revoke_person(
+        &self,
+        of: &TenantId,
+        who: &SubjectId,
+    ) -> Result<(), Refusal> {
+        let ended = self.state().store.revoke_person(of, who, self.now_s());
+        self.revoked(ended.await?);
+        Ok(())
+    }
+
+    fn revoked(&self, ended: Vec<RevokedToken>) {
+        self.state()
             .revocations
             .add(ended.into_iter().map(|t| (t.token_id, t.expires_s)));
-        Ok(())
     }
 }

