@@ -8,7 +8,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## The quickstart: the gateway with three MCP servers behind it, a client configuration and a token
+run: ## The quickstart: the gateway with four MCP servers behind it, a client configuration and a token
 	@tools/run.sh
 
 .PHONY: test
@@ -52,12 +52,28 @@ eval-arguments: ## Lists of command, path and SQL injections against argument co
 	@tools/eval-arguments.sh
 
 .PHONY: eval-schema
-eval-schema: ## The official JSON Schema Test Suite through the schema firewall, and tools of real servers
+eval-schema: ## The official JSON Schema Test Suite through the schema firewall; tools of real servers, as Cedar schemas too
 	@tools/eval-schema.sh
+
+.PHONY: eval-history
+eval-history: ## Published versions of real servers: what goes to quarantine is what changed
+	@tools/eval-history.sh
+
+.PHONY: eval-squatting
+eval-squatting: ## Flags on tools of real servers (EVAL_DATA), and on look-alikes of them
+	@tools/eval-squatting.sh
+
+.PHONY: eval-bounds
+eval-bounds: ## What hostile schemas, patterns and answers cost: time and memory
+	@tools/eval-bounds.sh
 
 .PHONY: eval-agentdojo
 eval-agentdojo: ## AgentDojo's tasks and attacks through the gateway, without a model (EVAL_DATA)
 	@tools/eval-agentdojo.sh
+
+.PHONY: eval-attacks
+eval-attacks: ## Published attacks on exact versions of real servers, without protection and through the gateway
+	@tools/eval-attacks.sh
 
 .PHONY: eval-kill
 eval-kill: ## Kill the gateway 1000 times under load; no effect may be without its record
@@ -66,6 +82,10 @@ eval-kill: ## Kill the gateway 1000 times under load; no effect may be without i
 .PHONY: eval-model
 eval-model: ## Random lives of grants against a model, and processes killed in their midst
 	@tools/eval-model.sh
+
+.PHONY: eval-sandbox
+eval-sandbox: ## Attacks from within the sandbox of a stdio server, each wall by itself, and what a box costs
+	@tools/eval-sandbox.sh
 
 .PHONY: eval-revocation
 eval-revocation: ## From a revocation to the last byte of 200 calls under way; p99 must be below 50 ms

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The official JSON Schema Test Suite through the schema firewall, and the tools of real servers where there are some.
+# The official JSON Schema Test Suite through the schema firewall, and the tools of real servers, through the firewall and
+# as Cedar schemas, where there are some.
 # See `make eval-schema`. EVAL_DATA names the folder with `benign_tools`.
 set -euo pipefail
 # shellcheck source=lib.sh
@@ -37,6 +38,13 @@ if [ -d "$DATA/benign_tools" ]; then
     gzip -dc "$FILE" >"$WORK/tools/$(basename "$FILE" .gz)"
   done
   "$RUN" tools "$WORK"/tools/*.json || STATUS=1
+  say "the same tools as policies see them: each has to yield a valid Cedar schema"
+  cargo_build dev -p cardea
+  mkdir -p "$WORK/policy"
+  for FILE in "$WORK"/tools/*.json; do
+    "$(target_dir dev)/cardea" policy schema --json --tools "$FILE" >"$WORK/policy/$(basename "$FILE")" || STATUS=1
+  done
+  python3 tools/eval_policy_schema.py "$WORK"/policy/*.json || STATUS=1
 else
   say "there are no tools of real servers in $DATA/benign_tools; set EVAL_DATA to look at some"
 fi

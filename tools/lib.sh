@@ -22,6 +22,17 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# again COMMAND...: runs COMMAND until it succeeds, four times at most: a network is sometimes gone for a moment.
+again() {
+  local pause
+  for pause in 5 15 45; do
+    if "$@"; then return 0; fi
+    say "failed, once more in $pause s: $*"
+    sleep "$pause"
+  done
+  "$@"
+}
+
 # apt_install PACKAGE...: installs Debian packages, or says which to install where we may not.
 apt_install() {
   local as_root=()
@@ -32,8 +43,12 @@ apt_install() {
     as_root=(sudo -n)
   fi
   say "installing Debian packages: $*"
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2
+  again _apt_install "$@"
+}
+
+_apt_install() {
+  local apt=("${as_root[@]}" env "DEBIAN_FRONTEND=noninteractive" apt-get -qq -o "DPkg::Lock::Timeout=300" -o "Acquire::Retries=3")
+  "${apt[@]}" update >&2 && "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
 
 # What building the workspace takes besides Rust: a C compiler, for the cryptography and the allocator.
@@ -96,7 +111,7 @@ npm_install() {
 
 _npm_ci() {
   say "installing the npm packages of ${1#"$ROOT"/}"
-  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  again npm --prefix "$1" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 }
 
 # venv_install DIR: a virtual environment DIR/.venv with exactly DIR/requirements.txt.
@@ -114,7 +129,7 @@ _venv_create() {
     rm -rf "$1/.venv"
     python3 -m venv "$1/.venv" || die "python3 cannot make virtual environments; install its venv module"
   fi
-  "$1/.venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps -r "$1/requirements.txt" >&2
+  again "$1/.venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps -r "$1/requirements.txt" >&2
 }
 
 # wait_for_http URL PID WHAT: returns when URL answers 2xx to 4xx, fails when PID ends first or after 30 seconds.

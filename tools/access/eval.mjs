@@ -76,10 +76,11 @@ function drive({ command, mode, pages }, actor, call) {
     ...["--url", stand.url("tools"), "--token", token, "--mode", mode],
     ...["--call", "add", "--args", JSON.stringify(call)],
     ...["--expect-denied", "add", "--denied-args", JSON.stringify(call)],
+    ...["--timeout-s", "200"],
     ...(pages ? ["--pages", deskUrl] : ["--approve-failed", deskUrl]),
   ];
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 80_000, maxBuffer: 16 << 20 }, (failure, stdout, stderr) => {
+    execFile(program, args, { timeout: 220_000, maxBuffer: 16 << 20 }, (failure, stdout, stderr) => {
       try {
         resolve(JSON.parse(stdout));
       } catch {

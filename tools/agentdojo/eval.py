@@ -86,7 +86,7 @@ def configure(folder: pathlib.Path, cardea: str, suites: list[str], upstream: st
         "policies": ["all.cedar"],
         "packs": ["untrusted-values"],
         "upstreams": {
-            suite: {"tenants": [TENANT], "http": {"url": f"{upstream}/{suite}/mcp"}, "labels": "labels.yaml"}
+            suite: {"tenants": [TENANT], "http": {"url": f"{upstream}/{suite}/mcp"}, "labels": "labels.yaml", "pins": "first"}
             for suite in suites
         },
         "entitlements": {

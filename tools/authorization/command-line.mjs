@@ -103,7 +103,7 @@ async function checks(table, { stand, person }) {
 
 function finished(program, args, options) {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 60_000, ...options }, (failure, out, errors) => {
+    execFile(program, args, { timeout: 220_000, ...options }, (failure, out, errors) => {
       resolve({ status: failure ? (failure.code ?? 1) : 0, out, errors });
     });
   });

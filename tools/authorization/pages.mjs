@@ -244,7 +244,7 @@ async function framing(scene) {
   const frames = victim.frames().slice(1);
   assert.equal(frames.length, 2);
   for (const frame of frames) {
-    assert.equal(frame.url(), "chrome-error://chromewebdata/");
+    await frame.waitForURL("chrome-error://chromewebdata/");
     assert.equal(await frame.locator("form").count(), 0);
   }
   await victim.close();

@@ -16,7 +16,7 @@ const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...QUIET];
 export const ACCOUNT = { name: "ada", password: "correct horse battery staple" };
 
 /** A page of a busy machine is there well within this. */
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 60_000;
 
 /** More pages than any login has. */
 const PAGES_MAX = 12;

@@ -12,12 +12,17 @@ import { freePort } from "./stand.mjs";
 /** A page's form is a few fields. */
 const FORM_BYTES_MAX = 8192;
 
+const ACCESS_TTL_S = 300;
+
+/** Longer than any login: clients that keep connections for longer than Node does meet them as they are closed. */
+const IDLE_MS = 300_000;
+
 /**
  * Starts a provider on loopback.
  *
  * `accounts` are names with their passwords, `claims(name)` is what ID tokens and access tokens say of somebody beside
  * `sub`, `clients` are its clients as RFC 7591 describes them. Tokens for a resource (RFC 8707) are JWTs by RFC 9068
- * whose audience it is; `accessTtlS` is how long they are good for. `registration` lets clients register themselves,
+ * whose audience it is; they are good for `accessTtlS(client)` seconds, by the client's id. `registration` lets clients register themselves,
  * `documents` lets them be known by their metadata document. Clients in `trusted` are not asked about.
  */
 export async function openidProvider({
@@ -25,7 +30,7 @@ export async function openidProvider({
   clients = [],
   claims = () => ({}),
   scope = "mcp",
-  accessTtlS = 300,
+  accessTtlS = () => ACCESS_TTL_S,
   registration = false,
   documents = false,
   trusted = [],
@@ -52,7 +57,10 @@ export async function openidProvider({
     loadExistingGrant: (context) => existingGrant(provider, context, trusted),
     // Without its guard against loopback addresses, on which everything is here.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
-    ttl: { AccessToken: accessTtlS, Grant: 3600, IdToken: 300, Interaction: 600, Session: 3600, RefreshToken: 3600 },
+    ttl: {
+      AccessToken: (_context, _token, client) => accessTtlS(client.clientId),
+      ...{ Grant: 3600, IdToken: 300, Interaction: 600, Session: 3600, RefreshToken: 3600 },
+    },
     features: {
       devInteractions: { enabled: false },
       registration: { enabled: registration },
@@ -63,7 +71,6 @@ export async function openidProvider({
         getResourceServerInfo: (_, resource) => ({
           scope,
           audience: resource,
-          accessTokenTTL: accessTtlS,
           accessTokenFormat: "jwt",
           jwt: { sign: { alg: "ES256" } },
         }),
@@ -80,6 +87,7 @@ export async function openidProvider({
       response.writeHead(500).end(String(error));
     });
   });
+  server.keepAliveTimeout = IDLE_MS;
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   const stop = () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve)));
   return { issuer, tamper, stop };

@@ -103,7 +103,7 @@ export async function gateway({ server = {}, config = {}, upstream, port, tls = 
     workers: 1,
     tenants: { [TENANT]: {} },
     issuers: [],
-    upstreams: { tools: { tenants: [TENANT], http }, other: { tenants: [TENANT], http } },
+    upstreams: { tools: { tenants: [TENANT], http, pins: "first" }, other: { tenants: [TENANT], http, pins: "first" } },
     policies: ["policies"],
     ...(server && { authorization_server: server }),
     ...(tls && { tls: certificate(folder) }),

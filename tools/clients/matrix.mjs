@@ -3,13 +3,13 @@
 // what it sees: the permitted call works, the tool that is not permitted is neither listed nor callable, and a wrong
 // token gets nothing.
 //
-// matrix.mjs --url http://127.0.0.1:8808 --token TOKEN [--client NAME]
+// matrix.mjs --url http://127.0.0.1:8808 --token TOKEN [--inspector-token TOKEN] [--client NAME]
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({
-  options: { url: { type: "string" }, token: { type: "string" }, client: { type: "string" } },
+  options: { url: { type: "string" }, token: { type: "string" }, "inspector-token": { type: "string" }, client: { type: "string" } },
 });
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -57,7 +57,7 @@ function check(wrong) {
 function drive(command, ...args) {
   const [program, ...before] = command;
   return new Promise((resolve) => {
-    execFile(program, [...before, ...args], { timeout: 90_000, maxBuffer: 16 << 20 }, (failure, stdout, stderr) => {
+    execFile(program, [...before, "--timeout-s", "200", ...args], { timeout: 220_000, maxBuffer: 16 << 20 }, (failure, stdout, stderr) => {
       try {
         resolve(JSON.parse(stdout));
       } catch {
@@ -68,11 +68,12 @@ function drive(command, ...args) {
 }
 
 async function permitted(client, mode, upstream) {
+  const token = (client.name === "inspector" && options["inspector-token"]) || options.token;
   const [tool, args] = upstream.call;
   const [denied, deniedArgs] = upstream.denied;
   const report = await drive(
     client.command,
-    ...["--url", `${options.url}/mcp/${upstream.name}`, "--token", options.token, "--mode", mode],
+    ...["--url", `${options.url}/mcp/${upstream.name}`, "--token", token, "--mode", mode],
     ...["--call", tool, "--args", JSON.stringify(args)],
     ...["--expect-denied", denied, "--denied-args", JSON.stringify(deniedArgs)],
   );

@@ -124,7 +124,7 @@ class Person:
 async def presented(url: str, token: str) -> dict[str, Any]:
     """How an endpoint takes a bare bearer token."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=60) as http:
         response = await http.post(url, headers=headers, json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
     return {"status": response.status_code, "www_authenticate": response.headers.get("www-authenticate")}
 

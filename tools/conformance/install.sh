@@ -15,6 +15,13 @@ if [ -x node_modules/node/bin/node ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want
 fi
 
 # `npm ci` starts from an empty folder, installs exactly what the lockfile names, and leaves the lockfile alone.
-npm ci --no-audit --no-fund --loglevel=error
+# A network is sometimes gone for a moment.
+for pause in 5 15 45 last; do
+    if npm ci --no-audit --no-fund --loglevel=error; then
+        break
+    fi
+    [ "$pause" != last ] || exit 1
+    sleep "$pause"
+done
 node_modules/node/bin/node --version >/dev/null
 printf '%s\n' "$wanted" >"$stamp"

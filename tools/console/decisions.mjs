@@ -14,7 +14,7 @@ export async function decisions(check, browser, served) {
     await bea.goto(address);
     await ben.page.locator("#minutes").focus();
     await ben.page.keyboard.press("ControlOrMeta+a");
-    await ben.page.keyboard.type("5");
+    await ben.page.keyboard.type("50");
     const left = ben.page.waitForURL(/done=approved/);
     await ben.page.keyboard.press("Enter");
     await left;

@@ -19,8 +19,12 @@ const PAGES = {
   grants: "/console/grants?state=any",
   reach: "/console/reach",
   entitlements: "/console/reach?why=entitlement",
+  standing: "/console/reach?why=policy&upstream=files",
+  explain: "/console/explain?subject=ada&actor=agent&upstream=files&tool=write_file",
   agents: "/console/agents",
   locks: "/console/locks",
+  servers: "/console/servers",
+  server: "/console/servers/files",
   refusal: "/console/requests/nothing-of-this-name",
 };
 const SIZES = [{ width: 1280, height: 900 }, { width: 390, height: 844 }];
