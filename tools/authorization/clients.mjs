@@ -123,7 +123,7 @@ async function all(table, stand) {
     Array.from({ length: WORKERS }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const { client, way } = next;
-        await table.check(stand.part, `${client.name} ${way.name}`, () => judge(stand, client, way));
+        await table.check(stand.part, `${client.name} ${way.name}`, () => judge(stand, client, way), { attempts: 2 });
       }
     }),
   );

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The authorization server with other people's software: a real browser, the MCP conformance suite, an OpenID provider,
-// and clients. Prints a table, and last one line of JSON: {"checks": n, "passed": n, "failed": [...]}.
+// and clients. Prints a table, and last one line of JSON: {"checks": n, "passed": n, "failed": [...], "again": [...]}.
 //
 // eval.mjs [PART...]
 import { browser } from "./person.mjs";

@@ -21,6 +21,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     process::Command,
+    task::JoinSet,
 };
 
 /// What the client is to do.
@@ -58,6 +59,9 @@ pub(crate) struct Report {
     result_text: Option<String>,
     elsewhere: Option<Value>,
     refreshed: Option<bool>,
+    /// What was begun last.
+    #[serde(skip)]
+    doing: &'static str,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Value>,
@@ -75,14 +79,16 @@ const REQUEST_BYTES_MAX: usize = 32 * 1024;
 type Session = RunningService<RoleClient, ()>;
 
 /// Does what is wished; what the client refused to do is the report's `error`.
-pub(crate) async fn drive(wish: &Wish) -> Report {
+pub(crate) async fn drive(wish: &Wish, within: Duration) -> Report {
     let mut report = Report {
         client: CLIENT.to_owned(),
         ..Report::default()
     };
-    if let Err(error) = logged_in(wish, &mut report).await {
-        report.error =
-            Some(json!({"code": null, "message": format!("{error:#}"), "as": "exception"}));
+    let result = tokio::time::timeout(within, logged_in(wish, &mut report)).await;
+    if let Err(error) = result.unwrap_or_else(|_| bail!("no end within {} s", within.as_secs())) {
+        report.error = Some(
+            json!({"code": null, "message": format!("{error:#}"), "as": "exception", "while": report.doing}),
+        );
     }
     report
 }
@@ -96,6 +102,7 @@ async fn logged_in(wish: &Wish, report: &mut Report) -> anyhow::Result<()> {
 
     let client = AuthClient::new(reqwest::Client::new(), manager);
     let token = client.get_access_token().await?;
+    report.doing = "the session begins";
     let config = StreamableHttpClientTransportConfig::with_uri(wish.url.as_str());
     let transport = StreamableHttpClientTransport::with_client(client.clone(), config);
     let session = ().serve(transport).await?;
@@ -103,17 +110,22 @@ async fn logged_in(wish: &Wish, report: &mut Report) -> anyhow::Result<()> {
         .peer_info()
         .context("the server said nothing of itself")?;
     report.protocol = Some(server.protocol_version.to_string());
+    report.doing = "it calls the tool";
     report.result_text = Some(wish.call(&session).await?);
     if let Some(elsewhere) = &wish.elsewhere {
+        report.doing = "it shows its token where that is not for";
         report.elsewhere = Some(presented(elsewhere, &token).await?);
     }
     if wish.refresh {
+        report.doing = "it waits for the end of its token";
         while presented(&wish.url, &token).await?["status"] != 401 {
             tokio::time::sleep(LOOK).await;
         }
+        report.doing = "it calls the tool with a new token";
         report.result_text = Some(wish.call(&session).await?);
         report.refreshed = Some(client.get_access_token().await? != token);
     }
+    report.doing = "the session ends";
     session.cancel().await?;
     Ok(())
 }
@@ -132,11 +144,14 @@ async fn authorize(wish: &Wish, report: &mut Report) -> anyhow::Result<Authoriza
     if let Some(url) = &wish.client_metadata_url {
         request = request.with_client_metadata_url(url);
     }
+    report.doing = "it looks for the authorization server";
     let mut state = OAuthState::new(wish.url.as_str(), None).await?;
     state.start_authorization(request).await?;
     let address = state.get_authorization_url().await?;
     report.authorizations += 1;
+    report.doing = "the person is in the browser";
     let (query, ()) = tokio::try_join!(answer(&listener), open(&wish.browser, &address))?;
+    report.doing = "it gets its token";
     state
         .handle_callback_url(&format!("{redirect}?{query}"))
         .await?;
@@ -158,11 +173,20 @@ async fn open(browser: &Path, address: &str) -> anyhow::Result<()> {
 
 /// The query with which the browser comes back.
 async fn answer(listener: &TcpListener) -> anyhow::Result<String> {
+    let mut asks = JoinSet::new();
     loop {
-        let (mut browser, _) = listener.accept().await?;
-        // A browser also opens connections that it may need, and asks for an icon.
-        if let Some(query) = asked(&mut browser).await {
-            return Ok(query);
+        // A browser also opens connections that it may need, closes some of them unused, and asks for an icon. No pattern
+        // may stand for the query alone: what does not match one is not looked at again until the next connection.
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (mut browser, _) = accepted?;
+                asks.spawn(async move { asked(&mut browser).await });
+            }
+            Some(ended) = asks.join_next() => {
+                if let Some(query) = ended? {
+                    return Ok(query);
+                }
+            }
         }
     }
 }

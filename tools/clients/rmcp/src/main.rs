@@ -53,7 +53,7 @@ fn object(text: &str) -> Result<JsonObject, serde_json::Error> {
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let within = Duration::from_secs(arguments.timeout_s);
-    let report = tokio::time::timeout(within, drive(&arguments.into())).await?;
+    let report = drive(&arguments.into(), within).await;
     println!("{}", serde_json::to_string(&report)?);
     Ok(match report.error {
         None => ExitCode::SUCCESS,
