@@ -81,7 +81,7 @@ struct Inner {
     clock: Clock,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the log is open.
-    _lock: File,
+    lock: File,
 }
 
 impl LedgerOptions {
@@ -145,7 +145,7 @@ impl Ledger {
             arguments_bytes_max: options.arguments_bytes_max.min(ARGUMENTS_BYTES_CEILING),
             clock: options.clock,
             writer: Mutex::new(Some(writer)),
-            _lock: lock,
+            lock,
         })))
     }
 
@@ -213,6 +213,10 @@ impl Inner {
             && writer.join().is_err()
         {
             tracing::error!("the audit log's writer ended by a mistake of its own");
+        }
+        // Closing the file would not do: a child that is being forked has it as well until it becomes its program.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the audit log cannot be left to others yet");
         }
     }
 }
