@@ -39,17 +39,23 @@ function busy(live) {
   return isOpen || typed || live.contains(document.activeElement);
 }
 
+/** How many looks there were, and the last that was answered: an answer that comes after a later look's is older. */
+let looks = 0;
+let answered = 0;
+
 /** Takes the live part of the page as it is now; says so where that would disturb. */
 async function refresh() {
-  const live = document.getElementById("live");
-  const notice = document.getElementById("changed");
-  if (!live) return;
+  looks += 1;
+  const look = looks;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-  if (!fresh || fresh.innerHTML === shown) return;
+  const live = document.getElementById("live");
+  if (look < answered) return;
+  answered = look;
+  if (!live || !fresh || fresh.innerHTML === shown) return;
   if (busy(live)) {
-    notice.hidden = false;
+    document.getElementById("changed").hidden = false;
     return;
   }
   shown = fresh.innerHTML;

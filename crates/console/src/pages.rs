@@ -32,7 +32,7 @@ pub(crate) const ICON: &str = include_str!("../assets/icon.svg");
 /// The version is part of the address: a browser that keeps an old one asks for the new one. A
 /// test holds it against the content.
 pub(crate) const STYLE_PATH: &str = "/console/assets/ae1b19dc/console.css";
-pub(crate) const SCRIPT_PATH: &str = "/console/assets/c1d84628/console.js";
+pub(crate) const SCRIPT_PATH: &str = "/console/assets/f2d019b2/console.js";
 pub(crate) const ICON_PATH: &str = "/console/assets/fcf0a1af/icon.svg";
 
 /// What a page says was done just now, by its short name.
