@@ -55,6 +55,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     lasting.part(&gateway, built.receivers).await;
     wiring::sandbox::look(&config).await;
+    // Before it can be seen to be ready: whoever waits for that may send one at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let serving = Listeners::bind(config.listen, config.admin_listen, config.workers)?
         .serve(&gateway)
         .context("the gateway cannot start")?;
@@ -72,9 +76,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         AbortOnDropHandle::new(tokio::spawn(async move { watched.watch_store().await }));
     let mut tending = tokio::time::interval(TEND_EVERY);
     tending.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
