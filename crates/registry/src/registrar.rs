@@ -185,6 +185,15 @@ impl Registrar {
         Ok(notes)
     }
 
+    /// Whether the gateway has taken over and recorded everything that was decided in the tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_taken_over(&self, tenant: &TenantId) -> Result<bool, StoreError> {
+        let notes = self.store.registry_notes().await?;
+        Ok(notes.iter().all(|note| note.tenant != *tenant))
+    }
+
     /// Forgets a note that is in the log.
     ///
     /// # Errors

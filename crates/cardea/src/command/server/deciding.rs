@@ -7,9 +7,12 @@ use cardea_domain::{
     Clock,
     text::{Breaks, visible},
 };
-use cardea_registry::{Choice, Quarantined, State};
+use cardea_registry::{Choice, Quarantined, RegistrarError, State};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use super::office::{Office, failed, named, typed};
 use crate::{
@@ -22,6 +25,12 @@ const WHY_CHARS_MAX: usize = 2000;
 
 /// Between two looks at whether the gateway has looked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A gateway that runs takes over what was decided every two seconds, where the machine lets it.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(30);
+
+/// One that runs on this machine accepts connections at once.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn approve(office: &Office, args: &ApproveArgs) -> Result<(), Failure> {
     let (servers, items): (Vec<_>, &[String]) = match (args.names.as_slice(), args.all) {
@@ -82,7 +91,37 @@ pub(super) async fn approve(office: &Office, args: &ApproveArgs) -> Result<(), F
         texts.push(said(server, "approved", &choices));
         documents.push(document(server, &choices));
     }
-    office.tell(&json!({ "approved": documents }), &texts.join("\n"))
+    decided(office, "approved", json!(documents), texts).await
+}
+
+/// Tells what was decided, as soon as it holds in the gateway: what comes next may be a call.
+async fn decided(
+    office: &Office,
+    what: &str,
+    document: Value,
+    mut texts: Vec<String>,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + TAKEN_OVER_WITHIN;
+    let is_taken_over = loop {
+        let looked = office.registrar.is_taken_over(&office.tenant).await;
+        let is_taken_over = looked.map_err(|error| failed(RegistrarError::Store(error)))?;
+        if is_taken_over || Instant::now() >= deadline || !runs(office).await {
+            break is_taken_over;
+        }
+        sleep(LOOK_EVERY).await;
+    };
+    if !is_taken_over {
+        texts.push("it is written down, and holds as soon as the gateway runs".to_owned());
+    }
+    let document = json!({ what: document, "taken_over": is_taken_over });
+    office.tell(&document, &texts.join("\n"))
+}
+
+/// Whether a gateway of this configuration runs.
+async fn runs(office: &Office) -> bool {
+    let config = &office.config;
+    let connecting = TcpStream::connect(config.admin_listen.unwrap_or(config.listen));
+    matches!(timeout(ACCEPTED_WITHIN, connecting).await, Ok(Ok(_)))
 }
 
 /// Whether it is a server that was added and is not approved.
@@ -100,8 +139,9 @@ pub(super) async fn reject(office: &Office, args: &DecideArgs) -> Result<(), Fai
         .registrar
         .reject(tenant, id, &choices, &office.by, &args.reason);
     rejecting.await.map_err(failed)?;
-    let document = json!({ "rejected": [document(server, &choices)] });
-    office.tell(&document, &said(server, "rejected", &choices))
+    let document = json!([document(server, &choices)]);
+    let texts = vec![said(server, "rejected", &choices)];
+    decided(office, "rejected", document, texts).await
 }
 
 pub(super) async fn withdraw(office: &Office, args: &DecideArgs) -> Result<(), Failure> {
@@ -115,9 +155,9 @@ pub(super) async fn withdraw(office: &Office, args: &DecideArgs) -> Result<(), F
                 .withdraw(tenant, id, kind, name, &office.by, &args.reason);
         withdrawing.await.map_err(failed)?;
     }
-    let document = json!({ "withdrawn": [{ "server": id.as_str(), "items": args.items }] });
-    let text = format!("withdrawn of `{id}`: {}", args.items.join(", "));
-    office.tell(&document, &text)
+    let document = json!([{ "server": id.as_str(), "items": args.items }]);
+    let texts = vec![format!("withdrawn of `{id}`: {}", args.items.join(", "))];
+    decided(office, "withdrawn", document, texts).await
 }
 
 /// What is in quarantine of a server that the gateway has looked at; waits for that, and no longer when it failed since

@@ -23,7 +23,7 @@ async fn a_person_looks_approves_rejects_and_takes_back() {
     .await;
     assert_eq!(status(&approved), 0, "{}", said(&approved));
     assert_eq!(said(&approved), "approved 2 of `echo`: echo, ls\n");
-    until_listed(&stage, &["echo", "ls"]).await;
+    assert_eq!(listed(&stage).await, ["echo", "ls"]);
 
     let rejected = server(
         &stage.gateway,
@@ -44,7 +44,7 @@ async fn a_person_looks_approves_rejects_and_takes_back() {
     )
     .await;
     assert_eq!(status(&withdrawn), 0, "{}", said(&withdrawn));
-    until_listed(&stage, &["echo"]).await;
+    assert_eq!(listed(&stage).await, ["echo"]);
     let list = server(&stage.gateway, &["list"]).await;
     let list = said(&list);
     assert!(
@@ -57,6 +57,25 @@ async fn a_person_looks_approves_rejects_and_takes_back() {
         events(&stage.gateway, "definition_withdrawn").pop()
     });
     assert!(told.await["detail"].as_str().unwrap().contains("no more"));
+}
+
+#[tokio::test]
+async fn what_is_decided_while_no_gateway_runs_holds_when_it_starts() {
+    let mut stage = stage(
+        "approve",
+        json!([tool("echo", "Says it."), tool("ls", "Lists.")]),
+    )
+    .await;
+    approve_all(&stage.gateway).await;
+    stage.gateway.signal("TERM").unwrap();
+    stage.gateway.ended(DEADLINE).await.unwrap();
+
+    let args = &["withdraw", UPSTREAM, "ls", "--reason", "no more"];
+    let told = document(&stage.gateway, args).await;
+
+    assert_eq!(told["taken_over"], false, "{told}");
+    stage.gateway.start_again().await.unwrap();
+    assert_eq!(listed(&stage).await, ["echo"]);
 }
 
 #[tokio::test]
