@@ -32,10 +32,11 @@ done
 
 # The Inspector ends no session: one of its own for each of its programs is as many as one person may have.
 tokens=()
-for person in demo-person demo-inspector; do
-  tokens+=("$("$cardea" token --config "$CONFIG" --tenant demo --subject "$person" --actor demo-agent --ttl 15m)")
+for person in demo-person demo-inspector demo-again; do
+  tokens+=("$("$cardea" token --config "$CONFIG" --tenant demo --subject "$person" --actor demo-agent --ttl 1h)")
 done
-if ! node tools/clients/matrix.mjs --url http://127.0.0.1:8808 --token "${tokens[0]}" --inspector-token "${tokens[1]}"; then
+if ! node tools/clients/matrix.mjs --url http://127.0.0.1:8808 \
+  --token "${tokens[0]}" --inspector-token "${tokens[1]}" --again-token "${tokens[2]}"; then
   sed 's/^/quickstart: /' "$log" >&2
   die "a client did not see what it should"
 fi

@@ -16,6 +16,9 @@ say "building"
 cargo test --locked --workspace --no-run
 export CARDEA_BUILT=1
 
+# The same cases each time, so that what fails here has been broken; with another seed: PROPTEST_RNG_SEED=$RANDOM.
+export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
+
 say "cargo test"
 cargo test --locked --workspace
 

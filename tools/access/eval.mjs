@@ -57,10 +57,15 @@ async function approve(url) {
   await bob.page.waitForURL(/done=approved/);
 }
 
+let atDesk = Promise.resolve();
+
 /** Where drivers send the addresses that their client opens; answers when a person has decided. */
 const desk = createServer((request, response) => {
   const url = new URL(request.url, "http://127.0.0.1").searchParams.get("url");
-  approve(url).then(
+  // One at a time: whoever gave up has left the two in the middle of a page.
+  const approved = atDesk.then(() => approve(url));
+  atDesk = approved.catch(() => {});
+  approved.then(
     () => response.end("approved"),
     (error) => response.writeHead(500).end(String(error.stack ?? error)),
   );
@@ -93,6 +98,7 @@ function drive({ command, mode, pages }, actor, call) {
 const table = new Table();
 for (const [index, client] of CLIENTS.entries()) {
   const loop = async (attempt) => {
+    await atDesk;
     const before = opened.length;
     const actor = `agent-${index}-${attempt}`;
     const report = await drive(client, actor, { a: 2, b: 40 + index });
@@ -111,4 +117,4 @@ for (const [index, client] of CLIENTS.entries()) {
 await table.check("people", "no complaint of the browsers", () => assert.deepEqual([...ada.complaints, ...bob.complaints], []));
 desk.close();
 await Promise.all([started.close(), stand.stop()]);
-process.exitCode = table.end();
+process.exit(table.end());

@@ -39,6 +39,7 @@ function scenarios() {
 
 /** Runs the suite once; every check of every scenario has to be a success, neither skipped nor a warning. */
 async function judge(stand, person, revision, listed, attempt) {
+  if (attempt > 1) await person.afresh();
   const out = join(stand.folder, `suite-${revision}-${attempt}`);
   const named = ["--url", stand.origin, "--client-id", "conformance", "--resource", stand.url()];
   const args = [...named, "--port", String(await freePort()), "--spec-version", revision, "-o", out];

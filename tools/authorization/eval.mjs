@@ -20,7 +20,8 @@ const [started, server] = await Promise.all([browser(), mcpServer()]);
 const world = { browser: started, upstream: server.url };
 for (const part of wanted) {
   const { default: checks } = await import(`./${part}.mjs`);
-  await checks(table, world);
+  // What a part begins with and ends with is no check of its own; the other parts go on.
+  await checks(table, world).catch((error) => table.broken(part, error));
 }
 await Promise.all([started.close(), server.stop()]);
 // What a failed check left open must not keep this alive.

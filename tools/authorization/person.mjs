@@ -6,6 +6,7 @@
 // ended. PERSON_NAME and PERSON_PASSWORD are the account, PERSON_DECISION is `allow` (the default) or `deny`.
 import { chromium } from "playwright-core";
 import { createServer } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -18,6 +19,9 @@ export const ACCOUNT = { name: "ada", password: "correct horse battery staple" }
 /** A page of a busy machine is there well within this. */
 const WITHIN_MS = 60_000;
 
+/** A browser that does not close is left to the end of the process, which ends it. */
+const CLOSED_WITHIN_MS = 15_000;
+
 /** More pages than any login has. */
 const PAGES_MAX = 12;
 
@@ -26,7 +30,7 @@ export async function browser() {
   const started = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
   return {
     person: (account, options) => Person.in(started, account, options),
-    close: () => started.close(),
+    close: () => Promise.race([started.close(), pause(CLOSED_WITHIN_MS, undefined, { ref: false })]),
   };
 }
 
@@ -48,6 +52,11 @@ export class Person {
       if (["error", "warning"].includes(line.type())) this.complaints.push(`${line.location().url}: ${line.text()}`);
     });
     context.on("weberror", (error) => this.complaints.push(String(error.error())));
+  }
+
+  /** Leaves the page as it is, and goes on in a new one. */
+  async afresh() {
+    this.page = await this.context.newPage();
   }
 
   /** Chooses a password by a one-time link. */
@@ -159,7 +168,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const end = await person.follow(process.argv[2], { decision });
     console.log(end.href);
     if (await person.asks()) throw new Error(`${end.href} still asks`);
+  } catch (error) {
+    console.error(error);
+    process.exitCode = 1;
   } finally {
     await started.close();
   }
+  process.exit();
 }

@@ -7,6 +7,7 @@
 //
 // CARDEA_BIN names the binary; without it the debug build is started.
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -32,13 +33,24 @@ const children = new Set();
 process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** Below the ports that Linux gives by itself (32768 and up). */
+const PORTS = { first: 20_000, count: 12_000 };
+const given = new Set();
+
+/** A port of 127.0.0.1 that was free a moment ago, and is given once. */
 export async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve, reject) => probe.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+  for (;;) {
+    const port = PORTS.first + randomInt(PORTS.count);
+    if (given.has(port)) continue;
+    given.add(port);
+    const probe = createServer();
+    const isFree = await new Promise((resolve) => {
+      probe.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
 }
 
 /** A program that runs until `stop()`; what it writes is in `log()`. */
@@ -118,7 +130,8 @@ export async function gateway({ server = {}, config = {}, upstream, port, tls = 
   const stop = async () => {
     await child.stop();
     await own?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    // A browser that `cardea login` opened may still write there.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   try {
     await child.until("answer", () => isReady(adminPort));

@@ -26,6 +26,14 @@ export class Table {
     }
   }
 
+  /** Counts what went wrong outside any check. */
+  broken(part, error) {
+    this.#checks += 1;
+    this.#failed.push(part);
+    this.#line(part, "as a whole", "FAILED");
+    console.log(String(error.stack ?? error).replace(/^/gm, "    "));
+  }
+
   /** Prints the last line, and returns the exit status. */
   end() {
     const passed = this.#checks - this.#failed.length;

@@ -1,12 +1,15 @@
 // People in a headless Chromium, each with a profile of their own and a login at the stand.
 import { chromium } from "playwright-core";
+import { setTimeout as pause } from "node:timers/promises";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const QUIET = ["quic", "background-networking", "component-update", "sync"].map((what) => `--disable-${what}`);
 const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...QUIET];
 const PASSWORD = "correct horse battery staple";
 /** A page of a busy machine is there well within this. */
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 60_000;
+/** A browser that does not close is left to the end of the process, which ends it. */
+const CLOSED_WITHIN_MS = 15_000;
 
 export class Browser {
   static async launch() {
@@ -27,7 +30,7 @@ export class Browser {
   }
 
   close() {
-    return this.started.close();
+    return Promise.race([this.started.close(), pause(CLOSED_WITHIN_MS, undefined, { ref: false })]);
   }
 }
 

@@ -115,4 +115,4 @@ for (const rows of ROWS) {
 }
 await browser.close();
 console.log(JSON.stringify({ checks, passed: checks - failed.length, failed }));
-process.exitCode = failed.length === 0 && checks > 0 ? 0 : 1;
+process.exit(failed.length === 0 && checks > 0 ? 0 : 1);

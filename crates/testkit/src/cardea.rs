@@ -33,13 +33,13 @@ const BINARY_VARIABLE: &str = "CARDEA_BIN";
 const LOG_NAME: &str = "gateway.log";
 
 /// A debug build on a busy machine starts well within this.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Between two looks at whether the gateway is ready.
 const READY_POLL: Duration = Duration::from_millis(50);
 
 /// Minting a token touches one key file.
-const TOKEN_WITHIN: Duration = Duration::from_secs(30);
+const TOKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// The configuration of a gateway to be started.
 #[derive(Debug, Clone)]

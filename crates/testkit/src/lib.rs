@@ -29,7 +29,7 @@ pub mod hostile;
 pub mod http_client;
 pub mod identity_provider;
 mod listen;
-mod ports;
+pub mod ports;
 pub mod rmcp_client;
 pub mod shim;
 pub mod suite;

@@ -19,7 +19,7 @@ const COUNT: u16 = 14_000;
 
 /// A port of the loopback interface, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _lock: File,
 }
@@ -30,7 +30,10 @@ impl Port {
         clippy::disallowed_methods,
         reason = "all test processes of the machine share it: that is what it is for"
     )]
-    pub(crate) fn reserve() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn reserve() -> anyhow::Result<Self> {
         let folder = env::temp_dir().join("cardea-testkit-ports");
         fs::create_dir_all(&folder)?;
         // Processes begin at different places, so that they seldom meet.
@@ -55,7 +58,8 @@ impl Port {
     }
 
     /// The port on the loopback interface.
-    pub(crate) fn address(&self) -> SocketAddr {
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.number).into()
     }
 }

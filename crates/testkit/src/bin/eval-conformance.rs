@@ -77,7 +77,13 @@ async fn attempt_once(
     output: &Path,
 ) -> anyhow::Result<(String, bool)> {
     let url = format!("http://localhost:{}/mcp", upstream.address().port());
-    let direct = measure(suite, &url, &output.join("direct")).await?;
+    let direct = match measure(suite, &url, &output.join("direct")).await {
+        Ok(direct) => direct,
+        Err(error) => {
+            println!("cannot measure without the gateway: {error:#}");
+            return Ok((String::new(), false));
+        }
+    };
     let sound = direct.values().all(|outcome| outcome.failed() == 0);
     if direct_only {
         return Ok((conclude(&direct, None), sound));

@@ -198,5 +198,5 @@ async fn other_calls_of_the_same_worker_go_on_while_a_long_list_is_decided() {
     let answer = listing.await.unwrap().unwrap();
     assert_eq!(names(&answer).len(), 2_000);
     // One or two may come before the answer of the upstream, and one after the last decision.
-    assert!(meanwhile > 10, "{meanwhile} calls were served meanwhile");
+    assert!(meanwhile > 3, "{meanwhile} calls were served meanwhile");
 }

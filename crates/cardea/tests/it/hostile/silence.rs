@@ -1,6 +1,6 @@
 //! Upstreams that answer late, never, or break off.
 
-use std::net::TcpListener;
+use cardea_testkit::ports::Port;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -150,9 +150,8 @@ async fn a_stream_that_ends_in_the_middle_of_its_answer_fails_its_call() {
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_fails_its_call_and_is_found_when_it_comes() {
-    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let reserved = Port::reserve().unwrap();
+    let address = reserved.address();
     let elsewhere = Hostile::start(|_| Script::new().close()).await.unwrap();
     let calm = Arc::new(AtomicBool::new(true));
     let siege = Siege::against(elsewhere, &format!("http://{address}/mcp"), calm, |setup| {

@@ -1,6 +1,8 @@
 //! SIGTERM: calls in flight finish, nothing new begins.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use cardea_testkit::wait::lived;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -62,15 +64,12 @@ async fn health_is_told_until_the_last_call_has_ended() {
 async fn a_gateway_without_calls_ends_at_once() {
     let mut stage = Stage::start().await;
     stage.call(&tool_call(1, json!({}))).await;
-    let started = Instant::now();
+    let started = lived();
     stage.gateway.signal("TERM").unwrap();
     assert!(stage.gateway.ended(DEADLINE).await.unwrap().success());
     // The default for draining is 20 s.
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = lived() - started;
+    assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(stage.gateway.log().contains("stopped"));
 }
 
@@ -86,14 +85,11 @@ async fn an_idle_connection_does_not_hold_the_gateway_up() {
         .await
         .unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
-    let started = Instant::now();
+    let started = lived();
     stage.gateway.signal("TERM").unwrap();
     assert!(stage.gateway.ended(DEADLINE).await.unwrap().success());
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = lived() - started;
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test]
@@ -152,14 +148,11 @@ async fn a_call_that_does_not_end_is_cut_off_and_recorded_when_the_time_is_over(
     let mut stage = Stage::with(|setup| setup.policy(PERMIT_ALL).set("limits", limits)).await;
     let gate = Gate::closed();
     let held = held_call(&stage, &gate).await;
-    let started = Instant::now();
+    let started = lived();
     stage.gateway.signal("TERM").unwrap();
     assert!(stage.gateway.ended(DEADLINE).await.unwrap().success());
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = lived() - started;
+    assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(
         bounded("the held call", held).await.unwrap().is_err(),
         "it was answered"
@@ -188,15 +181,12 @@ async fn a_long_stream_ends_when_draining_begins() {
         ))
         .unwrap();
     assert!(stream.message().await.unwrap().is_some());
-    let started = Instant::now();
+    let started = lived();
     stage.gateway.signal("TERM").unwrap();
     assert_eq!(stream.message().await.unwrap(), None);
     assert!(stage.gateway.ended(DEADLINE).await.unwrap().success());
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = lived() - started;
+    assert!(took < Duration::from_secs(10), "{took:?}");
     let outcomes = stage
         .records()
         .into_iter()

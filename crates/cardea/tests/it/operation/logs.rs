@@ -35,10 +35,13 @@ async fn every_line_of_a_json_log_is_an_object_with_time_level_and_message() {
 #[tokio::test]
 async fn a_text_log_has_no_colours_and_tells_what_is_served_where() {
     let stage = Stage::start().await;
-    let log = stage.gateway.log();
-    assert!(!log.contains('\u{1b}'), "{log}");
     let url = format!("http://{}/mcp/{{upstream}}", stage.gateway.address());
-    assert!(log.contains(&url), "{log}");
+    let log = until("what is served", async || {
+        let log = stage.gateway.log();
+        log.contains(&url).then_some(log)
+    })
+    .await;
+    assert!(!log.contains('\u{1b}'), "{log}");
 }
 
 #[tokio::test]

@@ -84,21 +84,18 @@ async fn a_head_that_does_not_end_is_cut_off() {
     )
     .await;
     let whole = head(&scene, "");
-    let began = Instant::now();
+    let began = lived();
 
     let answer = sent(&scene, &whole[..whole.len() - 2]).await;
 
     assert!(!answer.contains("200"), "{answer}");
-    assert!(
-        began.elapsed() < Duration::from_secs(10),
-        "it took {:?}",
-        began.elapsed()
-    );
+    let took = lived() - began;
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
 }
 
 #[tokio::test]
 async fn a_connection_stays_open_for_the_next_call_and_is_closed_when_none_comes() {
-    let limits = json!({"header_timeout": "1s"});
+    let limits = json!({"header_timeout": "4s"});
     let scene = Scene::with(
         |setup| setup.policy(PERMIT_ALL).set("limits", limits),
         |r| tool_result(r, "done"),
@@ -123,7 +120,7 @@ async fn a_connection_stays_open_for_the_next_call_and_is_closed_when_none_comes
 
     assert!(end.is_err(), "nothing more is said");
     let open = last_sent.elapsed();
-    assert!(open >= Duration::from_secs(1), "closed after {open:?}");
+    assert!(open >= Duration::from_secs(4), "closed after {open:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Calls in flight and open streams do not notice.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 /// A reload that changes what the calls under way were decided by.
@@ -117,14 +119,15 @@ async fn an_open_stream_survives_a_reload() {
 #[tokio::test]
 async fn no_call_fails_while_the_configuration_is_changed_again_and_again() {
     let stage = Stage::start().await;
+    let has_reloaded = AtomicBool::new(false);
     let calls = async {
-        let mut served = 0;
-        for n in 0..200 {
+        for n in 0.. {
             let answer = stage.call(&tool_call(n, json!({}))).await;
             assert!(is_permitted(&answer), "call {n}: {}", answer.text());
-            served += 1;
+            if n >= 200 && has_reloaded.load(Ordering::Relaxed) {
+                break;
+            }
         }
-        served
     };
     let changes = async {
         for n in 0_u32.. {
@@ -136,12 +139,12 @@ async fn no_call_fails_while_the_configuration_is_changed_again_and_again() {
                 (reloads(&stage.gateway, "accepted").await > before).then_some(())
             })
             .await;
+            has_reloaded.store(true, Ordering::Relaxed);
         }
     };
     tokio::select! {
-        served = calls => assert_eq!(served, 200),
+        () = calls => {}
         () = changes => unreachable!("changes have no end"),
     }
-    assert!(reloads(&stage.gateway, "accepted").await >= 1.0);
     assert_eq!(reloads(&stage.gateway, "refused").await, 0.0);
 }

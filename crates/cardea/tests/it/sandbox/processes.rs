@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     process::{Child, Command},
 };
 
@@ -136,13 +135,16 @@ async fn a_server_gets_no_variable_that_is_not_its_own() {
 #[tokio::test]
 async fn a_server_gets_no_descriptor_of_whoever_started_the_gateway() {
     let folder = tempfile::tempdir().unwrap();
-    let leaky = folder.path().join("leaky");
+    let (text, leaky) = (folder.path().join("text"), folder.path().join("leaky"));
     let script = format!(
         "#!/bin/sh\nexec 9</etc/passwd\nexec {} \"$@\"\n",
         binary().display()
     );
-    fs::write(&leaky, script).unwrap();
-    fs::set_permissions(&leaky, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&text, script).unwrap();
+    // By a child: whoever this process forks meanwhile would hold the file open for writing, and it could not be run.
+    let mut install = Command::new("install");
+    let installed = install.args(["-m", "755"]).args([&text, &leaky]).status();
+    assert!(installed.unwrap().success());
     let mut attack = Attack::new("descriptors", &[], &[Layer::Descriptors]);
     attack.launcher = Launcher::new(leaky);
     attack.is_contained().await;
