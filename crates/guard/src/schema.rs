@@ -34,13 +34,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use self::keyword::{Node, NodeId};
+pub(crate) use self::{
+    equal::is_same_number,
+    pattern::Pattern,
+    violation::{push_step, shown},
+};
 pub use self::{
     error::{SchemaError, Unusable},
     violation::Violation,
-};
-pub(crate) use self::{
-    pattern::Pattern,
-    violation::{push_step, shown},
 };
 
 /// A schema's text: the largest of 300 tools of real servers is under 4 KiB.

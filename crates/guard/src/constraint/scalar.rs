@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Expected;
-use crate::schema::{Pattern, shown};
+use crate::schema::{Pattern, is_same_number, shown};
 
 /// One of these values, each a string, a number, a boolean or null.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ impl Exact {
 
     pub(super) fn check(&self, value: &Value) -> Result<(), Expected> {
         let is_one = self.0.iter().any(|one| match (one, value) {
-            (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+            (Value::Number(a), Value::Number(b)) => is_same_number(a, b),
             (a, b) => a == b,
         });
         match is_one {
@@ -102,7 +102,7 @@ impl Range {
     pub(super) fn check(&self, value: &Value) -> Result<(), Expected> {
         match self {
             Self::Number { min, max } => {
-                let number = exactly(value).ok_or(Expected::of("a number"))?;
+                let number = read_alike(value, [*min, *max])?;
                 let fits =
                     min.is_none_or(|min| number >= min) && max.is_none_or(|max| number <= max);
                 fits.then_some(())
@@ -124,11 +124,18 @@ impl Range {
     }
 }
 
-/// A number that every reader reads alike: whole ones beyond 2^53 are none.
-fn exactly(value: &Value) -> Option<f64> {
+/// A number that is on the same side of the bounds to every reader. Some round whole ones beyond 2^53, which brings none
+/// to the other side of a bound that is within that; from 2^63 on, some read them as negative.
+fn read_alike(value: &Value, bounds: [Option<f64>; 2]) -> Result<f64, Expected> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    let number = value.as_f64()?;
-    (number.abs() <= EXACT_MAX).then_some(number)
+    let number = value.as_f64().filter(|number| number.is_finite());
+    let number = number.ok_or(Expected::of("a number"))?;
+    let is_exact = |number: f64| number.abs() <= EXACT_MAX;
+    let is_signed = value.as_i64().is_some() && bounds.into_iter().flatten().all(is_exact);
+    match is_exact(number) || is_signed {
+        true => Ok(number),
+        false => Err(Expected::of("a number that every reader reads alike")),
+    }
 }
 
 fn bounds<T: std::fmt::Display>(min: &Option<T>, max: &Option<T>) -> String {

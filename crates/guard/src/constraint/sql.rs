@@ -131,6 +131,9 @@ impl SqlRule {
             .tokenize()
             .map_err(|_| unreadable(()))?;
         check_tokens(&tokens)?;
+        if !self.dialect.reads_alike(&tokens) {
+            return Err(alike());
+        }
         on_a_stack_of_its_own(|| {
             let grammar = self.dialect.grammar();
             let mut parser = Parser::new(&*grammar)
@@ -163,6 +166,112 @@ impl Dialect {
             Self::Duckdb => Box::new(DuckDbDialect {}),
         }
     }
+}
+
+fn alike() -> Expected {
+    Expected::of("a statement that all databases read alike")
+}
+
+impl Dialect {
+    /// Whether no database that this stands for reads something else than the parser does.
+    fn reads_alike(self, tokens: &[Token]) -> bool {
+        let mut words: Vec<&Token> = tokens.iter().collect();
+        words.retain(|token| !matches!(token, Token::Whitespace(_)));
+        match self {
+            Self::Generic => !words_in_brackets(&words) && !ends_a_statement(&words),
+            Self::Ansi => !words_in_brackets(&words),
+            Self::Mssql => !ends_a_statement(&words),
+            Self::Postgresql | Self::Mysql | Self::Sqlite | Self::Duckdb => true,
+        }
+    }
+}
+
+/// Whether something quoted stands in brackets: they quote a name themselves to some, so that what is a string to others
+/// ends behind them.
+fn words_in_brackets(tokens: &[&Token]) -> bool {
+    let mut is_within = false;
+    for token in tokens {
+        match token {
+            Token::LBracket if !is_within => is_within = true,
+            Token::RBracket => is_within = false,
+            Token::Number(..) | Token::Comma | Token::Colon | Token::Minus => {}
+            Token::Word(word) if word.quote_style.is_none() => {}
+            _ if is_within => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a word stands where others read a name for what is before it, and SQL Server reads the next statement: that
+/// needs no sign before it.
+fn ends_a_statement(tokens: &[&Token]) -> bool {
+    const STATEMENTS: [&str; 14] = [
+        "begin",
+        "break",
+        "checkpoint",
+        "commit",
+        "continue",
+        "disconnect",
+        "go",
+        "kill",
+        "reconfigure",
+        "return",
+        "revert",
+        "rollback",
+        "setuser",
+        "shutdown",
+    ];
+    // What may stand before a name of a column.
+    const BEFORE: [&str; 27] = [
+        "all",
+        "and",
+        "as",
+        "between",
+        "by",
+        "case",
+        "distinct",
+        "else",
+        "from",
+        "having",
+        "in",
+        "into",
+        "is",
+        "join",
+        "like",
+        "limit",
+        "not",
+        "offset",
+        "on",
+        "or",
+        "returning",
+        "select",
+        "set",
+        "then",
+        "update",
+        "when",
+        "where",
+    ];
+    let is_of = |token: &Token, words: &[&str]| match token {
+        Token::Word(word) => {
+            word.quote_style.is_none() && words.contains(&&*word.value.to_lowercase())
+        }
+        _ => false,
+    };
+    tokens.windows(2).any(|pair| {
+        let [before, word] = pair else { return false };
+        let ends = match before {
+            Token::Word(_) => !is_of(before, &BEFORE),
+            Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::DoubleQuotedString(_)
+            | Token::RParen
+            | Token::RBracket
+            | Token::Mul => true,
+            _ => false,
+        };
+        ends && is_of(word, &STATEMENTS)
+    })
 }
 
 /// Parsing, walking and dropping a tree recurse, and the stack that a call has may be small. A thread costs some tens
@@ -207,7 +316,7 @@ fn check_tokens(tokens: &[Token]) -> Result<(), Expected> {
         )));
     }
     if tokens.windows(2).any(is_ambiguous) || words.clone().any(is_some_dialects) {
-        return Err(Expected::of("a statement that all databases read alike"));
+        return Err(alike());
     }
     let before_end = words.clone().count().saturating_sub(1);
     if words

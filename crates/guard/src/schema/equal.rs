@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{
     budget::{Budget, Exhausted},
@@ -15,9 +15,7 @@ pub(super) fn equal(a: &Value, b: &Value, budget: &mut Budget) -> Result<bool, E
     Ok(match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
-        (Value::Number(a), Value::Number(b)) => {
-            a == b || Decimal::of(a).is_some_and(|a| Some(a) == Decimal::of(b))
-        }
+        (Value::Number(a), Value::Number(b)) => is_same_number(a, b),
         (Value::String(a), Value::String(b)) => a == b,
         (Value::Array(a), Value::Array(b)) => {
             if a.len() != b.len() {
@@ -46,6 +44,11 @@ pub(super) fn equal(a: &Value, b: &Value, budget: &mut Budget) -> Result<bool, E
         }
         _ => false,
     })
+}
+
+/// Whether two numbers are one, to their last digit.
+pub(crate) fn is_same_number(a: &Number, b: &Number) -> bool {
+    a == b || Decimal::of(a).is_some_and(|a| Some(a) == Decimal::of(b))
 }
 
 /// Appends a text that two values share when, and only when, they are equal.

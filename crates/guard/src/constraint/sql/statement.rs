@@ -83,7 +83,10 @@ impl Visitor for Walk<'_> {
     }
 
     fn pre_visit_ident(&mut self, ident: &Ident) -> ControlFlow<Expected> {
-        flow(identifier(ident))
+        flow(match ident.value.starts_with('@') {
+            true => no("variables"),
+            false => Ok(()),
+        })
     }
 }
 
@@ -176,6 +179,7 @@ impl Walk<'_> {
         }
         match expr {
             Expr::Function(function) => self.function(function),
+            Expr::Identifier(ident) => identifier(ident),
             Expr::In { target, .. } => match target {
                 InTarget::List(_)
                 | InTarget::Subquery(_)
@@ -183,8 +187,7 @@ impl Walk<'_> {
                 | InTarget::Table { args: None, .. } => Ok(()),
                 InTarget::Table { .. } => no("functions in place of a table"),
             },
-            Expr::Identifier(_)
-            | Expr::CompoundIdentifier(_)
+            Expr::CompoundIdentifier(_)
             | Expr::CompoundFieldAccess { .. }
             | Expr::JsonAccess { .. }
             | Expr::IsFalse(_)
@@ -262,10 +265,7 @@ const TELLING: [&str; 12] = [
     "sysdate",
 ];
 
-fn identifier(ident: &Ident) -> Verdict {
-    if ident.value.starts_with('@') {
-        return no("variables");
-    }
+pub(super) fn identifier(ident: &Ident) -> Verdict {
     let name = ident.value.to_lowercase();
     match ident.quote_style.is_none() && TELLING.contains(&&*name) {
         true => Err(Expected(format!("no `{name}`"))),
@@ -313,15 +313,47 @@ fn is_constant(expr: &Expr) -> bool {
             ..
         } => is_constant(expr) && list.iter().all(is_constant),
         Expr::Tuple(values) => values.iter().all(is_constant),
-        Expr::Subquery(query)
-        | Expr::Exists {
-            subquery: query, ..
-        } => reads_nothing(query),
-        Expr::Function(function) => {
-            matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty())
-        }
-        _ => false,
+        Expr::Subquery(query) => reads_nothing(query),
+        Expr::Exists { subquery, .. } => reads_nothing(subquery) || has_all_rows(subquery),
+        // Whatever is made of values alone, by functions, cases and all the rest.
+        _ => !reads(expr),
     }
+}
+
+/// Whether a column or a table stands somewhere in it.
+fn reads(expr: &Expr) -> bool {
+    struct Reader;
+    impl Visitor for Reader {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, _: &ObjectName) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let is_column = match expr {
+                Expr::Identifier(_) => !is_constant(expr),
+                Expr::CompoundIdentifier(_)
+                | Expr::CompoundFieldAccess { .. }
+                | Expr::JsonAccess { .. }
+                | Expr::QualifiedWildcard(..) => true,
+                _ => false,
+            };
+            match is_column {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        }
+    }
+    expr.visit(&mut Reader).is_break()
+}
+
+/// Whether a query gives a row as soon as its tables have one.
+fn has_all_rows(query: &Query) -> bool {
+    let is_bounded = query.limit_clause.is_some() || query.fetch.is_some();
+    matches!(&*query.body, SetExpr::Select(select)
+        if select.selection.is_none() && select.having.is_none() && select.qualify.is_none())
+        && !is_bounded
 }
 
 /// A comparison or a part of a condition that is the same for each row.
@@ -339,7 +371,7 @@ fn is_constant_condition(expr: &Expr) -> bool {
             | BinaryOperator::GtEq
             | BinaryOperator::Spaceship => {
                 is_constant(left) && is_constant(right)
-                    || unwrapped(left) == unwrapped(right)
+                    || is_same(left, right)
                     // `a = 1 || 1 = 1` is one to some, and an alternative to MySQL.
                     || is_comparison(left)
                     || is_comparison(right)
@@ -355,7 +387,12 @@ fn is_constant_condition(expr: &Expr) -> bool {
             expr: left,
             pattern: right,
             ..
-        } => is_constant(left) && is_constant(right) || unwrapped(left) == unwrapped(right),
+        } => is_constant(left) && is_constant(right) || is_same(left, right),
+        Expr::In {
+            expr: left,
+            target: InTarget::List(list),
+            ..
+        } => is_constant(expr) || list.iter().any(|value| is_same(left, value)),
         Expr::IsNull(_)
         | Expr::IsNotNull(_)
         | Expr::In { .. }
@@ -363,6 +400,18 @@ fn is_constant_condition(expr: &Expr) -> bool {
         | Expr::Exists { .. } => is_constant(expr),
         _ => false,
     }
+}
+
+/// Whether it is twice the same, or a column and the same column of its table.
+fn is_same(left: &Expr, right: &Expr) -> bool {
+    let (left, right) = (unwrapped(left), unwrapped(right));
+    let is_column_of = |column: &Expr, whole: &Expr| match (column, whole) {
+        (Expr::Identifier(name), Expr::CompoundIdentifier(names)) => names
+            .last()
+            .is_some_and(|last| last.value.eq_ignore_ascii_case(&name.value)),
+        _ => false,
+    };
+    left == right || is_column_of(left, right) || is_column_of(right, left)
 }
 
 fn unwrapped(expr: &Expr) -> &Expr {

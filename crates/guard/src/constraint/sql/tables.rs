@@ -69,9 +69,14 @@ const SYSTEM_SCHEMAS: [&str; 14] = [
     "config",
 ];
 /// Beginnings of their tables.
-const SYSTEM_PREFIXES: [&str; 14] = [
-    "pg_", "sqlite_", "sql_", "duckdb_", "pragma_", "all_", "dba_", "user_tab", "user_obj",
-    "user_col", "v$", "gv$", "svv_", "msys",
+const SYSTEM_PREFIXES: [&str; 13] = [
+    "pg_", "sqlite_", "sql_", "duckdb_", "pragma_", "dba_", "user_tab", "user_obj", "user_col",
+    "v$", "gv$", "svv_", "msys",
+];
+/// What follows `all_` in the names of Oracle's tables.
+const ORACLES: [&str; 22] = [
+    "arg", "cat", "col", "cons", "db_", "dep", "dir", "err", "ext", "ind", "job", "lob", "mv",
+    "obj", "part", "proc", "role", "seq", "sour", "syn", "tab", "trig",
 ];
 
 pub(super) fn check(rule: &SqlRule, scope: &Scope, name: &ObjectName) -> Result<(), Expected> {
@@ -81,7 +86,7 @@ pub(super) fn check(rule: &SqlRule, scope: &Scope, name: &ObjectName) -> Result<
     let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
     let is_admitted = parts.is_some_and(|parts| match &rule.tables {
         Some(tables) => tables.iter().any(|table| is_table(table, &parts)),
-        None => !parts.iter().any(|part| is_systems(part)),
+        None => is_peoples(&parts),
     });
     match (is_admitted, &rule.tables) {
         (true, _) => Ok(()),
@@ -109,6 +114,20 @@ fn is_table(table: &str, parts: &[&Ident]) -> bool {
     all && names.next().is_none()
 }
 
+/// Whether it is no table that the database keeps of itself.
+fn is_peoples(parts: &[&Ident]) -> bool {
+    let Some((table, folders)) = parts.split_last() else {
+        return false;
+    };
+    let is_systems_folder =
+        |folder: &&Ident| SYSTEM_SCHEMAS.contains(&&*folder.value.to_lowercase());
+    // Some databases read it as a function.
+    let is_telling = folders.is_empty() && super::statement::identifier(table).is_err();
+    !is_telling
+        && !folders.iter().any(is_systems_folder)
+        && !parts.iter().any(|part| is_systems(part))
+}
+
 fn is_systems(part: &Ident) -> bool {
     let name = part.value.to_lowercase();
     let is_word = name
@@ -120,7 +139,9 @@ fn is_systems(part: &Ident) -> bool {
         || name.is_empty()
         || part.quote_style == Some('\'')
         || is_legacy
-        || SYSTEM_SCHEMAS.contains(&&*name)
+        || name
+            .strip_prefix("all_")
+            .is_some_and(|rest| ORACLES.iter().any(|begin| rest.starts_with(begin)))
         || SYSTEM_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix))

@@ -4,11 +4,11 @@
 //! somebody has decided about it.
 
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Insert, OnConflictAction, OnInsert, OutputClause, SelectItem,
-    SqliteOnConflict, TableObject, TableWithJoins, Update,
+    Delete, Expr, FromTable, Insert, ObjectName, OnConflictAction, OnInsert, OutputClause,
+    SelectItem, SqliteOnConflict, TableFactor, TableObject, TableWithJoins, Update,
 };
 
-use super::{Verdict, Walk, is_constant, no, tables};
+use super::{Scope, Verdict, Walk, is_constant, no, tables};
 use crate::constraint::{Expected, sql::Verb};
 
 pub(super) fn insert(walk: &Walk<'_>, insert: &Insert) -> Verdict {
@@ -46,7 +46,7 @@ pub(super) fn insert(walk: &Walk<'_>, insert: &Insert) -> Verdict {
     let TableObject::TableName(name) = table else {
         return no("insertion into what is no table");
     };
-    tables::check(walk.rule, &walk.scope, name)?;
+    is_written(walk, name)?;
     walk.may(Verb::Insert)?;
     let is_plain = optimizer_hints.is_empty()
         && !overwrite
@@ -95,6 +95,7 @@ pub(super) fn update(walk: &Walk<'_>, update: &Update) -> Verdict {
         settings,
     } = update;
     walk.may(Verb::Update)?;
+    target(walk, &table.relation)?;
     if !optimizer_hints.is_empty() || on_cluster.is_some() || settings.is_some() {
         return no("hints, clusters or settings in a change");
     }
@@ -130,11 +131,27 @@ pub(super) fn delete(walk: &Walk<'_>, delete: &Delete) -> Verdict {
     if !tables.is_empty() || from.len() > 1 {
         return no("removal from several tables at once");
     }
+    for table in from {
+        target(walk, &table.relation)?;
+    }
     let is_joined = |table: &TableWithJoins| !table.joins.is_empty();
     if using.is_some() || from.iter().any(is_joined) {
         walk.may(Verb::Select)?;
     }
     tells(walk, returning.as_deref(), output.as_ref())
+}
+
+/// What is changed is a table, whatever else has its name here: databases write to the table of a name that the statement
+/// gives to a subquery.
+fn target(walk: &Walk<'_>, table: &TableFactor) -> Verdict {
+    match table {
+        TableFactor::Table { name, .. } => is_written(walk, name),
+        _ => no("change of what is no table"),
+    }
+}
+
+fn is_written(walk: &Walk<'_>, name: &ObjectName) -> Verdict {
+    tables::check(walk.rule, &Scope::default(), name)
 }
 
 /// What changes rows says which.
