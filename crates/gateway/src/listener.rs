@@ -79,6 +79,9 @@ const CHILDREN_TIMEOUT: Duration = Duration::from_secs(6);
 /// becomes idle was one, a system call for each call. While this timer runs none of them is.
 const PULSE: Duration = Duration::from_secs(1);
 
+/// The largest policy that is accepted nests so deep that its evaluation needs some of this; pages that are not used cost nothing.
+const WORKER_STACK_BYTES: usize = 16 << 20;
+
 /// Connections that the kernel holds for a worker that is busy.
 const BACKLOG: i32 = 1024;
 
@@ -145,6 +148,7 @@ impl Listeners {
             };
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
+                .stack_size(WORKER_STACK_BYTES)
                 .spawn(move || runtime.block_on(worker.run(public)))
                 .map_err(ListenError::Worker)?;
             serving.threads.push(thread);
@@ -410,6 +414,7 @@ fn admin_thread(
     };
     thread::Builder::new()
         .name("admin".into())
+        .stack_size(WORKER_STACK_BYTES)
         .spawn(move || runtime.block_on(serve))
         .map_err(ListenError::Worker)
 }

@@ -1,5 +1,6 @@
 //! Policy files to a set: every mistake at once, nothing lenient.
 
+mod bounds;
 mod over_arguments;
 
 use std::{
@@ -66,7 +67,8 @@ impl Policies {
         known: &KnownNames,
         epoch: u64,
     ) -> Result<Self, Vec<Finding>> {
-        Shared::compile(files, known)?.finish(files, &[], known, epoch)
+        let shared = Shared::compile(files, known)?;
+        on_a_large_stack(|| shared.finish(files, &[], known, epoch))
     }
 }
 
@@ -87,14 +89,16 @@ impl Shared {
     /// # Errors
     /// As [`Policies::compile`].
     pub fn compile(files: &[PolicyFile], known: &KnownNames) -> Result<Self, Vec<Finding>> {
-        let empty = Self::empty(&About::Calls(&Arguments::default()))?;
-        let compiler = Compiler::new(&empty, known, None);
-        let (set, ids) = compiler.files(files)?;
-        Ok(Self {
-            set,
-            ids,
-            files: files.into(),
-            ..empty
+        on_a_large_stack(|| {
+            let empty = Self::empty(&About::Calls(&Arguments::default()))?;
+            let compiler = Compiler::new(&empty, known, None);
+            let (set, ids) = compiler.files(files)?;
+            Ok(Self {
+                set,
+                ids,
+                files: files.into(),
+                ..empty
+            })
         })
     }
 
@@ -124,15 +128,17 @@ impl Shared {
         known: &KnownNames,
         epoch: u64,
     ) -> Result<Policies, Vec<Finding>> {
-        let (set, ids) = Compiler::new(self, known, Some(tenant)).files(files)?;
-        let whole = Self {
-            validator: self.validator.clone(),
-            words: Arc::clone(&self.words),
-            set,
-            ids,
-            files: Arc::clone(&self.files),
-        };
-        whole.finish(files, &self.files, known, epoch)
+        on_a_large_stack(|| {
+            let (set, ids) = Compiler::new(self, known, Some(tenant)).files(files)?;
+            let whole = Self {
+                validator: self.validator.clone(),
+                words: Arc::clone(&self.words),
+                set,
+                ids,
+                files: Arc::clone(&self.files),
+            };
+            whole.finish(files, &self.files, known, epoch)
+        })
     }
 
     /// Holds what reads arguments against the tools there are.
@@ -176,10 +182,32 @@ pub(crate) fn approvals(
     owner: Option<&TenantId>,
     known: &KnownNames,
 ) -> Result<(PolicySet, Arc<Vocabulary>), Vec<Finding>> {
-    let empty = Shared::empty(&About::Approvals)?;
-    let compiler = Compiler::new(&empty, known, owner);
-    let (set, _) = compiler.files(std::slice::from_ref(file))?;
-    Ok((set, empty.words))
+    on_a_large_stack(|| {
+        let empty = Shared::empty(&About::Approvals)?;
+        let compiler = Compiler::new(&empty, known, owner);
+        let (set, _) = compiler.files(std::slice::from_ref(file))?;
+        Ok((set, empty.words))
+    })
+}
+
+/// Parsing, validating and walking a policy recurse as deep as [`bounds`] lets it nest; a level takes up to 10 KiB in a
+/// build that is not optimised.
+const STACK_BYTES: usize = 64 << 20;
+
+fn on_a_large_stack<T: Send>(
+    work: impl FnOnce() -> Result<T, Vec<Finding>> + Send,
+) -> Result<T, Vec<Finding>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("policies".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|error| broken(format!("no thread to compile policies: {error}")))?;
+        match thread.join() {
+            Ok(compiled) => compiled,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 struct Compiler<'a> {
@@ -219,6 +247,17 @@ impl<'a> Compiler<'a> {
     }
 
     fn file(&mut self, file: usize, source: &PolicyFile) {
+        if let Some((place, message)) = bounds::too_deep(&source.text) {
+            return self.findings.push(Finding {
+                file,
+                span: Some(place),
+                message,
+                help: Some(
+                    "make several policies of it; of many values make a set: `[\"a\", \"b\"].contains(context.method)`"
+                        .into(),
+                ),
+            });
+        }
         let parsed = match PolicySet::from_str(&source.text) {
             Ok(parsed) => parsed,
             Err(errors) => {

@@ -74,8 +74,14 @@ async fn a_bad_policy_is_refused_with_its_place_and_the_old_ones_stay() {
     let stage = Stage::start().await;
     put_policy(&stage.gateway, "delete.cedar", FORBID_DELETE);
     until_call(&stage, "`delete` is denied", &call_of("delete"), is_denied).await;
+    let deep = |open: &str, close: &str| {
+        let condition = open.repeat(20_000) + "true" + &close.repeat(20_000);
+        format!("permit(principal, action, resource) when {{ {condition} }};")
+    };
     for (bad, told) in [
         ("permit(principal, action, resource", "delete.cedar:1:"),
+        (&deep("(", ")"), "nested more than 100 deep"),
+        (&deep("true || ", ""), "more than 1000 operators"),
         (
             r#"forbid(principal, action, resource in Cardea::Upstream::"ehco");"#,
             "did you mean `echo`?",
@@ -105,6 +111,21 @@ async fn a_bad_policy_is_refused_with_its_place_and_the_old_ones_stay() {
         is_permitted,
     )
     .await;
+}
+
+#[tokio::test]
+async fn the_largest_policy_that_may_be_written_decides() {
+    let stage = Stage::start().await;
+    let condition = "context.method == \"none\" || ".repeat(999) + "context.method != \"none\"";
+    let policy = format!(
+        "forbid(principal, action == Cardea::Action::\"tools/call\", resource) when {{ {}{condition}{} }};",
+        "(".repeat(98),
+        ")".repeat(98)
+    );
+    put_policy(&stage.gateway, "large.cedar", &policy);
+    until_call(&stage, "it decides", &call_of("echo"), is_denied).await;
+    put_policy(&stage.gateway, "large.cedar", "");
+    until_call(&stage, "it is gone", &call_of("echo"), is_permitted).await;
 }
 
 #[tokio::test]
