@@ -66,8 +66,8 @@ pub struct Access {
 /// What only whoever has the turn looks at.
 #[derive(Debug, Default)]
 struct Turn {
-    /// When each agent of each person asked of late.
-    asked: HashMap<(SubjectId, ActorId), VecDeque<u64>>,
+    /// When each agent of each person asked of late, and all agents of each together.
+    asked: HashMap<(SubjectId, Option<ActorId>), VecDeque<u64>>,
 }
 
 /// What calls that have ended come to.

@@ -1,5 +1,7 @@
 //! What arguments must be like: a JSON Schema, checked offline and in linear time.
 
+mod words;
+
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -63,6 +65,15 @@ impl Constraint {
     pub fn compile(schema: &Value) -> Result<Self, ConstraintError> {
         if depth(schema) > SCHEMA_DEPTH_MAX || schema.to_string().len() > SCHEMA_BYTES_MAX {
             return Err(ConstraintError::Large);
+        }
+        if let Some((word, at)) = words::unknown(schema) {
+            let word: String = word.chars().take(SHOWN_CHARS_MAX).collect();
+            let at: String = at.chars().take(SHOWN_CHARS_MAX).collect();
+            return Err(ConstraintError::Schema(format!(
+                "`{}` at `{}` is no keyword of JSON Schema 2020-12, and would hold nobody to anything; names of arguments stand in `properties`",
+                word.escape_debug(),
+                at.escape_debug()
+            )));
         }
         let patterns = PatternOptions::regex()
             .size_limit(REGEX_BYTES_MAX)
@@ -189,6 +200,11 @@ mod tests {
             json!({"pattern": "(?=a)b"}),
             json!({"pattern": "a{500}{500}"}),
             json!({"type": "strnig"}),
+            json!({"name": {"const": "eu"}}),
+            json!({"properties": {"name": {"enumm": ["eu"]}}}),
+            json!({"allOf": [{"propertys": {}}]}),
+            json!({"$defs": {"a": {"minlength": 2}}}),
+            json!({"items": {"additionalItems": false}}),
         ] {
             let refused = Constraint::compile(&schema);
             assert!(
@@ -200,6 +216,19 @@ mod tests {
         assert_eq!(Constraint::compile(&deep), Err(ConstraintError::Large));
         let long = json!({"const": "x".repeat(SCHEMA_BYTES_MAX)});
         assert_eq!(Constraint::compile(&long), Err(ConstraintError::Large));
+    }
+
+    #[test]
+    fn whatever_the_standard_has_a_word_for_is_a_schema() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "One", "x-by": {"name": 1},
+            "type": "object", "required": ["name"], "minProperties": 1, "dependentRequired": {"a": ["b"]},
+            "properties": {"enumm": {"const": {"anything": 1}}, "name": {"enum": [{"any": "thing"}], "format": "email"}},
+            "patternProperties": {"^x": true}, "propertyNames": {"maxLength": 9}, "additionalProperties": false,
+            "if": {"not": {"$ref": "#/$defs/a"}}, "then": {"anyOf": [true, {"prefixItems": [{"multipleOf": 2}]}]},
+            "$defs": {"a": {"contains": {"default": 1}, "minContains": 1, "examples": [{"x": 1}]}},
+        });
+        assert!(Constraint::compile(&schema).is_ok());
     }
 
     #[test]

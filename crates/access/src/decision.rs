@@ -65,6 +65,9 @@ pub enum DecideRefused {
     /// One approver counts once.
     #[error("you have decided about this request already; another approver has to")]
     Twice,
+    /// A lock is on whoever says yes, or has said it before.
+    #[error("`{0}` is locked, and approves nothing meanwhile; refuse, or lift the lock first")]
+    Locked(SubjectId),
     /// The entitlement is gone, or does not cover the request any more.
     #[error("the request is not covered by an entitlement any more; it can only be refused")]
     NotCovered,
@@ -131,7 +134,9 @@ pub(crate) fn by_person(
     }
     check_reason(decision.reason.as_deref())?;
     let by = DecidedBy::Person(approver.subject.clone());
-    if request.approvals.iter().any(|before| before.by == by) {
+    // Whoever sees later that it was a mistake can still stop it.
+    let is_yes = decision.verdict == Verdict::Approve;
+    if is_yes && request.approvals.iter().any(|before| before.by == by) {
         return Err(DecideRefused::Twice);
     }
     let approval = Approval {

@@ -65,6 +65,14 @@ impl Locks {
         around.find_map(|(_, of_scope)| lasting(of_scope))
     }
 
+    /// Whether a lock of exactly this scope holds.
+    pub(crate) fn has(&self, scope: &Scope, now_ms: u64) -> bool {
+        let locks = self.by_scope.read();
+        locks
+            .get(scope)
+            .is_some_and(|of_scope| of_scope.iter().any(|lock| lock.holds(now_ms)))
+    }
+
     pub(crate) fn set(&self, lock: Lock) {
         let mut locks = self.by_scope.write();
         locks.entry(lock.scope.clone()).or_default().push(lock);

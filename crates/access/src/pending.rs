@@ -47,6 +47,11 @@ impl Pending {
             .count()
     }
 
+    /// How many all agents of one person have.
+    pub(crate) fn of_subject(&self, subject: &SubjectId) -> usize {
+        self.iter().filter(|r| r.subject == *subject).count()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<AccessRequest>> {
         self.by_id.values().map(|entry| &entry.request)
     }

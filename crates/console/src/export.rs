@@ -23,12 +23,21 @@ pub(crate) fn csv(
     writer.into_inner().map_err(|_| Refusal::unavailable())
 }
 
-/// A cell that no spreadsheet takes for a formula.
+/// A cell that no spreadsheet takes for a formula, nor a part of it where another sign divides cells.
 fn inert(cell: &str) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{cell}"),
-        false => cell.to_owned(),
+    const DIVIDES: [char; 5] = [';', '\t', '\n', '\r', '|'];
+    const BEGINS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let mut inert = String::with_capacity(cell.len() + 1);
+    let mut is_begin = true;
+    for c in cell.chars() {
+        if is_begin && (BEGINS.contains(&c) || c == '\t' || c == '\r' || c == '\n') {
+            inert.push('\'');
+        }
+        inert.push(c);
+        // A blank or a quote at a begin is skipped by some.
+        is_begin = DIVIDES.contains(&c) || (is_begin && matches!(c, ' ' | '"' | '\''));
     }
+    inert
 }
 
 #[cfg(test)]
@@ -40,9 +49,10 @@ mod tests {
         let rows = [
             vec!["=1+1".to_owned(), "a,\"b\"\nc".to_owned()],
             vec!["-2".into(), "@x".into()],
+            vec!["x;=1+1".into(), "a; \"＝HYPERLINK(1)".into()],
         ];
         let text = csv(&["one", "two"], rows.into_iter()).unwrap();
-        let expected = "one,two\r\n'=1+1,\"a,\"\"b\"\"\nc\"\r\n'-2,'@x\r\n";
+        let expected = "one,two\r\n'=1+1,\"a,\"\"b\"\"\nc\"\r\n'-2,'@x\r\nx;'=1+1,\"a; \"\"'＝HYPERLINK(1)\"\r\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

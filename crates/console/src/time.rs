@@ -54,9 +54,9 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Whole minutes.
+/// Whole minutes: as many as it takes to hold all of it.
 pub(crate) fn minutes(duration: Duration) -> u64 {
-    duration.as_secs() / 60
+    duration.as_secs().div_ceil(60)
 }
 
 #[cfg(test)]

@@ -24,11 +24,17 @@ pub const PENDING_MAX: usize = 5000;
 /// Requests that one agent of one person may have waiting, in all its runs.
 pub const PENDING_PER_AGENT_MAX: usize = 10;
 
+/// Requests that all agents of one person may have waiting: nobody can fill the inbox for the others.
+pub(super) const PENDING_PER_SUBJECT_MAX: usize = 100;
+
 /// Grants of one place; what is asked for again and again wants another kind.
 const HELD_MAX: usize = 32;
 
 /// Requests that one agent of one person may make in [`ASKED_PER`].
 const ASKED_MAX: usize = 20;
+
+/// Requests that all agents of one person may make in [`ASKED_PER`].
+const ASKED_PER_SUBJECT_MAX: usize = 60;
 
 /// The stretch in which they are counted.
 const ASKED_PER: Duration = Duration::from_secs(60);
@@ -319,6 +325,11 @@ impl Access {
                 max: PENDING_PER_AGENT_MAX,
             });
         }
+        if pending.of_subject(&request.subject) >= PENDING_PER_SUBJECT_MAX {
+            return Err(AskRefused::Waiting {
+                max: PENDING_PER_SUBJECT_MAX,
+            });
+        }
         if pending.len() >= PENDING_MAX {
             return Err(AskRefused::Waiting { max: PENDING_MAX });
         }
@@ -354,20 +365,26 @@ impl Access {
 }
 
 impl Turn {
-    /// Counts a request of an agent.
+    /// Counts a request of an agent, and of its person.
     fn pace(&mut self, request: &AccessRequest, now_ms: u64) -> Result<(), AskRefused> {
-        let key = (request.subject.clone(), request.actor.clone());
-        let asked = self.asked.entry(key).or_default();
-        let per_ms = millis(ASKED_PER);
-        asked.retain(|at| now_ms < at.saturating_add(per_ms));
-        if asked.len() >= ASKED_MAX {
-            let first = asked.front().copied().unwrap_or(now_ms);
-            let wait_ms = first.saturating_add(per_ms).saturating_sub(now_ms);
-            return Err(AskRefused::TooFast {
-                retry_after: Duration::from_millis(wait_ms),
-            });
+        let of_subject = (request.subject.clone(), None);
+        let of_agent = (request.subject.clone(), Some(request.actor.clone()));
+        let counted = [(of_subject, ASKED_PER_SUBJECT_MAX), (of_agent, ASKED_MAX)];
+        for (key, max) in &counted {
+            let per_ms = millis(ASKED_PER);
+            let asked = self.asked.entry(key.clone()).or_default();
+            asked.retain(|at| now_ms < at.saturating_add(per_ms));
+            if asked.len() >= *max {
+                let first = asked.front().copied().unwrap_or(now_ms);
+                let wait_ms = first.saturating_add(per_ms).saturating_sub(now_ms);
+                return Err(AskRefused::TooFast {
+                    retry_after: Duration::from_millis(wait_ms),
+                });
+            }
         }
-        asked.push_back(now_ms);
+        for (key, _) in counted {
+            self.asked.entry(key).or_default().push_back(now_ms);
+        }
         Ok(())
     }
 

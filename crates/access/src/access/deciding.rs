@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{GrantId, RequestId, Rule};
+use cardea_domain::{GrantId, RequestId, Rule, SubjectId};
 use cardea_store::StoreError;
 use tokio::sync::OwnedMutexGuard;
 
@@ -16,7 +16,8 @@ use crate::{
     constraint::Constraint,
     decision::{self, Approved, Approver, DecideRefused, Decision, Outcome},
     entitlement::{BoundTo, Entitlements},
-    request::{AccessRequest, Approval, RequestState, Verdict},
+    request::{AccessRequest, Approval, DecidedBy, RequestState, Verdict},
+    scope::Scope,
     terms::{Kind, Narrowing, WouldWiden, millis},
 };
 
@@ -36,10 +37,33 @@ impl Access {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let request = self.waiting(id).await?;
         let now_ms = self.clock.unix_ms();
+        if decision.verdict == Verdict::Approve {
+            self.check_approvers(&request, approver, now_ms)?;
+        }
         let (approval, outcome) =
             decision::by_person(entitlements, &request, approver, decision, now_ms)?;
         self.carry_out(turn, entitlements, request, approval, outcome)
             .await
+    }
+
+    /// Nobody who is locked says yes, and nobody is locked who has.
+    fn check_approvers(
+        &self,
+        request: &AccessRequest,
+        approver: Approver<'_>,
+        now_ms: u64,
+    ) -> Result<(), DecideRefused> {
+        let is_locked =
+            |subject: &SubjectId| self.locks.has(&Scope::Subject(subject.clone()), now_ms);
+        let before = request.approvals.iter().filter_map(|a| match &a.by {
+            DecidedBy::Person(subject) => Some(subject),
+            DecidedBy::Rule(_) => None,
+        });
+        let mut all = before.chain([approver.subject]);
+        match all.find(|subject| is_locked(subject)) {
+            Some(subject) => Err(DecideRefused::Locked(subject.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Approves by a rule that a person wrote, for all stages.
@@ -135,6 +159,8 @@ impl Access {
         outcome: Outcome,
     ) -> Result<AccessRequest, DecideRefused> {
         let mut after = AccessRequest::clone(request);
+        // A no takes back the yes of the same person.
+        after.approvals.retain(|before| before.by != approval.by);
         after.approvals.push(approval.clone());
         match outcome {
             Outcome::Waits => self.move_on(&after, &approval).await?,

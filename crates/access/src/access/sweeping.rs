@@ -5,7 +5,13 @@ use std::time::Duration;
 use cardea_domain::GrantId;
 
 use super::{Access, ChangeError, Settled};
-use crate::{EndReason, live::Doubt, request::RequestState, terms::millis};
+use crate::{
+    EndReason,
+    live::Doubt,
+    request::{AccessRequest, RequestState},
+    scope::Scope,
+    terms::millis,
+};
 
 /// How long what has ended can be looked at; the audit log has it for longer.
 const HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -103,7 +109,26 @@ impl Access {
             self.end_request(&request, RequestState::Expired, "gateway".to_owned())
                 .await?;
         }
+        // What somebody who is locked asks for is for nobody to look at.
+        let locked: Vec<_> = {
+            let pending = self.pending.read();
+            let locked = pending.iter().filter(|r| self.is_locked(r, now_ms));
+            locked.cloned().collect()
+        };
+        for request in locked {
+            self.end_request(&request, RequestState::Void, "gateway".to_owned())
+                .await?;
+        }
         Ok(())
+    }
+
+    /// Whether whoever asks is locked, and not only what is asked for.
+    fn is_locked(&self, request: &AccessRequest, now_ms: u64) -> bool {
+        let subject = Scope::Subject(request.subject.clone());
+        let actor = Scope::Actor(request.actor.clone());
+        let run = request.run.clone().map(Scope::Run);
+        let mut scopes = [Some(subject), Some(actor), run].into_iter().flatten();
+        self.locks.len() > 0 && scopes.any(|scope| self.locks.has(&scope, now_ms))
     }
 
     async fn sweep_locks(&self) -> Result<(), ChangeError> {

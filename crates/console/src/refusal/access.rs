@@ -17,6 +17,7 @@ impl From<DecideRefused> for Refusal {
             D::NotCovered => (StatusCode::CONFLICT, "E_NOT_COVERED"),
             D::NotAPerson | D::NotAnApprover => (StatusCode::FORBIDDEN, "E_NOT_APPROVER"),
             D::JustificationMissing => (StatusCode::CONFLICT, "E_JUSTIFICATION_MISSING"),
+            D::Locked(_) => (StatusCode::FORBIDDEN, "E_LOCKED"),
             D::OwnRequest => (StatusCode::FORBIDDEN, "E_SECOND_PERSON"),
             D::Widens(_) | D::Constraint(_) | D::Arguments(_) => {
                 (StatusCode::BAD_REQUEST, "E_NARROWING_INVALID")

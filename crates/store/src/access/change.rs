@@ -80,7 +80,9 @@ impl AccessChange {
     pub async fn add_approval(&mut self, row: &ApprovalRow) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO access_approval (tenant, request, approver, position, record, decided_ms)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant, request, approver) DO UPDATE
+             SET position = excluded.position, record = excluded.record, decided_ms = excluded.decided_ms",
         )
         .bind(self.tenant.as_str())
         .bind(row.request.as_str())

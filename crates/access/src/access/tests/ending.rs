@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{Action, ActorId, Clock, RunId, Target, ToolName, UpstreamId};
 
-use super::house::{House, START_MS, Wish, principal, subject, tool};
+use super::house::{House, START_MS, Wish, entitlement, principal, subject, tool, yes};
 use crate::{
-    AccessError, AskRefused, ChangeError, EndReason, Granted, Holder, Kind, NewLock, NotGranted,
-    RequestState, Scope,
+    AccessError, AskRefused, ChangeError, DecideRefused, EndReason, Granted, Holder, Kind, Need,
+    NewLock, NotGranted, RequestState, Scope, Stage,
 };
 
 async fn begin(house: &House, wish: &Wish) -> Granted {
@@ -108,6 +108,43 @@ async fn a_lock_cuts_what_is_under_way_and_stops_what_comes_and_nothing_else() {
         house.access.unlock(&set.id, &by).await.unwrap();
         drop(house.access.admit(&wish.wanted()).unwrap());
     }
+}
+
+#[tokio::test]
+async fn nobody_who_is_locked_approves_and_what_they_ask_for_ends() {
+    let by = subject("grace");
+    let mut two = entitlement("two", &[Kind::Once]);
+    two.stages = ["grace", "linus"]
+        .map(|name| Stage {
+            need: Need::Any,
+            users: vec![subject(name)],
+            groups: Vec::new(),
+        })
+        .into();
+    let house = House::with(vec![two]).await;
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+    // A yes of somebody who is locked does not count, whether it comes now or was said before.
+    for locked in ["linus", "grace"] {
+        let scope = Scope::Subject(subject(locked));
+        let set = house.access.lock(lock(scope, &by)).await.unwrap();
+        let refused = house.decide(&request.id, "linus", yes()).await;
+        assert!(
+            matches!(&refused, Err(DecideRefused::Locked(name)) if *name == subject(locked)),
+            "{refused:?}"
+        );
+        house.access.sweep().await.unwrap();
+        house.access.unlock(&set.id, &by).await.unwrap();
+    }
+    let scope = Scope::Subject(subject("ada"));
+    let set = house.access.lock(lock(scope, &by)).await.unwrap();
+    house.access.sweep().await.unwrap();
+    house.access.unlock(&set.id, &by).await.unwrap();
+    let late = house.decide(&request.id, "linus", yes()).await;
+    assert!(
+        matches!(late, Err(DecideRefused::NotPending(RequestState::Void))),
+        "{late:?}"
+    );
 }
 
 #[tokio::test]

@@ -75,6 +75,39 @@ async fn an_agent_can_have_so_many_requests_wait_in_all_its_runs() {
 }
 
 #[tokio::test]
+async fn a_person_of_many_agents_fills_no_inbox() {
+    let house = House::new().await;
+    let mut asked = 0;
+    let refused = 'all: loop {
+        for n in 0.. {
+            let wish = Wish {
+                principal: principal("ada", &format!("bot-{asked}"), "run-1"),
+                ..Wish::of(Kind::Once)
+            };
+            match house.ask(&wish).await {
+                Ok(_) => asked += 1,
+                Err(AskRefused::TooFast { .. }) => {
+                    assert!(n <= 60, "{n} in one minute");
+                    break;
+                }
+                Err(refused) => break 'all refused,
+            }
+        }
+        house.turn(61);
+    };
+    assert!(
+        matches!(refused, AskRefused::Waiting { max: 100 }),
+        "{refused}"
+    );
+    assert_eq!(asked, 100);
+    let other = Wish {
+        principal: principal("eve", "bot", "run-1"),
+        ..Wish::of(Kind::Once)
+    };
+    house.ask(&other).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_agent_that_asks_and_takes_back_all_the_time_is_slowed_down() {
     let house = House::new().await;
     let wish = Wish::of(Kind::Once);
@@ -258,6 +291,29 @@ async fn the_first_no_ends_it_and_nothing_revives_it() {
         Err(DecideRefused::NotPending(RequestState::Refused))
     ));
     assert!(house.access.admit(&wish.wanted()).is_err());
+}
+
+#[tokio::test]
+async fn whoever_said_yes_can_still_say_no_and_no_second_yes() {
+    let stage = |name: &str| Stage {
+        need: Need::Any,
+        users: vec![subject(name)],
+        groups: Vec::new(),
+    };
+    let mut two = entitlement("two", &[Kind::Once]);
+    two.stages = vec![stage("grace"), stage("linus")];
+    let mut house = House::with(vec![two]).await;
+    let request = house.ask(&Wish::of(Kind::Once)).await.unwrap();
+    house.approve(&request.id).await.unwrap();
+    let again = house.approve(&request.id).await;
+    assert!(matches!(again, Err(DecideRefused::Twice)), "{again:?}");
+    let after = house.decide(&request.id, "grace", no()).await.unwrap();
+    assert_eq!(after.state, RequestState::Refused);
+    let late = house.decide(&request.id, "linus", yes()).await;
+    assert!(matches!(late, Err(DecideRefused::NotPending(_))));
+    house.crash().await;
+    let stored = house.access.request(&request.id).await.unwrap().unwrap();
+    assert_eq!(stored.state, RequestState::Refused);
 }
 
 #[tokio::test]
