@@ -17,7 +17,6 @@ mod trust;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -65,7 +64,7 @@ pub(crate) struct Kept {
     rooms: BTreeMap<TenantId, Arc<Room>>,
     upstreams: HashMap<(TenantId, UpstreamId), Made>,
     /// What servers may write: none is kept whose sandbox does not know of all of it.
-    writable: Vec<PathBuf>,
+    around: sandbox::Surroundings,
 }
 
 /// An upstream of one tenant: its settings, and what was made from them.
@@ -190,8 +189,8 @@ pub(crate) fn build(
         lasting,
         before.and_then(|k| k.authorization.as_ref()),
     )?;
-    let writable = sandbox::writable(config);
-    let same_boxes = before.is_some_and(|kept| kept.writable == writable);
+    let around = sandbox::Surroundings::of(config);
+    let same_boxes = before.is_some_and(|kept| kept.around == around);
     let mut upstreams = HashMap::new();
     for (key, wanted) in &config.upstreams {
         let is_boxed = matches!(&wanted.transport, Transport::Stdio(stdio) if stdio.sandbox.mode != SandboxMode::Off);
@@ -204,7 +203,7 @@ pub(crate) fn build(
             None => {
                 let entry = entry(wanted)?;
                 let entry = Arc::new(lasting.registrar.pinned(entry, wanted));
-                let sandbox = sandbox::profile(wanted, &writable);
+                let sandbox = sandbox::profile(wanted, &around);
                 let limits = limits(&wanted.limits);
                 let upstream = Upstream::new(&entry, config.workers, sandbox, &limits)
                     .with_context(|| format!("upstream `{}`", wanted.id))?;
@@ -289,7 +288,7 @@ pub(crate) fn build(
         policies,
         rooms,
         upstreams,
-        writable,
+        around,
     };
     Ok(Built {
         world,

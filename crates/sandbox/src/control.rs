@@ -39,6 +39,8 @@ pub(crate) struct Outer {
 pub(crate) struct Inner {
     pub(crate) spec: Spec,
     pub(crate) bound: Bound,
+    /// Whether a control group counts all memory of the box, that which is shared too.
+    pub(crate) counts_memory: bool,
     pub(crate) task: Task,
 }
 

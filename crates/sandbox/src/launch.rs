@@ -158,6 +158,7 @@ impl Launcher {
         let inner = Inner {
             spec: spec.clone(),
             bound: bound(spec, cgroup.as_ref()),
+            counts_memory: cgroup.is_some(),
             task,
         };
         // Before there is a reader: both fit the socket's buffer, so neither waits.

@@ -6,18 +6,23 @@
 //! | `runtime` | loader, libraries, certificates, time zones; the interpreter's own folders |
 //! | `script` | the file that the interpreter runs, and the package around it |
 //! | `follow` | every path without links, and the links that lead to it |
+//! | `guarded` | nothing: what is the gateway's own stays out |
 //! | `doors` | listeners for what it may connect to |
 
 mod command;
 mod doors;
 mod follow;
+mod guarded;
 mod runtime;
 mod script;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::doors::direct;
-use self::follow::{follow, refuse_planted};
+use self::{
+    follow::{follow, refuse_planted},
+    guarded::Guarded,
+};
 use crate::{Layers, Preset, Profile, Program, Spec, View};
 
 /// Why no box can be planned for a command.
@@ -35,6 +40,26 @@ pub enum PlanError {
         to: PathBuf,
         /// The folder, as it is configured.
         folder: PathBuf,
+    },
+    /// The box would show what only the gateway may see.
+    #[error(
+        "`{path}` would show a server the keys and records of the gateway (`{own}`): name what it needs, beside `state_dir`"
+    )]
+    Secret {
+        /// What would be shown.
+        path: PathBuf,
+        /// What it holds, or is in.
+        own: PathBuf,
+    },
+    /// The server could write what steers the gateway.
+    #[error(
+        "a server that can write `{path}` can change the configuration or the policies (`{own}`): name a folder without them"
+    )]
+    Steering {
+        /// What could be written.
+        path: PathBuf,
+        /// What it holds, or is in.
+        own: PathBuf,
     },
     /// The command, or a program of `exec`, is not there.
     #[error("there is no program `{0}`")]
@@ -78,6 +103,7 @@ pub enum PlanError {
 pub fn plan(profile: &Profile, program: &Program<'_>) -> Result<Spec, PlanError> {
     let resolved = command::resolve(profile, program)?;
     let preset = profile.preset.unwrap_or(resolved.preset);
+    let guarded = Guarded::of(profile);
     let mut view = Collected::default();
     view.exec(&resolved.program)?;
     runtime::common(&mut view)?;
@@ -87,11 +113,11 @@ pub fn plan(profile: &Profile, program: &Program<'_>) -> Result<Spec, PlanError>
         Preset::Native => {}
     }
     if let Some(script) = &resolved.script {
-        script::package(&mut view, script)?;
+        script::package(&mut view, script, &guarded)?;
     }
     if preset != Preset::Native {
         for file in script::of(preset, program) {
-            script::package(&mut view, &file)?;
+            script::package(&mut view, &file, &guarded)?;
         }
     }
     let mut folders = vec![resolved.program.clone()];
@@ -107,6 +133,7 @@ pub fn plan(profile: &Profile, program: &Program<'_>) -> Result<Spec, PlanError>
         view.write(path)?;
     }
     refuse_planted(&view.0.links, &profile.writable_by_servers)?;
+    guarded.check(&view.0)?;
     let network = doors::doors(&profile.allow);
     let env = environment(profile, program, &folders);
     Ok(Spec {

@@ -25,6 +25,10 @@ pub struct Profile {
     /// Folders that any server on this machine may write, its own among them: a symbolic link below them may have been put there by
     /// one, and is not followed.
     pub writable_by_servers: Vec<PathBuf>,
+    /// Files and folders that nothing shows it, whatever the other fields say: the gateway's keys and records.
+    pub secret: Vec<PathBuf>,
+    /// Files and folders that it does not write, whatever the other fields say: the gateway's configuration and policies.
+    pub steering: Vec<PathBuf>,
     /// Where it may connect to; nowhere where this is empty.
     pub allow: Vec<Destination>,
     /// What it may use up.
@@ -42,6 +46,8 @@ impl Profile {
             write: Vec::new(),
             exec: Vec::new(),
             writable_by_servers: Vec::new(),
+            secret: Vec::new(),
+            steering: Vec::new(),
             allow: Vec::new(),
             limits: Limits::default(),
         }

@@ -323,6 +323,22 @@ def memory_bomb(mebibytes):
         held.append(bytearray(b"x") * (1 << 20))
 
 
+def shared_mapping_bomb(mebibytes):
+    """Memory that could be shared with another process, which counts for none of them."""
+    import mmap
+
+    blocks = []
+    for _ in range(int(mebibytes)):
+        block = mmap.mmap(-1, 1 << 20)
+        block.write(b"x" * (1 << 20))
+        blocks.append(block)
+
+
+def change_device(path):
+    """To what it is already, so that nothing happens where this passes."""
+    os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
+
+
 def shared_memory_bomb(processes, mebibytes):
     """Several processes hold memory at the same time; each is told to go when all have it."""
     ready, tell = os.pipe()

@@ -30,7 +30,7 @@ pub(super) fn run() -> Result<ExitCode, Failure> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
         .map_err(during("cannot keep the gateway's socket"))?;
     let listeners = isolate(spec, inner.bound)?;
-    give_up(spec, inner.bound)?;
+    give_up(spec, inner.bound, inner.counts_memory)?;
     if inner.task == Task::Try {
         return say_ready(&control, &listeners).map(|()| ExitCode::SUCCESS);
     }
@@ -77,7 +77,7 @@ fn isolate(spec: &Spec, bound: Bound) -> Result<Vec<TcpListener>, Failure> {
 }
 
 /// Everything after which there is no way back. Rules and filters are inherited by the server; this process is below them too.
-fn give_up(spec: &Spec, bound: Bound) -> Result<(), Failure> {
+fn give_up(spec: &Spec, bound: Bound, counts_memory: bool) -> Result<(), Failure> {
     let layers = &spec.layers;
     if layers.has(Layer::Rlimits) {
         confine::limit(spec)?;
@@ -99,7 +99,9 @@ fn give_up(spec: &Spec, bound: Bound) -> Result<(), Failure> {
         confine::drop_capabilities()?;
     }
     if layers.has(Layer::Seccomp) {
-        syscalls::apply()?;
+        // Shared memory is in no limit of a process.
+        let bounds_memory = layers.has(Layer::Rlimits);
+        syscalls::apply(counts_memory || !bounds_memory)?;
     }
     Ok(())
 }

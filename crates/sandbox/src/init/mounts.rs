@@ -26,7 +26,9 @@ use super::{Failure, at, outer::USER};
 use crate::{Layer, Spec, control::Bound};
 
 /// Device files of the host that every runtime opens.
-pub(super) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+///
+/// Not `zero`, of which a shared mapping is memory that no limit counts.
+pub(super) const DEVICES: [&str; 4] = ["null", "full", "random", "urandom"];
 
 /// Folders of the box's own, in memory.
 pub(super) const OWN_WRITABLE: [&str; 2] = ["/tmp", "/dev/shm"];
@@ -83,6 +85,15 @@ pub(super) fn build(spec: &Spec, bound: Bound) -> Result<(), Failure> {
         c"",
     )
     .map_err(at(Layer::Mount, "the root cannot be made read-only"))
+}
+
+/// Whether a mount is a single device of the host's, also where it hides something.
+fn is_node(path: &Path) -> bool {
+    let of = |folder, names: &[&str]| {
+        let name = path.strip_prefix(folder).ok().and_then(Path::to_str);
+        name.is_some_and(|name| names.contains(&name))
+    };
+    of("/dev", &DEVICES) || of("/proc", &proc::HIDDEN_FILES)
 }
 
 /// Changes the root; gives the host's tree.

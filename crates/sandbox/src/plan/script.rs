@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Collected, PlanError};
+use super::{Collected, PlanError, guarded::Guarded};
 use crate::{Preset, Program};
 
 /// Options of Node and Python whose value is the next argument.
@@ -47,7 +47,13 @@ pub(super) fn of(preset: Preset, program: &Program<'_>) -> Vec<PathBuf> {
 
 /// Adds a script with what is installed beside it: the outermost `node_modules` that it is in, or else the package that it is of. A
 /// script that is of none is alone.
-pub(super) fn package(view: &mut Collected, script: &Path) -> Result<(), PlanError> {
+///
+/// Of a package that is around the gateway's own files, the script and its `node_modules` alone.
+pub(super) fn package(
+    view: &mut Collected,
+    script: &Path,
+    guarded: &Guarded,
+) -> Result<(), PlanError> {
     view.read(script)?;
     // Its package is where the script really is, unless it was installed by a link.
     let real = super::follow(script).map(|followed| followed.path);
@@ -68,7 +74,10 @@ pub(super) fn package(view: &mut Collected, script: &Path) -> Result<(), PlanErr
             folder.join("package.json").is_file() || folder.join("pyvenv.cfg").is_file()
         });
         if let Some(package) = package.filter(|folder| !is_too_much(folder)) {
-            view.read(package)?;
+            match guarded.is_in(package) {
+                false => view.read(package)?,
+                true => view.read_if_there(&package.join("node_modules"))?,
+            }
         }
     }
     Ok(())
@@ -146,7 +155,7 @@ mod tests {
             let script = root.join(script);
             fs::write(&script, "").unwrap();
             let mut view = Collected::default();
-            package(&mut view, &script).unwrap();
+            package(&mut view, &script, &Guarded::default()).unwrap();
             let read = view.compact().read;
             assert_eq!(read, [around.map_or(script, |around| root.join(around))]);
         }

@@ -16,6 +16,7 @@ use cardea_registry::{
     AddedBox, AddedMode, AddedServer, ClientCertificate, Digests, Launch, Neighbours, Reference,
     ServerRecord, Source, Spec, digest_text,
 };
+use cardea_sandbox::PlanError;
 use serde_json::json;
 
 use super::office::{Office, failed};
@@ -61,6 +62,14 @@ pub(super) async fn add(office: &Office, args: &AddArgs) -> Result<(), Failure> 
         launch,
         sources,
     };
+    let server = AddedServer {
+        upstream: upstream.clone(),
+        record: record.clone(),
+        added_by: office.by.clone(),
+        added_ms: 0,
+        approved: None,
+    };
+    let unplanned = check_box(office, &server)?;
     let adding = office
         .registrar
         .add_server(&office.tenant, &upstream, &record, &office.by);
@@ -82,13 +91,7 @@ pub(super) async fn add(office: &Office, args: &AddArgs) -> Result<(), Failure> 
             lines.push(format!("  packages: {}", record.sources.len()));
         }
     }
-    let server = AddedServer {
-        upstream: upstream.clone(),
-        record: record.clone(),
-        added_by: office.by.clone(),
-        added_ms: 0,
-        approved: None,
-    };
+    lines.extend(unplanned);
     let unseen = unseen(office, &server, &args.args);
     if !unseen.is_empty() {
         lines.push(format!(
@@ -157,6 +160,22 @@ fn names_like(office: &Office, upstream: &UpstreamId) -> Vec<String> {
     let neighbours = Neighbours::of([], &names);
     let like = neighbours.servers_like(upstream.as_str());
     like.into_iter().map(ToString::to_string).collect()
+}
+
+/// Refuses a server whose box would hold what is the gateway's own; of others that cannot be put up as things are, a line
+/// that says why.
+fn check_box(office: &Office, server: &AddedServer) -> Result<Option<String>, Failure> {
+    let (config, tenant) = (&office.config, &office.tenant);
+    let Ok(upstream) = added::upstream(config, tenant, &added::without_secrets(server)) else {
+        return Ok(None);
+    };
+    match sandbox::plan_of(config, &upstream) {
+        Some(Err(error @ (PlanError::Secret { .. } | PlanError::Steering { .. }))) => {
+            Err(Failure::new(Status::Refused, error.to_string()))
+        }
+        Some(Err(error)) => Ok(Some(format!("  ! its box cannot be put up: {error}"))),
+        Some(Ok(_)) | None => Ok(None),
+    }
 }
 
 /// Arguments that name a file or folder which the server will not see from within its box.

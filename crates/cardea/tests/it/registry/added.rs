@@ -179,6 +179,29 @@ async fn arguments_that_name_what_a_box_does_not_show_are_told() {
 }
 
 #[tokio::test]
+async fn no_added_server_is_shown_the_gateways_own_or_may_write_what_steers_it() {
+    let stage = stage("approve", json!([])).await;
+    let folder = stage.gateway.folder();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    std::os::unix::fs::symlink(folder.join("state"), folder.join("elsewhere")).unwrap();
+    for (option, path, code) in [
+        ("--read", at(""), 7),
+        ("--read", at("state/keys"), 7),
+        ("--read", at("elsewhere/keys"), 7),
+        ("--write", at("state"), 7),
+        ("--write", at("policies"), 7),
+        ("--write", at("cardea.yaml"), 7),
+        ("--exec", at("state"), 7),
+        ("--read", at("policies"), 0),
+    ] {
+        let add = ["add", "exec:/bin/cat", "--name", "reader", "--replace"];
+        let output = server(&stage.gateway, &[&add[..], &[option, &path]].concat()).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{option} {path}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_approves_a_server_that_does_not_run_is_told_why() {
     let stage = stage("approve", json!([])).await;
     let add = [

@@ -36,6 +36,16 @@ async fn processes_together_have_no_more_memory_than_one_where_the_host_has_cont
 }
 
 #[tokio::test]
+async fn memory_that_no_limit_of_a_process_counts_is_not_to_be_had_without_control_groups() {
+    // Without the processes' bound there is no group.
+    Attack::new("shared_mapping_bomb", &[&300], &[Layer::Seccomp])
+        .off(&[Layer::Processes])
+        .limits(|limits| limits.memory_bytes_max = 128 * MIB)
+        .is_contained()
+        .await;
+}
+
+#[tokio::test]
 async fn a_disk_is_not_filled() {
     let walls = &[Layer::Mount, Layer::Landlock];
     Attack::new("fill", &[&"/tmp", &24], walls)

@@ -8,6 +8,19 @@ use super::*;
 const FILES: &[Layer] = &[Layer::Mount, Layer::Landlock];
 
 #[tokio::test]
+async fn devices_of_the_host_are_not_changed() {
+    // The last hides a file of the host's by a device.
+    for path in ["/dev/null", "/dev/full", "/proc/kcore"] {
+        let attack = Attack::new("change_device", &[&path], &[]);
+        let outcome = attack.made_in(Layers::all()).await;
+        assert!(!outcome.passed(), "{path}: {outcome:?}");
+    }
+    let writes = Attack::new("open_for_writing", &[&"/dev/null"], &[]);
+    let outcome = writes.made_in(Layers::all()).await;
+    assert!(outcome.passed(), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_server_does_not_read_the_password_file() {
     let file = match fs::File::open("/etc/shadow") {
         Ok(_) => "/etc/shadow",

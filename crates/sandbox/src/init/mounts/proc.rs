@@ -8,8 +8,17 @@ use super::{Failure, NOTHING_SPECIAL, attach as show, memory};
 use crate::{Layer, Spec, control::Bound, init::at};
 
 /// What tells of the host's kernel or hardware, or steers it. Not every kernel has all of it.
-const HIDDEN_FILES: [&str; 10] = [
+pub(super) const HIDDEN_FILES: [&str; 19] = [
+    "buddyinfo",
+    "cmdline",
     "kcore",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "modules",
+    "pagetypeinfo",
+    "slabinfo",
+    "vmallocinfo",
     "kmsg",
     "keys",
     "key-users",

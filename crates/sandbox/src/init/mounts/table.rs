@@ -55,6 +55,10 @@ fn entry(line: &[u8]) -> Option<(PathBuf, MountFlags)> {
 
 /// What the view says about a mount point; `None` where it is not of the view.
 fn wanted(spec: &Spec, path: &Path) -> Option<MountFlags> {
+    // Their nodes are the host's: what is written to a device is no change of its node, and nothing else is written.
+    if super::is_node(path) {
+        return Some(MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::RDONLY);
+    }
     let view = &spec.view;
     let nearest = |paths: &[PathBuf]| {
         let around = paths.iter().filter(|known| path.starts_with(known));

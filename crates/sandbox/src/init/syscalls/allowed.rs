@@ -13,9 +13,19 @@ use seccompiler::{
 /// `TIOCSTI` types into a terminal, `TIOCLINUX` pastes into one.
 const TERMINAL_TRICKS: [u64; 2] = [0x5412, 0x541C];
 
-/// `SOCK_STREAM` and `SOCK_DGRAM`; the flags of socket(2) are above them.
-const SOCKET_KINDS: [u64; 2] = [1, 2];
+/// `SOCK_STREAM` and `SOCK_DGRAM`, whose flags are above them in socket(2), with their protocol: of others, such as multipath TCP,
+/// Landlock knows nothing.
+const SOCKETS: [(u64, i32); 2] = [(1, libc::IPPROTO_TCP), (2, libc::IPPROTO_UDP)];
 const SOCKET_KIND_MASK: u64 = 0xf;
+
+/// `MSG_FASTOPEN`.
+const FAST_OPEN: u64 = 0x2000_0000;
+
+/// `MAP_SHARED` and `MAP_ANONYMOUS` of mmap(2).
+const SHARED: u64 = 0x01;
+const ANONYMOUS: u64 = 0x20;
+/// Every other mapping: of memory of its own, of a file, and of a copy of one.
+const MAPPINGS: [u64; 3] = [ANONYMOUS, SHARED, 0];
 
 /// Every `CLONE_NEW…` flag of clone(2).
 const NAMESPACES: u64 = 0x7e02_0000;
@@ -23,7 +33,7 @@ const NAMESPACES: u64 = 0x7e02_0000;
 /// `PER_LINUX`, and the question which one it is.
 const PERSONALITIES: [u64; 2] = [0, 0xffff_ffff];
 
-pub(super) fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+pub(super) fn rules(shared_memory: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS
         .iter()
         .chain(LEGACY)
@@ -40,17 +50,38 @@ pub(super) fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
         personalities.into_iter().collect::<Result<_, _>>()?,
     );
     rules.insert(libc::SYS_socket, sockets()?);
+    // Data in the first packet is a connection that Landlock does not see.
+    for (call, flags) in [
+        (libc::SYS_sendto, 3),
+        (libc::SYS_sendmsg, 2),
+        (libc::SYS_sendmmsg, 3),
+    ] {
+        rules.insert(call, vec![rule(vec![without(flags, FAST_OPEN)?])?]);
+    }
+    if !shared_memory {
+        let others = MAPPINGS.map(|kind| {
+            let is_of_kind = SeccompCmpOp::MaskedEq(SHARED | ANONYMOUS);
+            rule(vec![condition(3, is_of_kind, kind)?])
+        });
+        let others = others.into_iter().collect::<Result<_, _>>()?;
+        rules.insert(libc::SYS_mmap, others);
+    }
     Ok(rules)
 }
 
-/// Local, IPv4 and IPv6 streams and datagrams, and the read side of the routing socket, by which runtimes list their addresses.
+/// IPv4 and IPv6 streams and datagrams, and the read side of the routing socket, by which runtimes list their addresses. Local
+/// sockets come in pairs alone (`socketpair`): a folder that is shown may hold the socket of a program of the host, and no layer
+/// but this stands before it.
 fn sockets() -> Result<Vec<SeccompRule>, BackendError> {
     let number = |constant: i32| u64::from(constant.unsigned_abs());
-    let mut rules = vec![rule(vec![family(libc::AF_UNIX)?])?];
+    let mut rules = Vec::new();
     for internet in [libc::AF_INET, libc::AF_INET6] {
-        for kind in SOCKET_KINDS {
-            let of_kind = condition(1, SeccompCmpOp::MaskedEq(SOCKET_KIND_MASK), kind)?;
-            rules.push(rule(vec![family(internet)?, of_kind])?);
+        for (kind, protocol) in SOCKETS {
+            for protocol in [0, protocol] {
+                let of_kind = condition(1, SeccompCmpOp::MaskedEq(SOCKET_KIND_MASK), kind)?;
+                let of_protocol = condition(2, SeccompCmpOp::Eq, number(protocol))?;
+                rules.push(rule(vec![family(internet)?, of_kind, of_protocol])?);
+            }
         }
     }
     let routes = condition(2, SeccompCmpOp::Eq, number(libc::NETLINK_ROUTE))?;
