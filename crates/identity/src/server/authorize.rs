@@ -3,7 +3,7 @@
 use super::{
     Desk,
     binding::Confirmation,
-    client::Client,
+    client::{Client, Origin},
     consent,
     cookie::Cookie,
     error::Refusal,
@@ -43,7 +43,20 @@ pub(super) async fn answer(desk: &Desk<'_>) -> Result<Reply, Refusal> {
     // What is wrong from here on is told to the client.
     match wanted(desk, &client, way) {
         Ok(wanted) => proceed(desk, &client, wanted, way).await,
-        Err(refusal) => way.refuse(&refusal),
+        Err(refusal) => unasked(&client, way, refusal),
+    }
+}
+
+/// Tells a client what is wrong before any person has seen who it is. Whoever likes can be a client: browsers are not sent on to
+/// a site of theirs by an address of this server.
+///
+/// # Source
+/// RFC 9700, section 4.11.2
+fn unasked(client: &Client, way: Way<'_>, refusal: Refusal) -> Result<Reply, Refusal> {
+    let is_known = client.origin == Origin::Configured;
+    match is_known || redirect::leads_to_loopback(way.redirect_uri) {
+        true => way.refuse(&refusal),
+        false => Err(refusal),
     }
 }
 
@@ -160,14 +173,15 @@ async fn proceed(
     let person = person.filter(|person| person.auth_time_s >= wanted.login_since_s);
     if is_silent {
         let Some(person) = person else {
-            return way.refuse(&Refusal::new("login_required", "nobody is logged in"));
+            let refusal = Refusal::new("login_required", "nobody is logged in");
+            return unasked(client, way, refusal);
         };
         return match consent::remembered(desk, client, &wanted, &person).await? {
             true => consent::grant(desk, client, &wanted, person).await,
-            false => way.refuse(&Refusal::new(
-                "consent_required",
-                "the person has to be asked",
-            )),
+            false => {
+                let refusal = Refusal::new("consent_required", "the person has to be asked");
+                unasked(client, way, refusal)
+            }
         };
     }
     let page = if person.is_some() {

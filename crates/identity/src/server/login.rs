@@ -92,7 +92,9 @@ async fn check(desk: &Desk<'_>) -> Result<Option<Person>, Refusal> {
     let peer = peer_name(desk.ask.peer);
     let (state, now_s) = (desk.state(), desk.now_s());
     state.throttles.attempt(Counted::Peer, &peer, now_s)?;
-    state.throttles.attempt(Counted::Account, &named, now_s)?;
+    let here = format!("{named} {peer}");
+    state.throttles.attempt(Counted::Account, &here, now_s)?;
+    state.throttles.attempt(Counted::Anywhere, &named, now_s)?;
     let account = match (&tenant, SubjectId::parse(subject)) {
         (Some(tenant), Ok(subject)) => state.store.account(tenant, &subject).await?,
         _ => None,
@@ -107,7 +109,8 @@ async fn check(desk: &Desk<'_>) -> Result<Option<Person>, Refusal> {
         return Ok(None);
     };
     state.throttles.give_back(Counted::Peer, &peer);
-    state.throttles.forget(Counted::Account, &named);
+    state.throttles.forget(Counted::Account, &here);
+    state.throttles.give_back(Counted::Anywhere, &named);
     Ok(Some(local(account, now_s)))
 }
 

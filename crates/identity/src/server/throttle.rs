@@ -21,8 +21,10 @@ struct Count {
 /// What is counted, and how much of it is allowed within [`WINDOW_S`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Counted {
-    /// Wrong passwords for one name: a person mistypes a few times, whoever guesses does more.
+    /// Wrong passwords for one name from one address: a person mistypes a few times, whoever guesses does more.
     Account,
+    /// Wrong passwords for one name from all addresses: so many that nobody keeps its owner out by a few.
+    Anywhere,
     /// Wrong passwords from one address, whatever the names; many people may share one.
     Peer,
     /// Wrong user codes of devices from one address: with 2^34 codes, a thousand waiting devices
@@ -46,6 +48,7 @@ impl Counted {
     fn allowed(self) -> u32 {
         match self {
             Self::Account => 10,
+            Self::Anywhere => 200,
             Self::Peer => 50,
             Self::UserCode | Self::Registration => 20,
             Self::Device | Self::Document => 30,

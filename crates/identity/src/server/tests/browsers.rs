@@ -7,7 +7,7 @@ use cardea_domain::SubjectId;
 
 use super::{
     House, Jar,
-    house::{PASSWORD, claims, hidden, location, param, request, tenant},
+    house::{PASSWORD, claims, form, hidden, location, param, request, tenant},
 };
 use crate::server::cookie::{Cookie, Cookies};
 
@@ -213,6 +213,23 @@ async fn guessing_is_slowed_down_and_says_nothing() {
     }
     let right = house.log_in(&mut jar, &login, "ada", PASSWORD).await;
     assert_eq!(right.status(), StatusCode::TOO_MANY_REQUESTS);
+    // Whoever guesses keeps out nobody who comes from elsewhere.
+    let mut elsewhere = Jar::default();
+    let login_there = location(&elsewhere.get(&house, &request("app", &[])).await);
+    let shown = elsewhere.get(&house, &login_there).await;
+    let fields = [
+        ("form", hidden(&shown, "form")),
+        ("next", hidden(&shown, "next")),
+        ("tenant", "acme".to_owned()),
+        ("subject", "ada".to_owned()),
+        ("password", PASSWORD.to_owned()),
+    ];
+    let fields = fields
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let form = form("/login", &fields, Some(&elsewhere.line()));
+    let right = house.send_from([192, 0, 2, 1], form).await;
+    assert_eq!(right.status(), StatusCode::SEE_OTHER, "{right:?}");
     house.clock.advance(Duration::from_secs(301));
     let right = house.log_in(&mut jar, &login, "ada", PASSWORD).await;
     assert_eq!(right.status(), StatusCode::SEE_OTHER, "{right:?}");

@@ -148,6 +148,33 @@ async fn registration_is_off_unless_it_is_on() {
     );
 }
 
+#[tokio::test]
+async fn no_address_of_the_server_leads_on_to_a_site_of_whoever_likes() {
+    let house = House::with(|settings| settings.registration = true).await;
+    for (redirect, leads_on) in [
+        ("https://evil.example/phish?x=1", false),
+        ("com.evil.app:/cb", false),
+        ("http://127.0.0.1/cb", true),
+    ] {
+        let metadata = json!({"redirect_uris": [redirect]});
+        let request = ::http::Request::post("/register").header("content-type", "application/json");
+        let body = bytes::Bytes::from(metadata.to_string());
+        let reply = house.send(request.body(body).unwrap()).await;
+        let document: Value = serde_json::from_slice(reply.body()).unwrap();
+        let client = document["client_id"].as_str().unwrap();
+        for wrong in [
+            ("response_type", "nope"),
+            ("prompt", "none"),
+            ("code_challenge", "x"),
+        ] {
+            let to = super::house::request(client, &[("redirect_uri", redirect), wrong]);
+            let reply = super::Jar::default().get(&house, &to).await;
+            let is_led = reply.headers().contains_key("location");
+            assert_eq!(is_led, leads_on, "{redirect} {wrong:?}: {reply:?}");
+        }
+    }
+}
+
 /// The TypeScript SDK's examples ask for a secret, and so do clients that were made from them.
 #[tokio::test]
 async fn who_asks_for_a_secret_is_registered_as_a_public_client() {

@@ -158,8 +158,16 @@ impl House {
     }
 
     pub(super) async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.send_from([127, 0, 0, 1], request).await
+    }
+
+    pub(super) async fn send_from(
+        &self,
+        address: [u8; 4],
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
         let peer = Peer {
-            address: [127, 0, 0, 1].into(),
+            address: address.into(),
             certificate: None,
         };
         self.server.serve(request, peer, &self.journal).await

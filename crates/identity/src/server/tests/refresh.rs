@@ -66,6 +66,7 @@ async fn another_client_and_a_wider_wish_do_not_use_a_refresh_token_up() {
     for change in [
         ("resource", "https://gw.example.com/other"),
         ("scope", "mcp admin"),
+        ("scope", "offline_access"),
     ] {
         let (status, _) = refresh(&house, &token, &[change]).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{change:?}");

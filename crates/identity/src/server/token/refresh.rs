@@ -5,8 +5,15 @@ use uuid::Uuid;
 
 use super::issue::Issue;
 use crate::server::{
-    Desk, Who, approval::Approval, binding::Confirmation, client::Client, error::Refusal,
-    http::Reply, person, secret,
+    Desk, Who,
+    approval::Approval,
+    binding::Confirmation,
+    client::Client,
+    error::Refusal,
+    http::Reply,
+    person,
+    resource::{API_SCOPE, MCP_SCOPE},
+    secret,
 };
 
 /// A family that was silent this long begins a new run.
@@ -103,6 +110,12 @@ fn narrowed(approval: &Approval, asked: Option<&str>) -> Result<String, Refusal>
     let Some(asked) = asked else {
         return Ok(approval.scope.clone());
     };
+    // What a token is for cannot be taken from it: it would be a token all the same.
+    let is_lost = |own: &&str| approval.has_scope(own) && !asked.split(' ').any(|s| s == *own);
+    if let Some(own) = [MCP_SCOPE, API_SCOPE].iter().find(|own| is_lost(own)) {
+        let why = format!("`{own}` cannot be left out: it is what the token is for");
+        return Err(Refusal::new("invalid_scope", why));
+    }
     match asked.split(' ').all(|scope| approval.has_scope(scope)) {
         true => Ok(asked.to_owned()),
         false => Err(Refusal::new("invalid_scope", "a scope was not approved")),
