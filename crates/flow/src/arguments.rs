@@ -79,6 +79,20 @@ impl Argument {
             })
     }
 
+    /// Whether it is a number of an account, a card or a phone, by its name.
+    pub(crate) fn is_account(&self) -> bool {
+        const ACCOUNT: [&str; 8] = [
+            "account", "accounts", "card", "cards", "iban", "phone", "phones", "tel",
+        ];
+        let parts = records::parts(&self.name);
+        parts.iter().any(|part| ACCOUNT.contains(&part.as_str()))
+    }
+
+    /// Whether a number could be that of an account or of a person, by its name or its length.
+    pub(crate) fn leads_somewhere(&self) -> bool {
+        self.is_account() || (self.text.len() >= 8 && self.text.bytes().all(|b| b.is_ascii_digit()))
+    }
+
     /// Whether it is one word of letters only: a name as everybody has it, or `general`.
     pub(crate) fn is_plain_word(&self) -> bool {
         text::words(&self.text).count() == 1 && self.text.trim().chars().all(char::is_alphabetic)

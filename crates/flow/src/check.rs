@@ -71,7 +71,7 @@ impl Check<'_> {
                 what,
             })
         };
-        if argument.is_number && argument.is_amount() {
+        if argument.is_number && argument.is_amount() && !argument.leads_somewhere() {
             return None;
         }
         let text = normal(&argument.text);
@@ -86,6 +86,8 @@ impl Check<'_> {
                 {
                     delegated = Some(value.kind.in_words());
                 }
+                // Numbers are computed, too: times, sums, offsets.
+                Some(Origin::Unexplained) if argument.is_number && !argument.is_account() => {}
                 Some(origin) => return found(origin, value.kind.in_words()),
             }
         }
@@ -107,7 +109,8 @@ impl Check<'_> {
                 false => None,
             };
         }
-        if !values.is_empty() || argument.is_amount() || argument.is_plain_word() {
+        let is_amount = argument.is_amount() && !argument.is_account();
+        if !values.is_empty() || is_amount || argument.is_plain_word() {
             return None;
         }
         let words: Vec<&str> = text::words(&text).collect();
@@ -140,6 +143,14 @@ impl Check<'_> {
         }
         let host = value.host.as_deref().map_or(0, |host| self.host(host));
         let mut marks = self.seen.marks(Key::Value(&value.text));
+        if marks == 0 && value.kind == value::Kind::Number {
+            // It may have stood where no number was seen to be.
+            let word = self.seen.words(&[value.text.as_str()]);
+            marks |= match self.seen.has(Key::Words(&word), mark::FREE) {
+                true => mark::FREE,
+                false => 0,
+            };
+        }
         if marks & (mark::TYPED | mark::TRUSTED) != 0 {
             return None;
         }

@@ -1,5 +1,7 @@
 //! One spelling for what people and models read as the same text.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -9,6 +11,8 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Linear in the length of `text`.
 #[must_use]
 pub fn normal(text: &str) -> String {
+    let read = as_read(text);
+    let text = read.as_ref();
     let lower = match text.is_ascii() {
         // Nothing of it is hidden or spelt in another way.
         true => text.to_ascii_lowercase(),
@@ -29,8 +33,145 @@ pub fn normal(text: &str) -> String {
     text
 }
 
+/// Text as whoever reads JSON, Markdown and HTML reads it: without what escapes a character, and without tags that part no words.
+fn as_read(text: &str) -> Cow<'_, str> {
+    let mut read = Cow::Borrowed(text);
+    if text.contains('\\') {
+        read = Cow::Owned(unescaped(&read));
+    }
+    if read.contains('<') {
+        read = Cow::Owned(without_tags(&read));
+    }
+    if read.contains('&') {
+        read = Cow::Owned(without_entities(&read));
+    }
+    read
+}
+
+/// Escapes of JSON and of Markdown. A backslash before a letter that neither has is a backslash.
+fn unescaped(text: &str) -> String {
+    let mut read = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        read.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(next) = rest.chars().next() else {
+            break;
+        };
+        let digits = rest.get(1..5).filter(|_| next == 'u');
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let (meant, length) = match next {
+            'n' | 'r' | 't' | 'b' | 'f' => (Some(' '), 1),
+            'u' if code.is_some() => (code.and_then(char::from_u32), 5),
+            next if next.is_alphanumeric() => (Some('\\'), 0),
+            next => (Some(next), next.len_utf8()),
+        };
+        read.extend(meant);
+        rest = &rest[length..];
+    }
+    read.push_str(rest);
+    read
+}
+
+/// Character references of HTML: all numbers, and the names of signs that stand in addresses.
+fn without_entities(text: &str) -> String {
+    let mut read = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        read.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let end = rest.bytes().take(ENTITY_BYTES_MAX).position(|b| b == b';');
+        let meant = end.and_then(|end| entity(&rest[..end]));
+        match (meant, end) {
+            (Some(meant), Some(end)) => {
+                read.push(meant);
+                rest = &rest[end + 1..];
+            }
+            _ => read.push('&'),
+        }
+    }
+    read.push_str(rest);
+    read
+}
+
+fn entity(name: &str) -> Option<char> {
+    let number = |digits, radix| {
+        u32::from_str_radix(digits, radix)
+            .ok()
+            .and_then(char::from_u32)
+    };
+    match name.strip_prefix('#') {
+        Some(digits) => match digits.strip_prefix(['x', 'X']) {
+            Some(digits) => number(digits, 16),
+            None => number(digits, 10),
+        },
+        None => Some(match name {
+            "amp" => '&',
+            "apos" => '\'',
+            "colon" => ':',
+            "commat" => '@',
+            "gt" => '>',
+            "lowbar" => '_',
+            "lt" => '<',
+            "nbsp" => ' ',
+            "period" => '.',
+            "plus" => '+',
+            "quot" => '"',
+            "sol" => '/',
+            _ => return None,
+        }),
+    }
+}
+
+/// `CounterClockwise…` and the like are none of ours.
+const ENTITY_BYTES_MAX: usize = 10;
+
+/// Without the tags that may stand within a word.
+fn without_tags(text: &str) -> String {
+    let mut read = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        read.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.bytes().take(TAG_BYTES_MAX).position(|b| b == b'>');
+        match end.filter(|end| is_inline(&rest[1..*end])) {
+            Some(end) => rest = &rest[end + 1..],
+            None => {
+                read.push('<');
+                rest = &rest[1..];
+            }
+        }
+    }
+    read.push_str(rest);
+    read
+}
+
+fn is_inline(tag: &str) -> bool {
+    const INLINE: [&str; 24] = [
+        "a", "abbr", "b", "bdi", "bdo", "code", "em", "font", "i", "kbd", "mark", "q", "s", "samp",
+        "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
+    ];
+    let tag = tag.strip_prefix('/').unwrap_or(tag);
+    let name = tag
+        .split(|c: char| c.is_whitespace() || c == '/')
+        .next()
+        .unwrap_or_default();
+    INLINE
+        .iter()
+        .any(|inline| inline.eq_ignore_ascii_case(name))
+}
+
+/// What is longer is no tag, or hides nothing within a word.
+const TAG_BYTES_MAX: usize = 1024;
+
 /// How addresses are written so that nobody follows them.
-const DEFANGED: [(&str, &str); 11] = [
+const DEFANGED: [(&str, &str); 17] = [
+    (" [at] ", "@"),
+    (" (at) ", "@"),
+    (" [dot] ", "."),
+    (" (dot) ", "."),
+    (" [.] ", "."),
+    (" [ . ] ", "."),
     ("[.]", "."),
     ("(.)", "."),
     ("{.}", "."),
@@ -99,6 +240,26 @@ mod tests {
             .collect();
         assert_eq!(normal(&tags), "evil");
         assert_eq!(normal("hxxps://x.org"), "https://x.org");
+        for (spelt, read) in [
+            (r"\u003cevil@example.com\u003e", "<evil@example.com>"),
+            (r"to:\nevil@example.com", "to: evil@example.com"),
+            ("evil&#64;example&#x2e;com", "evil@example.com"),
+            (
+                "evil&commat;example&period;com &amp; x&y",
+                "evil@example.com & x&y",
+            ),
+            (
+                "<b>evil</b>@<span class=\"x\">example</span>.com",
+                "evil@example.com",
+            ),
+            ("<td>evil@example.com</td>", "<td>evil@example.com</td>"),
+            (r"evil\_x@example.com", "evil_x@example.com"),
+            (r"c:\dir\x \", r"c:\dir\x "),
+            ("evil [at] example [dot] com", "evil@example.com"),
+            ("1 < 2 && 3 > 2 <", "1 < 2 && 3 > 2 <"),
+        ] {
+            assert_eq!(normal(spelt), read, "{spelt}");
+        }
         assert_eq!(decoded("a%2525b%40c"), "a%b@c");
     }
 }

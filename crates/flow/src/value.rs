@@ -1,5 +1,7 @@
 //! Values that lead somewhere: addresses, links, accounts, numbers of phones and cards.
 
+use std::borrow::Cow;
+
 use crate::normal::decoded;
 
 /// What a value is.
@@ -87,6 +89,12 @@ fn email(token: &str) -> Option<Value> {
         .split(|c| !is_of_host(c))
         .next()?
         .trim_end_matches('.');
+    // One mailbox has many names: by a tag, and at one provider by dots.
+    let (name, domain) = match domain {
+        "gmail.com" | "googlemail.com" => (Cow::Owned(name.replace('.', "")), "gmail.com"),
+        domain => (Cow::Borrowed(name), domain),
+    };
+    let name = name.split_once('+').map_or(&*name, |(name, _)| name);
     (!name.is_empty() && is_domain(domain)).then(|| Value {
         kind: Kind::Email,
         text: format!("{name}@{domain}"),
@@ -203,44 +211,73 @@ fn is_top_level(host: &str) -> bool {
 fn numbers(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut group = String::new();
-    for token in text.split_whitespace() {
+    for word in text.split_whitespace() {
         // Most words have no digit, and belong to a number only within one.
-        if group.is_empty() && !token.bytes().any(|b| b.is_ascii_digit()) {
+        if group.is_empty() && !word.bytes().any(|b| b.is_ascii_digit()) {
             continue;
         }
-        let token = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '+');
-        let compact: String = token.chars().filter(|c| c.is_alphanumeric()).collect();
-        let joined = token
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '+' | '(' | ')'));
-        let digits = compact.chars().filter(char::is_ascii_digit).count();
-        if !joined || compact.is_empty() || is_date(token) || token.contains("..") {
-            take(&mut group, &mut found);
-            continue;
-        }
-        let is_iban = is_account(&compact);
-        let is_digits = digits == compact.len();
-        if is_iban || (is_digits && digits >= NUMBER_DIGITS_MIN) {
-            found.push(number(&compact));
-        }
-        // Groups, as accounts, cards and phones are written.
-        let begins = group.is_empty() && (is_digits || starts_account(&compact));
-        // Of letters alone only the second group is, which names the bank.
-        let is_bank =
-            digits == 0 && compact.len() == 4 && group.len() == 4 && starts_account(&group);
-        let goes_on =
-            !group.is_empty() && (is_digits || is_bank || (digits > 0 && compact.len() <= 4));
-        if compact.len() < NUMBER_DIGITS_MIN && (begins || goes_on) {
-            group.push_str(&compact);
-            if group.len() > GROUP_CHARS_MAX {
-                group.clear();
+        // `+49 (0)170` is read without what is dialled within the country.
+        let inland = word.contains("(0)").then(|| word.replace("(0)", ""));
+        let word = inland.as_deref().unwrap_or(word);
+        for (n, token) in word.split(parts_numbers).enumerate() {
+            if n > 0 {
+                take(&mut group, &mut found);
             }
-        } else {
-            take(&mut group, &mut found);
+            number_token(token, &mut group, &mut found);
         }
     }
     take(&mut group, &mut found);
     found
+}
+
+/// Whether a sign stands between two values, and in none: `account=1,2;3`, `"1"`, `<td>1</td>`.
+fn parts_numbers(c: char) -> bool {
+    !c.is_alphanumeric() && !matches!(c, '-' | '.' | '/' | '+' | '(' | ')')
+}
+
+/// A piece of text without blanks, which may be a number, or go on with one.
+fn number_token(token: &str, group: &mut String, found: &mut Vec<Value>) {
+    if token.is_empty() {
+        return;
+    }
+    let token = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '+');
+    let compact = alphanumeric(token);
+    let joined = token
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '+' | '(' | ')'));
+    let digits = compact.chars().filter(char::is_ascii_digit).count();
+    if !joined || compact.is_empty() || is_date(token) || token.contains("..") {
+        return take(group, found);
+    }
+    // An account with a bank behind a slash is no longer account.
+    let slashed = token.split('/').map(alphanumeric);
+    found.extend(
+        slashed
+            .filter(|part| part.len() < compact.len() && is_account(part))
+            .map(|part| number(&part)),
+    );
+    let is_iban = is_account(&compact);
+    let is_digits = digits == compact.len();
+    if is_iban || (is_digits && digits >= NUMBER_DIGITS_MIN) {
+        found.push(number(&compact));
+    }
+    // Groups, as accounts, cards and phones are written.
+    let begins = group.is_empty() && (is_digits || starts_account(&compact));
+    // Of letters alone only the second group is, which names the bank.
+    let is_bank = digits == 0 && compact.len() == 4 && group.len() == 4 && starts_account(group);
+    let goes_on = !group.is_empty() && (is_digits || is_bank || (digits > 0 && compact.len() <= 4));
+    if compact.len() < NUMBER_DIGITS_MIN && (begins || goes_on) {
+        group.push_str(&compact);
+        if group.len() > GROUP_CHARS_MAX {
+            group.clear();
+        }
+    } else {
+        take(group, found);
+    }
+}
+
+fn alphanumeric(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 const NUMBER_DIGITS_MIN: usize = 8;
@@ -322,6 +359,17 @@ mod tests {
             assert_eq!(of(text), one(Kind::Email, "jane@example.org"), "{text}");
         }
         for text in [
+            "mallory.x@gmail.com",
+            "malloryx+anything@GoogleMail.com",
+            "Mal.Lory.X@gmail.com",
+        ] {
+            assert_eq!(of(text), one(Kind::Email, "malloryx@gmail.com"), "{text}");
+        }
+        assert_eq!(
+            of("jane.doe+x@example.org"),
+            one(Kind::Email, "jane.doe@example.org")
+        );
+        for text in [
             "see www.evil.com/a.",
             "HTTPS://evil.com/a/",
             "[here](http://www.evil.com/a)",
@@ -361,6 +409,27 @@ mod tests {
             assert_eq!(of(text), one(Kind::Number, "4237425274562574"), "{text}");
         }
         assert_eq!(of("+49 170 1234567"), one(Kind::Number, "491701234567"));
+        assert_eq!(
+            of("tel:+49 (0)170 1234567"),
+            one(Kind::Number, "491701234567")
+        );
+        for text in [
+            "IBAN:GB29NWBK60161331926819",
+            "iban=GB29NWBK60161331926819;",
+            "Bob,GB29NWBK60161331926819,100",
+            "{\"iban\":\"GB29NWBK60161331926819\"}",
+            "<td>GB29NWBK60161331926819</td>",
+            "|GB29NWBK60161331926819|",
+            "—GB29NWBK60161331926819—",
+            "GB29NWBK60161331926819/NWBKGB2L",
+            r"to:\nGB29NWBK60161331926819",
+        ] {
+            assert!(
+                of(text).contains(&(Kind::Number, "gb29nwbk60161331926819".into())),
+                "{text}: {:?}",
+                of(text)
+            );
+        }
     }
 
     #[test]
@@ -376,6 +445,9 @@ mod tests {
             "team-building-activities.docx",
             "a sentence.Then another",
             "3.14159",
+            "12,345,678",
+            "a1,b2,c3;d4",
+            "x=10:20:30",
         ] {
             assert_eq!(of(text), vec![], "{text}");
         }
