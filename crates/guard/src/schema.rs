@@ -55,7 +55,9 @@ pub const PATTERNS_MAX: usize = 128;
 /// One pattern, as it is written.
 pub const PATTERN_BYTES_MAX: usize = 4096;
 /// One pattern, compiled.
-pub const PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+/// All patterns of a schema, with what makes them fast.
+pub const PATTERNS_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Schemas that are entered within each other while one value is checked: the stack's bound.
 pub const NESTING_MAX: usize = 200;
 /// The work of one check; a step is a schema applied to a value, a member looked at, or some bytes

@@ -25,6 +25,7 @@ pub(super) fn compile(
         known: HashMap::new(),
         waiting: Vec::new(),
         patterns: 0,
+        pattern_bytes: 0,
     };
     let resource = compiler.resources.resource_of(value, 0);
     let root = compiler.node(Target { value, resource }, String::new());
@@ -52,6 +53,7 @@ struct Compiler<'a> {
     known: HashMap<*const Value, NodeId>,
     waiting: Vec<Waiting<'a>>,
     patterns: usize,
+    pattern_bytes: usize,
 }
 
 /// A schema that has a place among the nodes, and nothing in it yet.

@@ -4,7 +4,7 @@ use serde_json::{Number, Value};
 
 use super::{Compiler, Reading};
 use crate::schema::{
-    PATTERNS_MAX,
+    PATTERNS_COMPILED_BYTES_MAX, PATTERNS_MAX,
     error::{SchemaError, Unusable},
     keyword::{Bound, Contains, Keyword, Length, Members, NodeId, Types},
     pattern::Pattern,
@@ -315,13 +315,23 @@ impl<'a> Compiler<'a> {
 
     fn pattern(&mut self, r: &Reading<'a>, text: &str) -> Result<Pattern, SchemaError> {
         self.patterns += 1;
-        let why = match (self.patterns > PATTERNS_MAX, Pattern::compile(text)) {
-            (false, Ok(pattern)) => return Ok(pattern),
-            (true, _) => Unusable::Patterns,
-            (_, Err(reason)) => Unusable::Pattern {
-                pattern: shown(text),
-                reason,
-            },
+        let unusable = |reason| Unusable::Pattern {
+            pattern: shown(text),
+            reason,
+        };
+        let compiled = match self.patterns > PATTERNS_MAX {
+            true => Err(Unusable::Patterns),
+            false => Pattern::compile(text).map_err(unusable),
+        };
+        let why = match compiled {
+            Ok(pattern) => {
+                self.pattern_bytes = self.pattern_bytes.saturating_add(pattern.bytes());
+                match self.pattern_bytes <= PATTERNS_COMPILED_BYTES_MAX {
+                    true => return Ok(pattern),
+                    false => unusable("with the others it takes too much memory"),
+                }
+            }
+            Err(why) => why,
         };
         Err(SchemaError {
             pointer: r.pointer.clone(),
