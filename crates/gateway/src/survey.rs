@@ -3,11 +3,12 @@
 //! Without it a person could approve nothing before some agent had listed it, and `pins: first` would trust what one
 //! agent's first page happens to show.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cardea_audit::{Entry, Kind, Receipt};
-use cardea_domain::{Code, Denial};
+use cardea_domain::{Code, Denial, TenantId, UpstreamId};
 use cardea_registry::{DefinitionKind, Known, Sighting, digest_of};
+use futures_util::{StreamExt as _, stream};
 
 use crate::{
     Tenant, Upstream,
@@ -18,6 +19,10 @@ use crate::{
 
 /// Between two tries to look at a server that could not be looked at.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Tenants whose servers are looked at at the same time, and servers of each.
+const TENANTS_AT_ONCE: usize = 32;
+const LOOKS_AT_ONCE: usize = 4;
 
 /// Looks at a server, unless that was done; one at a time for each.
 ///
@@ -110,33 +115,40 @@ async fn record(tenant: &Tenant, known: &Known) -> Result<Receipt, Denial> {
 }
 
 impl Gateway {
-    /// Looks at each server that nobody has looked at, one after the other. Beside everything else: a server that
-    /// hangs holds up nothing but the next look.
+    /// Looks at each server that nobody has looked at, at some of each tenant at a time. Beside everything else: a server
+    /// that hangs holds up nothing but further looks of its tenant.
     pub async fn look_at_servers(self: &Arc<Self>) {
         let world = self.world();
-        let entries: Vec<_> = world
-            .registry
-            .entries()
-            .filter(|entry| entry.needs_survey())
-            .map(|entry| (entry.tenant().clone(), entry.id().clone()))
-            .collect();
-        for (of, id) in entries {
-            // A look can take long: what is there by now counts.
-            let world = self.world();
-            let Some(known) = world.registry.resolve(&of, id.as_str()) else {
-                continue;
-            };
-            let Some(upstream) = world.upstream(&known) else {
-                continue;
-            };
-            let tenant = world.tenants.get(&of).map(|tenant| &**tenant);
-            if upstream.looked_in_vain_within(AGAIN_AFTER) {
-                continue;
-            }
-            if let Err(denial) = look(upstream, &known, tenant).await {
-                let detail = denial.detail.as_deref().unwrap_or_default();
-                tracing::warn!(tenant = %of, upstream = %id, %denial, detail, "the server could not be looked at; nothing of it can be approved");
-            }
+        let mut of_tenants: BTreeMap<TenantId, Vec<UpstreamId>> = BTreeMap::new();
+        for entry in world.registry.entries().filter(|e| e.needs_survey()) {
+            let of_tenant = of_tenants.entry(entry.tenant().clone()).or_default();
+            of_tenant.push(entry.id().clone());
+        }
+        drop(world);
+        let tenants = stream::iter(&of_tenants);
+        let looks = tenants.for_each_concurrent(TENANTS_AT_ONCE, |(of, ids)| {
+            let each = stream::iter(ids);
+            each.for_each_concurrent(LOOKS_AT_ONCE, move |id| self.look_at(of, id))
+        });
+        looks.await;
+    }
+
+    async fn look_at(&self, of: &TenantId, id: &UpstreamId) {
+        // A look can take long: what is there by now counts.
+        let world = self.world();
+        let Some(known) = world.registry.resolve(of, id.as_str()) else {
+            return;
+        };
+        let Some(upstream) = world.upstream(&known) else {
+            return;
+        };
+        let tenant = world.tenants.get(of).map(|tenant| &**tenant);
+        if upstream.looked_in_vain_within(AGAIN_AFTER) {
+            return;
+        }
+        if let Err(denial) = look(upstream, &known, tenant).await {
+            let detail = denial.detail.as_deref().unwrap_or_default();
+            tracing::warn!(tenant = %of, upstream = %id, %denial, detail, "the server could not be looked at; nothing of it can be approved");
         }
     }
 }

@@ -202,6 +202,18 @@ fn shape(name: &str) -> String {
     skeleton.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
+/// Whether people would take a tool's name for one of the gateway's own.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    if name.is_ascii() {
+        let begin = name.get(..RESERVED.len());
+        return begin.is_some_and(|begin| begin.eq_ignore_ascii_case(RESERVED));
+    }
+    let seen: String = name.chars().filter(|c| !is_hidden(*c)).collect();
+    let skeleton: String = skeleton(&seen.to_lowercase()).collect();
+    skeleton.to_lowercase().starts_with(RESERVED)
+}
+
 fn is_alike(one: &str, other: &str) -> bool {
     if one == other {
         return true;
@@ -222,7 +234,7 @@ fn is_alike(one: &str, other: &str) -> bool {
 }
 
 fn by_characters(name: &str, flags: &mut Vec<Flag>) {
-    if name.to_lowercase().starts_with(RESERVED) {
+    if is_reserved(name) {
         let text = format!("names that begin with `{RESERVED}` are the gateway's own");
         alarm(flags, text);
     }

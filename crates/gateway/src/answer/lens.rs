@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use cardea_mcp::{
     method::{self, List, Method},
 };
 use cardea_policy::{Outlook, Question};
-use cardea_registry::{DefinitionKind, Known};
+use cardea_registry::{DefinitionKind, Known, is_reserved};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -199,6 +200,7 @@ impl Lens<'_> {
     /// meanwhile.
     async fn filter(&self, list: List, message: &Message) -> Result<list::Filtered, Denial> {
         let mut shown = Shown::by(self.known);
+        let mut left_out = LeftOut::default();
         let mut keep = |item: Item<'_>| {
             let Some((action, target, method)) = wanted(list, &item) else {
                 return Keep::Hidden;
@@ -209,11 +211,11 @@ impl Lens<'_> {
                 if let Some(error) = taken.invalid
                     && self.era == Era::Modern
                 {
-                    tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, %error, "tool left out");
+                    left_out.note(item.name, error);
                     return Keep::Hidden;
                 }
-                if list == List::Tools && item.name.starts_with(native::PREFIX) {
-                    tracing::warn!(tenant = %self.known.tenant(), upstream = %self.known.id(), tool = item.name, "tool left out: the name is the gateway's");
+                if list == List::Tools && is_reserved(item.name) {
+                    left_out.note(item.name, "the name is the gateway's");
                     return Keep::Hidden;
                 }
                 if !taken.is_approved {
@@ -233,6 +235,7 @@ impl Lens<'_> {
                 turn = Instant::now();
             }
         }
+        left_out.tell(self.known);
         let tenant = self.world.tenants.get(self.known.tenant());
         shown.tell(tenant.map(|tenant| &**tenant)).await;
         if list == List::Tools && self.is_first_page && self.may_ask() {
@@ -356,6 +359,27 @@ impl Lens<'_> {
                 ruling: no.ruling,
                 allowed: Err(refused(no.denial.detail.unwrap_or_default())),
             },
+        }
+    }
+}
+
+/// Tools of one list that nobody is shown: a server may have thousands, and the log has one line.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    first: Option<(String, String)>,
+}
+
+impl LeftOut {
+    fn note(&mut self, name: &str, why: impl Display) {
+        self.count += 1;
+        let first = || (name.to_owned(), why.to_string());
+        self.first.get_or_insert_with(first);
+    }
+
+    fn tell(self, known: &Known) {
+        if let Some((tool, why)) = self.first {
+            tracing::warn!(tenant = %known.tenant(), upstream = %known.id(), tool, why, others = self.count - 1, "tools left out");
         }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cardea_domain::{Action, Code, Denial, Target};
 use cardea_mcp::reply;
+use cardea_registry::is_reserved;
 use http::StatusCode;
 
 use super::{Ask, OpenCall, Recorded, Refused, Validated};
 use crate::{
-    access::native::{Call, PREFIX, Tool, result},
+    access::native::{Call, Tool, result},
     facts::Outcome,
     flow::Begun,
     world::{Gateway, World},
@@ -22,7 +23,7 @@ impl Validated {
             Some(Target::Tool(name)) => name.as_str(),
             _ => return false,
         };
-        name.starts_with(PREFIX)
+        is_reserved(name)
     }
 
     /// Answers a call of one of the gateway's own tools.

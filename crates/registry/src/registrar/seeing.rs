@@ -218,6 +218,7 @@ fn news(pins: &Pins, sightings: Vec<Sighting>) -> Vec<Sighting> {
     let held: usize = set.quarantined.values().map(|names| names.len()).sum();
     let mut room = QUARANTINE_MAX.saturating_sub(held);
     let mut news: Vec<Sighting> = Vec::new();
+    let mut left_out = 0_usize;
     for sighting in sightings {
         let (kind, name) = (sighting.kind, sighting.name.as_str());
         let is_known = pins.holds(kind, name, sighting.digest)
@@ -231,12 +232,18 @@ fn news(pins: &Pins, sightings: Vec<Sighting>) -> Vec<Sighting> {
             .is_some_and(|names| names.contains_key(name));
         if !takes_no_room {
             if room == 0 {
-                tracing::warn!(%kind, name, "no room for more in quarantine; it is hidden, and not kept");
+                left_out += 1;
                 continue;
             }
             room -= 1;
         }
         news.push(sighting);
+    }
+    if left_out > 0 {
+        tracing::warn!(
+            left_out,
+            "no room for more in quarantine; what is left out is hidden, and not kept"
+        );
     }
     news
 }

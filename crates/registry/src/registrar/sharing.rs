@@ -15,6 +15,8 @@ pub struct Imported {
     pub approved: usize,
     /// Definitions that an earlier one had approved, and this one does not have.
     pub withdrawn: usize,
+    /// Definitions of servers that are not there, or are other ones.
+    pub left: usize,
 }
 
 impl Registrar {
@@ -49,16 +51,17 @@ impl Registrar {
         })
     }
 
-    /// Approves what a manifest has, and takes back what an earlier one of its key had and this one has not. Whose it is was
+    /// Approves what a manifest has of servers that are here, and takes back what an earlier one of its key had and this one has not. Whose it is was
     /// verified before.
     ///
     /// # Errors
-    /// [`RegistrarError::RollBack`] when one of this key with this serial or a later one was taken before.
+    /// [`RegistrarError::RollBack`] when one of this key with a later serial was taken before.
     pub async fn import(
         &self,
         tenant: &TenantId,
         manifest: &Manifest,
         key: &str,
+        is_here: impl Fn(&str) -> bool,
         by: &str,
         why: &str,
     ) -> Result<Imported, RegistrarError> {
@@ -76,7 +79,11 @@ impl Registrar {
             });
         }
         let mut servers = Vec::new();
-        for pin in &manifest.pins {
+        // By its name alone, another server that comes later would be approved.
+        let here = manifest.pins.iter().filter(|pin| is_here(&pin.server));
+        let mut approved = 0;
+        for pin in here {
+            approved += 1;
             let row = row(pin, &source, why, self.clock.unix_ms())?;
             change
                 .release(&row.upstream, &row.kind, &row.name, &row.digest)
@@ -113,8 +120,9 @@ impl Registrar {
         change.commit().await?;
         self.reload(tenant).await?;
         Ok(Imported {
-            approved: manifest.pins.len(),
+            approved,
             withdrawn,
+            left: manifest.pins.len() - approved,
         })
     }
 }

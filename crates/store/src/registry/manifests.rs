@@ -24,7 +24,7 @@ impl Store {
 }
 
 impl RegistryChange {
-    /// Takes a manifest of a key; `false` when one with this serial or a later one was taken before.
+    /// Takes a manifest of a key; `false` when one with a later serial was taken before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -38,7 +38,7 @@ impl RegistryChange {
             "INSERT INTO registry_manifest (tenant, key_id, serial, taken_ms)
              VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant, key_id) DO UPDATE SET serial = $3, taken_ms = $4
-             WHERE registry_manifest.serial < $3",
+             WHERE registry_manifest.serial <= $3",
         )
         .bind(self.tenant.as_str())
         .bind(key)

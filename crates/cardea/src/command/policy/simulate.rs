@@ -98,6 +98,14 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let logs = Partition::all(dir)
         .with_context(unreadable)
         .map_err(wrong)?;
+    // A name that is mistyped must not look like a set that changes nothing.
+    if !dir.is_dir() || logs.is_empty() {
+        return Err(wrong(anyhow::anyhow!(
+            "there is no audit log in {}",
+            dir.display()
+        ))
+        .into());
+    }
     let mut replay = Replay::default();
     for log in logs {
         let Owner::Tenant(tenant) = &log.owner else {

@@ -7,7 +7,7 @@ use cardea_domain::{
     Clock,
     text::{Breaks, visible},
 };
-use cardea_registry::{Choice, Quarantined, RegistrarError, State};
+use cardea_registry::{Choice, Quarantined, RegistrarError, State, Weight};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
@@ -49,6 +49,7 @@ pub(super) async fn approve(office: &Office, args: &ApproveArgs) -> Result<(), F
     let began_ms = Clock::system().unix_ms();
     let mut documents = Vec::new();
     let mut texts = Vec::new();
+    let mut alarming = Vec::new();
     // All of them first: the gateway looks at one while another is looked at here.
     for server in &servers {
         if let Some(added) = office.added(server.id.as_str())
@@ -74,7 +75,15 @@ pub(super) async fn approve(office: &Office, args: &ApproveArgs) -> Result<(), F
         let approving = async {
             let held = looked_at(office, server, deadline, began_ms).await?;
             let choices = match args.all {
-                true => waiting(&held),
+                true => {
+                    let (alarms, calm): (Vec<_>, Vec<_>) = held.into_iter().partition(is_alarming);
+                    alarming.extend(
+                        waiting(&alarms)
+                            .iter()
+                            .map(|choice| (server, alarm_of(&alarms, choice))),
+                    );
+                    waiting(&calm)
+                }
                 false => chosen(server, &held, items)?,
             };
             let (tenant, by) = (&office.tenant, &office.by);
@@ -91,7 +100,42 @@ pub(super) async fn approve(office: &Office, args: &ApproveArgs) -> Result<(), F
         texts.push(said(server, "approved", &choices));
         documents.push(document(server, &choices));
     }
-    decided(office, "approved", json!(documents), texts).await
+    decided(office, "approved", json!(documents), texts).await?;
+    match alarming.is_empty() {
+        true => Ok(()),
+        false => Err(held_back(&alarming)),
+    }
+}
+
+fn is_alarming(held: &Quarantined) -> bool {
+    held.flags.iter().any(|flag| flag.weight == Weight::Alarm)
+}
+
+/// The name of something, as it would be typed, and its alarms.
+fn alarm_of(held: &[Quarantined], choice: &Choice) -> (String, String) {
+    let of = held
+        .iter()
+        .find(|held| held.kind == choice.kind && held.name == choice.name);
+    let flags = of.map_or(&[][..], |held| &held.flags);
+    let alarms = flags.iter().filter(|flag| flag.weight == Weight::Alarm);
+    let alarms: Vec<&str> = alarms.map(|flag| flag.text.as_str()).collect();
+    (typed(choice.kind, &choice.name), alarms.join("; "))
+}
+
+/// What raises an alarm is approved by whoever has looked at it, and names it.
+fn held_back(alarming: &[(&Upstream, (String, String))]) -> Failure {
+    let lines = alarming.iter().map(|(server, (name, alarms))| {
+        let shown = |text: &str| visible(text, WHY_CHARS_MAX, Breaks::Shown);
+        format!("  ! {} `{}`: {}", server.id, shown(name), shown(alarms))
+    });
+    let lines: Vec<String> = lines.collect();
+    Failure::new(
+        Status::Refused,
+        format!(
+            "not approved, since an alarm is raised; look at it with `cardea server diff`, then approve it by its name:\n{}",
+            lines.join("\n")
+        ),
+    )
 }
 
 /// Tells what was decided, as soon as it holds in the gateway: what comes next may be a call.

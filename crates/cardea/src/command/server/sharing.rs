@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use cardea_identity::key_file;
-use cardea_registry::{Manifest, ManifestError, Spec, key_text};
+use cardea_registry::{Manifest, ManifestError, ManifestServer, Spec, key_text};
 use serde_json::{Value, json};
 
 use super::office::{Office, failed};
@@ -44,23 +44,21 @@ pub(super) async fn import(office: &Office, args: &ImportArgs) -> Result<(), Fai
     };
     let manifest = Manifest::open(&text, key).map_err(|error| refused(&error))?;
     let why = args.reason.as_deref().unwrap_or_default();
+    let is_here = |name: &str| match manifest.servers.get(name) {
+        Some(server) => state(office, name, server) == SAME,
+        // One of the configuration there; so it has to be here.
+        None => office.names().any(|id| id.as_str() == name) && office.added(name).is_none(),
+    };
+    let (tenant, by) = (&office.tenant, &office.by);
     let importing = office
         .registrar
-        .import(&office.tenant, &manifest, key, &office.by, why);
+        .import(tenant, &manifest, key, is_here, by, why);
     let imported = importing.await.map_err(failed)?;
     let servers: Vec<_> = manifest
         .servers
         .iter()
         .map(|(name, server)| {
-            let here = office.added(name);
-            let state = match here.map(|here| &here.record) {
-                None => "not installed here",
-                Some(record) if record.spec != server.spec => "another one here",
-                Some(record) if digests(record) != server.digests => {
-                    "installed here, and not the same"
-                }
-                Some(_) => "the same here",
-            };
+            let state = state(office, name, server);
             json!({ "server": name, "spec": server.spec, "state": state })
         })
         .collect();
@@ -68,6 +66,12 @@ pub(super) async fn import(office: &Office, args: &ImportArgs) -> Result<(), Fai
         "manifest {}: {} definitions approved, {} taken back",
         manifest.serial, imported.approved, imported.withdrawn
     )];
+    if imported.left > 0 {
+        lines.push(format!(
+            "{} definitions are of servers that are not here, or are other ones: add those, and import the file again",
+            imported.left
+        ));
+    }
     for server in &servers {
         let part = |name| server.get(name).and_then(Value::as_str).unwrap_or("-");
         lines.push(format!(
@@ -81,9 +85,22 @@ pub(super) async fn import(office: &Office, args: &ImportArgs) -> Result<(), Fai
         "serial": manifest.serial,
         "approved": imported.approved,
         "withdrawn": imported.withdrawn,
+        "left": imported.left,
         "servers": servers,
     });
     office.tell(&document, &lines.join("\n"))
+}
+
+const SAME: &str = "the same here";
+
+/// What there is here of a server that a manifest has.
+fn state(office: &Office, name: &str, server: &ManifestServer) -> &'static str {
+    match office.added(name).map(|here| &here.record) {
+        None => "not installed here",
+        Some(record) if record.spec != server.spec => "another one here",
+        Some(record) if digests(record) != server.digests => "installed here, and not the same",
+        Some(_) => SAME,
+    }
 }
 
 fn digests(record: &cardea_registry::ServerRecord) -> Vec<String> {

@@ -166,7 +166,18 @@ async fn what_is_approved_here_is_approved_there_by_a_signed_file() {
     until_listed(&there, &["echo"]).await;
 
     let again = server(&there.gateway, &import).await;
-    assert_eq!(status(&again), 6, "{}", said(&again));
+    assert_eq!(status(&again), 0, "{}", said(&again));
+    let newer = here.gateway.folder().join("newer.json");
+    let newer = newer.to_str().unwrap();
+    document(&here.gateway, &["export", newer]).await;
+    let newer = server(
+        &there.gateway,
+        &[&["import", newer][..], &import[2..]].concat(),
+    )
+    .await;
+    assert_eq!(status(&newer), 0, "{}", said(&newer));
+    let older = server(&there.gateway, &import).await;
+    assert_eq!(status(&older), 6, "{}", said(&older));
     let changed = std::fs::read_to_string(&file)
         .unwrap()
         .replace("Says it.", "Says all.");
