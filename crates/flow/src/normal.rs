@@ -52,22 +52,20 @@ fn as_read(text: &str) -> Cow<'_, str> {
 fn unescaped(text: &str) -> String {
     let mut read = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        read.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let Some(next) = rest.chars().next() else {
-            break;
-        };
-        let digits = rest.get(1..5).filter(|_| next == 'u');
+    while let Some((before, after)) = rest.split_once('\\') {
+        read.push_str(before);
+        let next = after.chars().next();
+        let digits = after.get(1..5).filter(|_| next == Some('u'));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let (meant, length) = match next {
-            'n' | 'r' | 't' | 'b' | 'f' => (Some(' '), 1),
-            'u' if code.is_some() => (code.and_then(char::from_u32), 5),
-            next if next.is_alphanumeric() => (Some('\\'), 0),
-            next => (Some(next), next.len_utf8()),
+            None => (None, 0),
+            Some('n' | 'r' | 't' | 'b' | 'f') => (Some(' '), 1),
+            Some('u') if code.is_some() => (code.and_then(char::from_u32), 5),
+            Some(next) if next.is_alphanumeric() => (Some('\\'), 0),
+            Some(next) => (Some(next), next.len_utf8()),
         };
         read.extend(meant);
-        rest = &rest[length..];
+        rest = after.get(length..).unwrap_or_default();
     }
     read.push_str(rest);
     read
@@ -77,21 +75,28 @@ fn unescaped(text: &str) -> String {
 fn without_entities(text: &str) -> String {
     let mut read = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        read.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let end = rest.bytes().take(ENTITY_BYTES_MAX).position(|b| b == b';');
-        let meant = end.and_then(|end| entity(&rest[..end]));
-        match (meant, end) {
-            (Some(meant), Some(end)) => {
+    while let Some((before, after)) = rest.split_once('&') {
+        read.push_str(before);
+        let named = until(after, b';', ENTITY_BYTES_MAX);
+        match named.and_then(|(name, left)| Some((entity(name)?, left))) {
+            Some((meant, left)) => {
                 read.push(meant);
-                rest = &rest[end + 1..];
+                rest = left;
             }
-            _ => read.push('&'),
+            None => {
+                read.push('&');
+                rest = after;
+            }
         }
     }
     read.push_str(rest);
     read
+}
+
+/// What stands before a sign that is near, and what stands behind it.
+fn until(text: &str, sign: u8, bytes_max: usize) -> Option<(&str, &str)> {
+    let at = text.bytes().take(bytes_max).position(|b| b == sign)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 fn entity(name: &str) -> Option<char> {
@@ -130,15 +135,13 @@ const ENTITY_BYTES_MAX: usize = 10;
 fn without_tags(text: &str) -> String {
     let mut read = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        read.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let end = rest.bytes().take(TAG_BYTES_MAX).position(|b| b == b'>');
-        match end.filter(|end| is_inline(&rest[1..*end])) {
-            Some(end) => rest = &rest[end + 1..],
+    while let Some((before, after)) = rest.split_once('<') {
+        read.push_str(before);
+        match until(after, b'>', TAG_BYTES_MAX).filter(|(tag, _)| is_inline(tag)) {
+            Some((_, left)) => rest = left,
             None => {
                 read.push('<');
-                rest = &rest[1..];
+                rest = after;
             }
         }
     }

@@ -53,10 +53,9 @@ pub(super) fn too_deep(text: &str) -> Option<(Range<usize>, String)> {
             _ if is_if(text, at) => operators += 1,
             _ => {}
         }
-        if b",;|&+-*=<>!".contains(&byte) || is_if(text, at) {
-            if let Some(chain) = chains.last_mut() {
-                *chain = 0;
-            }
+        let parts = b",;|&+-*=<>!".contains(&byte) || is_if(text, at);
+        if let Some(chain) = chains.last_mut().filter(|_| parts) {
+            *chain = 0;
         }
         let what = match () {
             () if chains.len() > NESTING_MAX + 1 => {
