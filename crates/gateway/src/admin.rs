@@ -104,7 +104,7 @@ pub(crate) fn json(text: String) -> Response<ReplyBody> {
     response
 }
 
-fn typed(status: StatusCode, kind: &'static str, text: String) -> Response<ReplyBody> {
+pub(crate) fn typed(status: StatusCode, kind: &'static str, text: String) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Whole(Bytes::from(text)));
     *response.status_mut() = status;
     response

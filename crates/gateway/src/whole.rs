@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::{admin, body::ReplyBody, lent::Lent, peer::Peer, world::World};
 
@@ -34,9 +34,19 @@ pub(crate) async fn read(
     let read = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(world.limits.body_timeout, read).await {
         Ok(Ok(body)) => Ok((client, Request::from_parts(head, body.to_bytes()))),
-        Ok(Err(_)) | Err(_) => refuse(
-            StatusCode::BAD_REQUEST,
-            "the body is too long or never came\n",
-        ),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(told(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("the body is longer than {bytes_max} bytes"),
+        )),
+        Ok(Err(_)) | Err(_) => Err(told(StatusCode::REQUEST_TIMEOUT, "the body never came")),
     }
+}
+
+/// A refusal for programs, in the words of OAuth (RFC 6749 section 5.2) and of the API.
+fn told(status: StatusCode, text: &str) -> Box<Response<ReplyBody>> {
+    let body = serde_json::json!({
+        "error": "invalid_request", "error_description": text,
+        "code": "E_BODY_INVALID", "title": text, "status": status.as_u16(),
+    });
+    Box::new(admin::typed(status, "application/json", body.to_string()))
 }

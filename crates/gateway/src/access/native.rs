@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::TenantAccess;
 use crate::{
     Tenant,
+    firewall::{self, Firewall},
     flow::{self, Begun, FlowCall},
 };
 
@@ -67,6 +68,7 @@ pub(crate) struct Call<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) client: Option<&'a str>,
     pub(crate) tenant: &'a Tenant,
+    pub(crate) firewall: Option<&'a Firewall>,
     pub(crate) begun: Begun,
     pub(crate) now_ms: u64,
 }
@@ -173,6 +175,9 @@ impl Call<'_> {
             Action::ReadResource => None,
             _ => Some(wish.arguments.map_or("{}", RawValue::get)),
         };
+        if let (Target::Tool(tool), Some(arguments)) = (&target, wish.arguments) {
+            self.check(tool.as_str(), arguments.get())?;
+        }
         let reason = match self.noticed(action, &target, arguments)? {
             Some(noticed) => Some(Reason::by_gateway(noticed, wish.reason)),
             None => wish.reason.map(Reason::by_model),
@@ -206,6 +211,27 @@ impl Call<'_> {
             .await;
         let request = asked.map_err(|refused| super::ask::told(&refused))?;
         Ok(self.shown(&request))
+    }
+
+    /// Whether the call that is wished for could be made at all: nobody is to decide about another one.
+    fn check(&self, tool: &str, arguments: &str) -> Result<(), String> {
+        let Some(firewall) = self.firewall else {
+            return Ok(());
+        };
+        let value: Value = serde_json::from_str(arguments)
+            .map_err(|_| "the arguments have to be an object".to_owned())?;
+        let groups = self.principal.groups.iter().map(|group| &**group);
+        // What has to be looked up is looked up when the call comes.
+        firewall
+            .constraints(tool)
+            .check(&value, groups)
+            .map_err(|refused| firewall::not_admitted(&refused).to_string())?;
+        match self.known.definitions().tool(tool) {
+            Some(definition) if firewall.checks_arguments() => firewall
+                .check_arguments(tool, &definition, &value)
+                .map_err(|denial| denial.to_string()),
+            _ => Ok(()),
+        }
     }
 
     /// The question with the arguments that are wished for, where policies look at those of tools.

@@ -69,6 +69,7 @@ impl Validated {
             model: model.as_deref(),
             client: client.as_deref().and_then(|c| std::str::from_utf8(c).ok()),
             tenant,
+            firewall: world.firewall(&known),
             begun: Begun::of(&self.resolved.life),
             now_ms: gateway.clock.unix_ms(),
         }
