@@ -6,7 +6,7 @@
 //! An alarm is what honest servers do not do: `make eval-squatting` says how often it is raised on tools of real ones.
 //! Tools of one name at two servers are common among those (`search`, `create_issue`), so that alone is a note.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use cardea_domain::UpstreamId;
 use serde_json::Value;
@@ -50,6 +50,10 @@ pub struct Named<'a> {
 #[derive(Debug, Default)]
 pub struct Neighbours<'a> {
     tools: Vec<Neighbour<'a>>,
+    /// Places in `tools`, by the name.
+    by_name: HashMap<&'a str, Vec<usize>>,
+    /// The same, by each way in which hosts spell a tool with its server.
+    by_qualified: HashMap<String, Vec<usize>>,
     servers: BTreeSet<&'a UpstreamId>,
 }
 
@@ -57,7 +61,7 @@ pub struct Neighbours<'a> {
 struct Neighbour<'a> {
     upstream: &'a UpstreamId,
     name: &'a str,
-    shape: String,
+    shape: Shape,
     description: Option<String>,
 }
 
@@ -69,6 +73,8 @@ const ONE_EDIT_CHARS_MIN: usize = 5;
 const TWO_EDITS_CHARS_MIN: usize = 10;
 /// Longer names are compared by their shape alone.
 const EDITS_CHARS_MAX: usize = 64;
+/// More names that look like one are not counted.
+const ALIKE_MAX: usize = 100;
 /// Of each sort, so that one definition does not bury what is said of it.
 const FLAGS_MAX: usize = 5;
 /// A copied description of one word is none.
@@ -84,15 +90,26 @@ impl<'a> Neighbours<'a> {
         let tools = definitions
             .into_iter()
             .filter(|named| named.kind == DefinitionKind::Tool);
+        let tools: Vec<_> = tools
+            .map(|named| Neighbour {
+                upstream: named.upstream,
+                name: named.name,
+                shape: Shape::of(named.name),
+                description: description(named.raw),
+            })
+            .collect();
+        let mut by_name: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut by_qualified: HashMap<_, Vec<usize>> = HashMap::new();
+        for (place, tool) in tools.iter().enumerate() {
+            by_name.entry(tool.name).or_default().push(place);
+            for qualified in qualified(tool) {
+                by_qualified.entry(qualified).or_default().push(place);
+            }
+        }
         Self {
-            tools: tools
-                .map(|named| Neighbour {
-                    upstream: named.upstream,
-                    name: named.name,
-                    shape: shape(named.name),
-                    description: description(named.raw),
-                })
-                .collect(),
+            tools,
+            by_name,
+            by_qualified,
             servers: servers.into_iter().collect(),
         }
     }
@@ -114,30 +131,36 @@ impl<'a> Neighbours<'a> {
         flags
     }
 
-    fn others<'s>(&'s self, of: Named<'s>) -> impl Iterator<Item = &'s Neighbour<'a>> {
-        self.tools
-            .iter()
-            .filter(move |other| other.upstream != of.upstream)
+    /// Those at these places that are not of the server itself.
+    fn others<'s>(
+        &'s self,
+        places: Option<&'s Vec<usize>>,
+        of: Named<'s>,
+    ) -> impl Iterator<Item = &'s Neighbour<'a>> {
+        let places = places.map_or(&[][..], Vec::as_slice);
+        let tools = places.iter().filter_map(|place| self.tools.get(*place));
+        tools.filter(move |other| other.upstream != of.upstream)
     }
 
     fn by_names(&self, of: Named<'_>, flags: &mut Vec<Flag>) {
-        let shape = shape(of.name);
+        let shape = Shape::of(of.name);
         let described = description(of.raw);
-        let (mut same, mut alike, mut copied) = (Vec::new(), Vec::new(), Vec::new());
-        for other in self.others(of) {
-            if other.name == of.name {
-                same.push(other.upstream.as_str());
-                let is_copy = described.as_ref().is_some_and(|text| {
-                    text.chars().count() >= COPIED_CHARS_MIN
-                        && other.description.as_ref() == Some(text)
-                });
-                if is_copy {
-                    copied.push(other.upstream.as_str());
-                }
-            } else if is_alike(&shape, &other.shape) {
-                alike.push(format!("`{}/{}`", other.upstream, other.name));
+        let (mut same, mut copied) = (Vec::new(), Vec::new());
+        for other in self.others(self.by_name.get(of.name), of) {
+            same.push(other.upstream.as_str());
+            let is_copy = described.as_ref().is_some_and(|text| {
+                text.chars().count() >= COPIED_CHARS_MIN && other.description.as_ref() == Some(text)
+            });
+            if is_copy {
+                copied.push(other.upstream.as_str());
             }
         }
+        let alike = self.tools.iter().filter(|other| {
+            other.upstream != of.upstream && other.name != of.name && shape.is_alike(&other.shape)
+        });
+        let alike = alike.map(|other| format!("`{}/{}`", other.upstream, other.name));
+        // Of a list whose names are all alike a few are enough.
+        let alike: Vec<String> = alike.take(ALIKE_MAX).collect();
         if !alike.is_empty() {
             alarm(flags, format!("its name looks like {}", listed(&alike)));
         }
@@ -158,16 +181,18 @@ impl<'a> Neighbours<'a> {
     /// One server's text that speaks of another server's tools.
     fn by_text(&self, of: Named<'_>, text: &str, flags: &mut Vec<Flag>) {
         let said: BTreeSet<&str> = text.split(|c| !is_of_name(c)).map(trimmed).collect();
-        let own: BTreeSet<&str> = (self.tools.iter())
-            .filter(|tool| tool.upstream == of.upstream)
-            .map(|tool| tool.name)
-            .collect();
+        let is_own = |word: &str| {
+            let places = self.by_name.get(word).into_iter().flatten();
+            let mut tools = places.filter_map(|place| self.tools.get(*place));
+            tools.any(|tool| tool.upstream == of.upstream)
+        };
         let mut named = Vec::new();
-        for other in self.others(of) {
-            let is_theirs = !own.contains(other.name) && other.name != of.name;
-            let plain = is_theirs && is_distinctive(other.name) && said.contains(other.name);
-            if plain || qualified(other).iter().any(|q| said.contains(q.as_str())) {
-                named.push(format!("`{}/{}`", other.upstream, other.name));
+        for word in said {
+            let is_theirs = word != of.name && is_distinctive(word) && !is_own(word);
+            let plain = self.by_name.get(word).filter(|_| is_theirs);
+            for places in [plain, self.by_qualified.get(word)] {
+                let others = self.others(places, of);
+                named.extend(others.map(|other| format!("`{}/{}`", other.upstream, other.name)));
             }
         }
         if !named.is_empty() {
@@ -181,10 +206,10 @@ impl<'a> Neighbours<'a> {
     /// Servers whose names could be taken for this one.
     #[must_use]
     pub fn servers_like(&self, name: &str) -> Vec<&'a UpstreamId> {
-        let shape = shape(name);
+        let shape = Shape::of(name);
         let others = self.servers.iter().filter(|other| other.as_str() != name);
         others
-            .filter(|other| is_alike(&shape, &self::shape(other.as_str())))
+            .filter(|other| shape.is_alike(&Shape::of(other.as_str())))
             .copied()
             .collect()
     }
@@ -194,12 +219,51 @@ impl<'a> Neighbours<'a> {
 ///
 /// # Source
 /// UTS #39 section 4, Confusable Detection: the skeleton.
-fn shape(name: &str) -> String {
-    let lower = name.to_lowercase();
-    // Twice, since the skeleton of what was a capital may be another one than that of its small letter.
-    let skeleton: String = skeleton(&lower).collect();
-    let skeleton = skeleton.to_lowercase();
-    skeleton.chars().filter(|c| c.is_alphanumeric()).collect()
+#[derive(Debug)]
+struct Shape {
+    text: String,
+    chars: usize,
+    /// Which characters there are, as bits, several to one.
+    has: u64,
+}
+
+impl Shape {
+    fn of(name: &str) -> Self {
+        let lower = name.to_lowercase();
+        // Twice, since the skeleton of what was a capital may be another one than that of its small letter.
+        let skeleton: String = skeleton(&lower).collect();
+        let skeleton = skeleton.to_lowercase();
+        let text: String = skeleton.chars().filter(|c| c.is_alphanumeric()).collect();
+        Self {
+            chars: text.chars().count(),
+            has: text
+                .chars()
+                .fold(0, |has, c| has | 1 << (u32::from(c) % 64)),
+            text,
+        }
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        let (one, two) = (&self.text, &other.text);
+        if one == two {
+            return true;
+        }
+        let (shorter, longer) = (self.chars.min(other.chars), self.chars.max(other.chars));
+        let edits_max = match shorter {
+            _ if longer > EDITS_CHARS_MAX => return false,
+            TWO_EDITS_CHARS_MIN.. => 2,
+            ONE_EDIT_CHARS_MIN.. => 1,
+            _ => return false,
+        };
+        // An edit takes one character away and adds one at most; this is quickly seen, and tells most names apart.
+        let differing = (self.has ^ other.has).count_ones();
+        if longer - shorter > edits_max || differing as usize > 2 * edits_max {
+            return false;
+        }
+        // One in singular and one in plural are two honest tools.
+        let is_plural = one.strip_suffix('s') == Some(two) || two.strip_suffix('s') == Some(one);
+        !is_plural && damerau_levenshtein(one, two) <= edits_max
+    }
 }
 
 /// Whether people would take a tool's name for one of the gateway's own.
@@ -212,25 +276,6 @@ pub fn is_reserved(name: &str) -> bool {
     let seen: String = name.chars().filter(|c| !is_hidden(*c)).collect();
     let skeleton: String = skeleton(&seen.to_lowercase()).collect();
     skeleton.to_lowercase().starts_with(RESERVED)
-}
-
-fn is_alike(one: &str, other: &str) -> bool {
-    if one == other {
-        return true;
-    }
-    let (shorter, longer) = {
-        let (a, b) = (one.chars().count(), other.chars().count());
-        (a.min(b), a.max(b))
-    };
-    let edits_max = match shorter {
-        _ if longer > EDITS_CHARS_MAX => return false,
-        TWO_EDITS_CHARS_MIN.. => 2,
-        ONE_EDIT_CHARS_MIN.. => 1,
-        _ => return false,
-    };
-    // One in singular and one in plural are two honest tools.
-    let is_plural = one.strip_suffix('s') == Some(other) || other.strip_suffix('s') == Some(one);
-    longer - shorter <= edits_max && !is_plural && damerau_levenshtein(one, other) <= edits_max
 }
 
 fn by_characters(name: &str, flags: &mut Vec<Flag>) {
