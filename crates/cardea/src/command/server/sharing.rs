@@ -1,8 +1,9 @@
 //! One registry for a fleet: signed files out and in, and lists of others as proposals.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use cardea_domain::text::{Breaks, visible};
 use cardea_identity::key_file;
 use cardea_registry::{Manifest, ManifestError, ManifestServer, Spec, key_text};
 use serde_json::{Value, json};
@@ -120,65 +121,118 @@ fn propose(office: &Office, text: &str) -> Result<(), Failure> {
         let text = "there is no server in the file: `mcpServers`, `servers`, `packages` or `remotes` name some; a signed registry needs `--key`";
         return Err(Failure::new(Status::WrongUse, text));
     }
-    let lines = proposals.iter().map(|(name, proposal)| match proposal {
-        Ok((spec, args)) => {
-            let args = args.iter().map(|arg| format!(" {}", quoted(arg)));
-            let args: String = args.collect();
-            let args = match args.is_empty() {
-                true => args,
-                false => format!(" --{args}"),
-            };
-            format!(
-                "cardea server add {} --name {}{args}",
-                quoted(&spec.to_string()),
-                quoted(name)
-            )
-        }
-        Err(why) => format!(
-            "# {}: {why}",
-            cardea_domain::text::visible(name, 100, cardea_domain::text::Breaks::Shown)
-        ),
-    });
-    let lines: Vec<String> = lines.collect();
-    let documents = proposals.iter().map(|(name, proposal)| match proposal {
-        Ok((spec, args)) => json!({ "name": name, "spec": spec.to_string(), "args": args }),
-        Err(why) => json!({ "name": name, "why_not": why }),
+    let lines: Vec<String> = proposals.iter().map(Proposal::line).collect();
+    let documents = proposals.iter().map(|proposal| match &proposal.adds {
+        Ok((spec, args)) => json!({
+            "name": proposal.name, "spec": spec.to_string(), "args": args, "wants": proposal.wants,
+        }),
+        Err(why) => json!({ "name": proposal.name, "why_not": why }),
     });
     let documents: Vec<_> = documents.collect();
     office.tell(&json!({ "proposals": documents }), &lines.join("\n"))
 }
 
-type Proposal = Result<(Spec, Vec<String>), String>;
+/// What is added, with the arguments of the server; or why nothing is.
+type Adds = Result<(Spec, Vec<String>), String>;
 
-/// # Source
-/// `mcpServers` of clients (Claude, Cursor), `servers` of VS Code; `packages` and `remotes` of the MCP registry's `server.json`.
-fn proposals(document: &Value) -> BTreeMap<String, Proposal> {
-    let mut found = BTreeMap::new();
+/// A server of somebody else's list.
+struct Proposal {
+    name: String,
+    adds: Adds,
+    /// What the list says beside that, which is for a person to give.
+    wants: Vec<String>,
+}
+
+impl Proposal {
+    fn line(&self) -> String {
+        let shown = |text: &str| visible(text, NAME_CHARS_MAX, Breaks::Shown);
+        let (spec, args) = match &self.adds {
+            Ok(adds) => adds,
+            Err(why) => return format!("# {}: {why}", shown(&self.name)),
+        };
+        let args: String = args.iter().map(|arg| format!(" {}", quoted(arg))).collect();
+        let args = match args.is_empty() {
+            true => args,
+            false => format!(" --{args}"),
+        };
+        let (spec, name) = (quoted(&spec.to_string()), quoted(&self.name));
+        let mut line = format!("cardea server add {spec} --name {name}{args}");
+        if !self.wants.is_empty() {
+            let wants: Vec<String> = self.wants.iter().map(|want| shown(want)).collect();
+            line.push_str(&format!("\n#   it wants, too: {}", wants.join("; ")));
+        }
+        line
+    }
+}
+
+const NAME_CHARS_MAX: usize = 100;
+
+fn proposals(document: &Value) -> Vec<Proposal> {
+    let mut found: Vec<Proposal> = Vec::new();
+    let mut add = |name: &str, adds, wants| {
+        let name = match slug(name) {
+            name if name.is_empty() => "server".to_owned(),
+            name => name,
+        };
+        let others = |name: &str| found.iter().any(|other| other.name == name);
+        let mut numbered = (2..).map(|n| format!("{name}-{n}"));
+        let name = match others(&name) {
+            true => numbered.find(|name| !others(name)).unwrap_or_default(),
+            false => name,
+        };
+        found.push(Proposal { name, adds, wants });
+    };
     for member in ["mcpServers", "servers"] {
         let servers = document.get(member).and_then(Value::as_object);
         for (name, server) in servers.into_iter().flatten() {
-            found.insert(slug(name), of_client(server));
+            add(name, of_client(server), wants(server));
         }
     }
     let name = document
         .get("name")
         .and_then(Value::as_str)
         .unwrap_or("server");
-    let name = slug(name.rsplit('/').next().unwrap_or(name));
+    let name = name.rsplit('/').next().unwrap_or(name);
     for package in items(document, "packages") {
-        found.insert(name.clone(), of_package(package));
+        add(name, of_package(package), wants(package));
     }
     for remote in items(document, "remotes") {
-        let url = remote
-            .get("url")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let spec = Spec::parse(url).map_err(|error| error.to_string());
-        found
-            .entry(name.clone())
-            .or_insert(spec.map(|spec| (spec, Vec::new())));
+        let url = remote.get("url").and_then(Value::as_str);
+        let spec = Spec::parse(url.unwrap_or_default()).map_err(|error| error.to_string());
+        add(name, spec.map(|spec| (spec, Vec::new())), wants(remote));
     }
     found
+}
+
+/// Variables, headers and arguments, by their names: their values are secrets, or for a person to choose.
+fn wants(server: &Value) -> Vec<String> {
+    let mut wants = Vec::new();
+    for (member, what) in [
+        ("env", "the variable"),
+        ("environmentVariables", "the variable"),
+        ("environment_variables", "the variable"),
+        ("headers", "the header"),
+        ("packageArguments", "the argument"),
+        ("package_arguments", "the argument"),
+        ("runtimeArguments", "the argument of its runtime"),
+        ("runtime_arguments", "the argument of its runtime"),
+    ] {
+        let named = server.get(member).and_then(Value::as_object);
+        let names = named.into_iter().flat_map(|named| named.keys().cloned());
+        let listed = items(server, member).map(|item| {
+            let of = ["name", "valueHint", "value_hint", "value"];
+            let mut texts = of.iter().filter_map(|of| item.get(of)?.as_str());
+            texts.next().unwrap_or("-").to_owned()
+        });
+        wants.extend(names.chain(listed).map(|name| format!("{what} `{name}`")));
+    }
+    // The name may be somebody else's in the one that this machine is set to.
+    for member in ["registryBaseUrl", "registry_base_url"] {
+        let base = server.get(member).and_then(Value::as_str);
+        wants
+            .extend(base.map(|base| format!("packages of the registry `{base}`, and of no other")));
+    }
+    wants
 }
 
 fn items<'a>(document: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
@@ -186,7 +240,7 @@ fn items<'a>(document: &'a Value, member: &str) -> impl Iterator<Item = &'a Valu
     items.into_iter().flatten()
 }
 
-fn of_package(package: &Value) -> Proposal {
+fn of_package(package: &Value) -> Adds {
     let text = |member: &str| package.get(member).and_then(Value::as_str);
     let (name, version) = (
         text("identifier").unwrap_or_default(),
@@ -206,7 +260,7 @@ fn of_package(package: &Value) -> Proposal {
     Ok((spec, Vec::new()))
 }
 
-fn of_client(server: &Value) -> Proposal {
+fn of_client(server: &Value) -> Adds {
     if let Some(url) = server.get("url").and_then(Value::as_str) {
         let spec = Spec::parse(url).map_err(|error| error.to_string())?;
         return Ok((spec, Vec::new()));
@@ -255,8 +309,7 @@ fn quoted(text: &str) -> String {
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => {
-            let shown =
-                cardea_domain::text::visible(text, 4000, cardea_domain::text::Breaks::Shown);
+            let shown = visible(text, 4000, Breaks::Shown);
             format!("'{}'", shown.replace('\'', r"'\''"))
         }
     }
@@ -300,8 +353,9 @@ mod tests {
 
     fn spec(document: &Value, name: &str) -> Result<String, String> {
         let found = proposals(document);
-        let proposal = found.get(name).unwrap();
+        let proposal = found.iter().find(|found| found.name == name).unwrap();
         proposal
+            .adds
             .as_ref()
             .map(|(spec, _)| spec.to_string())
             .map_err(Clone::clone)

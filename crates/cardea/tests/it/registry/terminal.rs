@@ -206,6 +206,24 @@ async fn a_list_of_somebody_elses_is_a_proposal_alone() {
         "{proposed}"
     );
     assert!(proposed.contains("# evil: "), "{proposed}");
+
+    let list = json!({ "name": "io.example/weather", "packages": [
+        { "registryType": "npm", "identifier": "weather-mcp", "version": "1.0.0", "environmentVariables": [{ "name": "API_KEY" }] },
+        { "registryType": "oci", "identifier": "weather", "version": "1.0.0" },
+        { "registryType": "npm", "identifier": "inner", "version": "1.0.0", "registryBaseUrl": "https://npm.corp.example" },
+    ], "remotes": [{ "type": "streamable-http", "url": "https://weather.example/mcp", "headers": [{ "name": "X-Key" }] }] });
+    std::fs::write(&file, list.to_string()).unwrap();
+    let proposed = said(&server(&stage.gateway, &["import", file.to_str().unwrap()]).await);
+    for line in [
+        "cardea server add npm:weather-mcp@1.0.0 --name weather\n",
+        "it wants, too: the variable `API_KEY`",
+        "# weather-2: packages of `oci` are not installed",
+        "packages of the registry `https://npm.corp.example`, and of no other",
+        "cardea server add https://weather.example/mcp --name weather-4\n",
+        "it wants, too: the header `X-Key`",
+    ] {
+        assert!(proposed.contains(line), "{line}: {proposed}");
+    }
     let servers = document(&stage.gateway, &["list"]).await;
     assert_eq!(
         servers["servers"].as_array().unwrap().len(),
