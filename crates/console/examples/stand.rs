@@ -227,8 +227,13 @@ impl Furnished {
 
     async fn ask(&self, n: u32) -> Arc<AccessRequest> {
         let name: String = PAYLOAD.chars().filter(|c| !c.is_control()).collect();
+        // So many people that each stays within what one may ask for.
+        let who = match n / 50 {
+            0 => subject("ada"),
+            more => subject(&format!("ada-{more}")),
+        };
         let (who, actor) = (
-            subject("ada"),
+            who,
             ActorId::parse(&format!("agent-{n} {name}")).unwrap(),
         );
         let run = RunId::parse(&format!("run-{n} {name}")).unwrap();

@@ -56,7 +56,7 @@ pub(crate) struct AddArgs {
     /// In the place of an added server of this name: another version of it.
     #[arg(long)]
     pub(crate) replace: bool,
-    /// A variable for it: `NAME=env:VARIABLE` of the gateway, or `NAME=file:PATH`; may be given several times.
+    /// A variable for it: `NAME=env:VARIABLE` of the gateway, `NAME=file:PATH`, or `NAME=text:VALUE` for what is no secret; may be given several times.
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) env: Vec<String>,
     /// Whether it runs in a box: `strict`, `best-effort` or `off`.

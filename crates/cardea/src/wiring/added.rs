@@ -142,6 +142,7 @@ fn secrets(env: &BTreeMap<String, Reference>) -> anyhow::Result<BTreeMap<String,
             std::env::var(name).with_context(|| format!("the environment variable `{name}`"))
         }
         Reference::File(path) => of_file(path),
+        Reference::Text(text) => Ok(text.clone()),
     };
     let each = env.iter();
     each.map(|(name, reference)| Ok((name.clone(), Secret::new(read(reference)?))))

@@ -90,7 +90,7 @@ pub enum AddedMode {
     Off,
 }
 
-/// Where a secret is.
+/// Where the value of a variable is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reference {
@@ -98,6 +98,8 @@ pub enum Reference {
     Env(String),
     /// In a file.
     File(PathBuf),
+    /// Here; it is no secret.
+    Text(String),
 }
 
 /// A certificate of ours, with its key.

@@ -324,13 +324,14 @@ fn folder_of(office: &Office) -> PathBuf {
     folder.map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
-/// `NAME=env:VARIABLE` and `NAME=file:PATH`.
+/// `NAME=env:VARIABLE`, `NAME=file:PATH` and `NAME=text:VALUE`.
 fn environment(given: &[String]) -> Result<BTreeMap<String, Reference>, Failure> {
     let read = |text: &String| {
         let (name, reference) = text.split_once('=')?;
         let reference = match reference.split_once(':')? {
             ("env", variable) => Reference::Env(variable.to_owned()),
             ("file", path) => Reference::File(fs::canonicalize(path).ok()?),
+            ("text", text) if !sounds_secret(name) => Reference::Text(text.to_owned()),
             _ => return None,
         };
         Some((name.to_owned(), reference))
@@ -338,12 +339,29 @@ fn environment(given: &[String]) -> Result<BTreeMap<String, Reference>, Failure>
     let each = given.iter().map(|text| {
         read(text).ok_or_else(|| {
             let text = format!(
-                "`{text}` is no variable: give `NAME=env:VARIABLE` or `NAME=file:PATH`, where the file is there"
+                "`{}` is no variable: give `NAME=env:VARIABLE` or `NAME=file:PATH`, where the file is there; or `NAME=text:VALUE`, for what is no secret by its name",
+                text.split_once('=').map_or(text.as_str(), |(name, _)| name)
             );
             Failure::new(Status::WrongUse, text)
         })
     });
     each.collect()
+}
+
+/// Whether a variable of this name holds what nobody should find in a store.
+fn sounds_secret(name: &str) -> bool {
+    const SECRET: [&str; 8] = [
+        "AUTH",
+        "CREDENTIAL",
+        "KEY",
+        "PASS",
+        "PRIVATE",
+        "PWD",
+        "SECRET",
+        "TOKEN",
+    ];
+    let name = name.to_uppercase();
+    SECRET.iter().any(|part| name.contains(part))
 }
 
 /// The digest of a file or tree, in hexadecimal.

@@ -69,7 +69,8 @@ async fn an_added_server_is_started_once_it_is_approved_and_not_when_it_has_chan
     let gateway = &workshop.gateway;
     let unboxed = ["--sandbox", "off"];
     let spec = workshop.spec();
-    let added = document(gateway, &["add", &spec, unboxed[0], unboxed[1]]).await;
+    let plain = ["--env", "NAME=text:a b"];
+    let added = document(gateway, &[&["add", &spec][..], &unboxed, &plain].concat()).await;
     assert_eq!(added["added"], "my-server", "{added}");
     until("a record of it", async || {
         events(gateway, "server_added").pop()
@@ -258,6 +259,11 @@ async fn what_is_no_server_or_a_taken_name_is_not_added() {
             &["add", "exec:/bin/true", "--env", "A=secret"],
             2,
             "is no variable",
+        ),
+        (
+            &["add", "exec:/bin/true", "--env", "API_TOKEN=text:x"],
+            2,
+            "`API_TOKEN` is no variable",
         ),
         (&["remove", "echo", "--reason", "x"], 5, "was added here"),
     ] {
