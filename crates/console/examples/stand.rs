@@ -232,10 +232,7 @@ impl Furnished {
             0 => subject("ada"),
             more => subject(&format!("ada-{more}")),
         };
-        let (who, actor) = (
-            who,
-            ActorId::parse(&format!("agent-{n} {name}")).unwrap(),
-        );
+        let actor = ActorId::parse(&format!("agent-{n} {name}")).unwrap();
         let run = RunId::parse(&format!("run-{n} {name}")).unwrap();
         let upstream = UpstreamId::parse("files").unwrap();
         let target = Target::Tool(ToolName::parse(&format!("write_file {name}")).unwrap());
