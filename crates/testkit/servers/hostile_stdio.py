@@ -25,6 +25,7 @@ TOOLS = {
     "crash": "Says something on stderr and exits in the middle of the call",
     "hang": "Never answers",
     "junk": "Prints lines that are no messages before its answer",
+    "broken": "Answers with a key twice",
     "huge": "Prints one line of `bytes` bytes",
     "environment": "Answers with its environment and its working folder",
     "spawn": "Starts a process that ignores SIGTERM and the end of its input; answers with its pid",
@@ -146,6 +147,8 @@ class Server:
             for line in ["Starting up...", "{", "[]", "null", '{"jsonrpc":"1.0"}', '{"a":1,"a":2}', "\x00\x01", ""]:
                 self.send(line)
             self.text(number, "after the junk")
+        elif name == "broken":
+            self.send(f'{{"jsonrpc":"2.0","id":{json.dumps(number)},"result":{{"content":[],"content":[]}}}}')
         elif name == "huge":
             self.text(number, "x" * arguments["bytes"])
         elif name == "environment":

@@ -136,7 +136,7 @@ fn steps(path: &str) -> Result<Vec<&str>, Expected> {
     if path.is_empty() || path.len() > PATH_BYTES_MAX {
         return Err(Expected(format!("a path of 1 to {PATH_BYTES_MAX} bytes")));
     }
-    text::plain(path, "./\\~:%")?;
+    text::plain(&with_plain_blanks(path), "./\\~:%")?;
     if path.contains('\\') || is_drive(path) {
         return Err(Expected::of(
             "a path with `/` between its steps, as POSIX has it",
@@ -172,6 +172,24 @@ fn steps(path: &str) -> Result<Vec<&str>, Expected> {
 }
 
 /// `C:` at the beginning, or behind a `/`.
+/// Blanks of other widths between words are those of people, and of systems: macOS has one in the name of each screenshot.
+fn with_plain_blanks(path: &str) -> String {
+    const BLANKS: [char; 3] = ['\u{a0}', '\u{202f}', '\u{3000}'];
+    let of_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let mut before = None;
+    let mut chars = path.chars().peekable();
+    let mut plain = String::with_capacity(path.len());
+    while let Some(c) = chars.next() {
+        let is_between = of_word(before) && of_word(chars.peek().copied());
+        plain.push(match is_between && BLANKS.contains(&c) {
+            true => ' ',
+            false => c,
+        });
+        before = Some(c);
+    }
+    plain
+}
+
 fn is_drive(path: &str) -> bool {
     let path = path.trim_start_matches('/').as_bytes();
     matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic())

@@ -46,11 +46,15 @@ fn paths_stay_under_their_roots() {
         "/srv/files/100% sure.txt",
         "/srv/files/a:b",
         "/var/shared/x",
+        "/srv/files/Screenshot 2026-11-26 at 3.14\u{202f}PM.png",
         "/srv/files/O'Brien.txt",
     ] {
         assert!(admits(&rule, good), "{good}");
     }
     for bad in [
+        "/srv/files/..\u{202f}/etc",
+        "/srv/files/\u{a0}../etc",
+        "/srv/files/a\u{202f}",
         "",
         "/",
         "/srv",

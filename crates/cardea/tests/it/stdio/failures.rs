@@ -46,6 +46,29 @@ async fn a_server_that_crashes_in_a_call_fails_that_call_and_the_next_one_finds_
 }
 
 #[tokio::test]
+async fn an_answer_that_can_be_read_in_two_ways_fails_its_call_at_once() {
+    for era in ["modern", "legacy"] {
+        let shop = Workshop::open(era).await;
+        let began = lived();
+        let answer = match era {
+            "legacy" => {
+                let session = shop.initialize().await;
+                shop.call_in(&session, "broken", json!({})).await
+            }
+            _ => shop.call("broken", json!({})).await,
+        };
+        assert_eq!(
+            code_of(&answer),
+            "E_UPSTREAM_MALFORMED",
+            "{}",
+            answer.text()
+        );
+        let took = lived() - began;
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_crash_ends_the_other_calls_of_its_process_and_its_legacy_session() {
     let shop = Workshop::open("legacy").await;
     let session = shop.initialize().await;

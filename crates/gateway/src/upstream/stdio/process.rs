@@ -301,6 +301,10 @@ impl Process {
             Ok(message) => message,
             Err(error) => {
                 tracing::debug!(tenant = %self.tenant, upstream = %self.upstream, %error, "a line on stdout is not a message");
+                let broken = self.routes.lock().broken(line);
+                if let Some((waiter, routed)) = broken {
+                    drop(waiter.send(routed).await);
+                }
                 return;
             }
         };

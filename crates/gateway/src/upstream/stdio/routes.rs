@@ -15,6 +15,7 @@ use cardea_mcp::{
     json::{self, Level},
     meta,
 };
+use serde::{Deserialize, de::IgnoredAny};
 use tokio::sync::mpsc;
 
 use super::process::Process;
@@ -152,6 +153,25 @@ impl Routes {
             Kind::Notification => self.notification(message),
             Kind::Request => self.server_request(message),
         }
+    }
+
+    /// The call that a line answers which is no message, such as one with a key twice: it fails by what the line says, and at once.
+    pub(super) fn broken(&mut self, line: &[u8]) -> Option<(mpsc::Sender<Routed>, Routed)> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: u64,
+            method: Option<IgnoredAny>,
+        }
+        let answer: Answer = serde_json::from_slice(line).ok()?;
+        let waiting = match answer.method {
+            None => self.calls.remove(&answer.id)?,
+            Some(_) => return None,
+        };
+        let routed = Routed {
+            text: Bytes::copy_from_slice(line),
+            is_answer: true,
+        };
+        Some((waiting.messages, routed))
     }
 
     fn answer(&mut self, message: &Message) -> Route {
