@@ -138,7 +138,13 @@ async fn another_host_and_too_much_are_refused() {
     let answer = form("/token", &[("grant_type", &huge)])
         .send(gateway.address())
         .await;
-    assert_eq!(answer.status, 400);
+    assert_eq!(answer.status, 413);
+    assert_eq!(
+        answer.json()["error"],
+        "invalid_request",
+        "{}",
+        answer.text()
+    );
 }
 
 /// The link for the first account is made anew at each start: one that is refused must leave the first gateway's alone.
