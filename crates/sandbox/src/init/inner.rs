@@ -99,9 +99,12 @@ fn give_up(spec: &Spec, bound: Bound, counts_memory: bool) -> Result<(), Failure
         confine::drop_capabilities()?;
     }
     if layers.has(Layer::Seccomp) {
-        // Shared memory is in no limit of a process.
-        let bounds_memory = layers.has(Layer::Rlimits);
-        syscalls::apply(counts_memory || !bounds_memory)?;
+        syscalls::apply(syscalls::Wider {
+            // It is in no limit of a process.
+            shared_memory: counts_memory || !layers.has(Layer::Rlimits),
+            // Who connects to a socket writes to it.
+            local_sockets: !spec.view.write.is_empty(),
+        })?;
     }
     Ok(())
 }

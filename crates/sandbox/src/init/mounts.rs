@@ -20,6 +20,7 @@ use rustix::{
         mount_change, mount_remount, move_mount, open_tree, unmount,
     },
     process::{chdir, pivot_root},
+    thread::{Timespec, nanosleep},
 };
 
 use super::{Failure, at, outer::USER};
@@ -79,13 +80,29 @@ pub(super) fn build(spec: &Spec, bound: Bound) -> Result<(), Failure> {
     unmount(OLD, UnmountFlags::DETACH).map_err(at(Layer::Mount, "the host's tree stays"))?;
     fs::remove_dir(OLD).map_err(at(Layer::Mount, OLD))?;
     table::hold(spec)?;
-    mount_remount(
-        "/",
-        MountFlags::BIND | MountFlags::RDONLY | NOTHING_SPECIAL,
-        c"",
-    )
-    .map_err(at(Layer::Mount, "the root cannot be made read-only"))
+    narrow(Path::new("/"), MountFlags::RDONLY | NOTHING_SPECIAL)
+        .map_err(at(Layer::Mount, "the root cannot be made read-only"))
 }
+
+/// Gives a mount these flags. A write that is under way there is over in a moment: whoever looks at it through `/proc` causes some,
+/// of times of access.
+fn narrow(path: &Path, flags: MountFlags) -> rustix::io::Result<()> {
+    for _ in 0..BUSY_TRIES {
+        match mount_remount(path, MountFlags::BIND | flags, c"") {
+            Err(rustix::io::Errno::BUSY) => {
+                let _ = nanosleep(&BUSY_PAUSE);
+            }
+            narrowed => return narrowed,
+        }
+    }
+    mount_remount(path, MountFlags::BIND | flags, c"")
+}
+
+const BUSY_TRIES: usize = 200;
+const BUSY_PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
 
 /// Whether a mount is a single device of the host's, also where it hides something.
 fn is_node(path: &Path) -> bool {

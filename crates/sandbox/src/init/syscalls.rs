@@ -13,22 +13,23 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
+pub(super) use self::allowed::Wider;
 use super::{Failure, at};
 use crate::Layer;
 
-/// Puts the filters on this process and on all that come from it. Without `shared_memory` no memory can be shared but that of files.
-pub(super) fn apply(shared_memory: bool) -> Result<(), Failure> {
-    for filter in filters(shared_memory).map_err(at(Layer::Seccomp, "the filter cannot be made"))? {
+/// Puts the filters on this process and on all that come from it.
+pub(super) fn apply(wider: Wider) -> Result<(), Failure> {
+    for filter in filters(wider).map_err(at(Layer::Seccomp, "the filter cannot be made"))? {
         apply_filter(&filter).map_err(at(Layer::Seccomp, "the filter cannot be put on"))?;
     }
     Ok(())
 }
 
-fn filters(shared_memory: bool) -> Result<[BpfProgram; 3], seccompiler::BackendError> {
+fn filters(wider: Wider) -> Result<[BpfProgram; 3], seccompiler::BackendError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let missing = u32::from(libc::ENOSYS.unsigned_abs() as u16);
     let allowed = SeccompFilter::new(
-        allowed::rules(shared_memory)?,
+        allowed::rules(wider)?,
         SeccompAction::Errno(missing),
         SeccompAction::Allow,
         architecture,
@@ -59,10 +60,14 @@ mod tests {
 
     #[test]
     fn the_filters_can_be_made_and_do_not_contradict_each_other() {
-        for shared_memory in [true, false] {
-            let filters = filters(shared_memory).unwrap();
+        for is_wide in [true, false] {
+            let wider = Wider {
+                shared_memory: is_wide,
+                local_sockets: is_wide,
+            };
+            let filters = filters(wider).unwrap();
             assert!(filters.iter().all(|filter| !filter.is_empty()));
-            let allowed = allowed::rules(shared_memory).unwrap();
+            let allowed = allowed::rules(wider).unwrap();
             for call in deadly::CALLS {
                 assert!(!allowed.contains_key(call), "{call}");
             }

@@ -2,9 +2,9 @@
 
 use std::{fs, os::fd::OwnedFd, path::Path};
 
-use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
+use rustix::mount::{MountFlags, mount, mount_bind};
 
-use super::{Failure, NOTHING_SPECIAL, attach as show, memory};
+use super::{Failure, NOTHING_SPECIAL, attach as show, memory, narrow};
 use crate::{Layer, Spec, control::Bound, init::at};
 
 /// What tells of the host's kernel or hardware, or steers it. Not every kernel has all of it.
@@ -64,6 +64,6 @@ pub(super) fn attach(spec: &Spec, host: &OwnedFd, bound: Bound) -> Result<(), Fa
             )?;
         }
     }
-    mount_remount("/proc", MountFlags::BIND | MountFlags::RDONLY | flags, c"")
+    narrow(Path::new("/proc"), MountFlags::RDONLY | flags)
         .map_err(at(Layer::Mount, "`/proc` cannot be made read-only"))
 }

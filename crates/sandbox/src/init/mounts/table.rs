@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::mount::{MountFlags, mount_remount};
+use rustix::mount::MountFlags;
 
-use super::{Failure, NOTHING_SPECIAL};
+use super::{Failure, NOTHING_SPECIAL, narrow};
 use crate::{Layer, Spec, init::at};
 
 /// Makes everything to be read read-only, and nothing that can be written executable.
@@ -23,8 +23,7 @@ pub(super) fn hold(spec: &Spec) -> Result<(), Failure> {
             continue;
         };
         let what = format!("`{}` cannot be narrowed", path.display());
-        mount_remount(&path, MountFlags::BIND | kept | wanted, c"")
-            .map_err(at(Layer::Mount, &what))?;
+        narrow(&path, kept | wanted).map_err(at(Layer::Mount, &what))?;
     }
     Ok(())
 }

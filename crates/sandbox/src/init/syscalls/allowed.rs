@@ -33,7 +33,16 @@ const NAMESPACES: u64 = 0x7e02_0000;
 /// `PER_LINUX`, and the question which one it is.
 const PERSONALITIES: [u64; 2] = [0, 0xffff_ffff];
 
-pub(super) fn rules(shared_memory: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+/// What some boxes have, and others do not.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::init) struct Wider {
+    /// Memory that is shared and of no file.
+    pub(in crate::init) shared_memory: bool,
+    /// Sockets of the Unix family that connect to others.
+    pub(in crate::init) local_sockets: bool,
+}
+
+pub(super) fn rules(wider: Wider) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS
         .iter()
         .chain(LEGACY)
@@ -49,7 +58,7 @@ pub(super) fn rules(shared_memory: bool) -> Result<BTreeMap<i64, Vec<SeccompRule
         libc::SYS_personality,
         personalities.into_iter().collect::<Result<_, _>>()?,
     );
-    rules.insert(libc::SYS_socket, sockets()?);
+    rules.insert(libc::SYS_socket, sockets(wider.local_sockets)?);
     // Data in the first packet is a connection that Landlock does not see.
     for (call, flags) in [
         (libc::SYS_sendto, 3),
@@ -58,7 +67,7 @@ pub(super) fn rules(shared_memory: bool) -> Result<BTreeMap<i64, Vec<SeccompRule
     ] {
         rules.insert(call, vec![rule(vec![without(flags, FAST_OPEN)?])?]);
     }
-    if !shared_memory {
+    if !wider.shared_memory {
         let others = MAPPINGS.map(|kind| {
             let is_of_kind = SeccompCmpOp::MaskedEq(SHARED | ANONYMOUS);
             rule(vec![condition(3, is_of_kind, kind)?])
@@ -69,12 +78,15 @@ pub(super) fn rules(shared_memory: bool) -> Result<BTreeMap<i64, Vec<SeccompRule
     Ok(rules)
 }
 
-/// IPv4 and IPv6 streams and datagrams, and the read side of the routing socket, by which runtimes list their addresses. Local
-/// sockets come in pairs alone (`socketpair`): a folder that is shown may hold the socket of a program of the host, and no layer
-/// but this stands before it.
-fn sockets() -> Result<Vec<SeccompRule>, BackendError> {
+/// IPv4 and IPv6 streams and datagrams, and the read side of the routing socket, by which runtimes list their addresses. Where
+/// nothing of the host may be written, local sockets come in pairs alone (`socketpair`): a folder that is only to be read may hold
+/// the socket of a program of the host, and no other layer stands before it.
+fn sockets(local: bool) -> Result<Vec<SeccompRule>, BackendError> {
     let number = |constant: i32| u64::from(constant.unsigned_abs());
-    let mut rules = Vec::new();
+    let mut rules = match local {
+        true => vec![rule(vec![family(libc::AF_UNIX)?])?],
+        false => Vec::new(),
+    };
     for internet in [libc::AF_INET, libc::AF_INET6] {
         for (kind, protocol) in SOCKETS {
             for protocol in [0, protocol] {
