@@ -53,7 +53,7 @@ pub use registrar::{
     ServerRecord, Sighting, Source, State, View, changes_servers,
 };
 pub use spec::{InvalidSpec, Spec};
-pub use squatting::{Flag, Named, Neighbours, Weight, is_reserved};
+pub use squatting::{Flag, Named, Neighbours, RESERVED, Weight, is_reserved};
 pub use tree::{Digests, FILES_MAX, Locked, TreeError};
 
 /// All upstreams of one configuration, by tenant first: the same id may be another server for

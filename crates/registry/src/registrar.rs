@@ -19,7 +19,7 @@ use std::{
 };
 
 use cardea_domain::{Clock, TenantId, UpstreamId};
-use cardea_store::{RegistryNote, Store, StoreError};
+use cardea_store::{RegistryChange, RegistryNote, Store, StoreError};
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -205,6 +205,12 @@ impl Registrar {
     /// Waits until everything is on disk.
     pub async fn close(&self) {
         self.store.close().await;
+    }
+
+    /// Makes a change last, and memory what the store says then. The caller has the turn.
+    async fn finish(&self, tenant: &TenantId, change: RegistryChange) -> Result<(), StoreError> {
+        change.commit().await?;
+        self.reload(tenant).await
     }
 
     /// Makes memory what the store says. The caller has the turn.

@@ -65,8 +65,8 @@ struct Neighbour<'a> {
     description: Option<String>,
 }
 
-/// Names that are the gateway's own.
-const RESERVED: &str = "cardea__";
+/// What names begin with that are the gateway's own.
+pub const RESERVED: &str = "cardea__";
 /// Shorter names are one letter apart by chance.
 const ONE_EDIT_CHARS_MIN: usize = 5;
 /// From here on two letters are.

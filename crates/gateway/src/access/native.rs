@@ -17,6 +17,7 @@ use cardea_domain::{
 };
 use cardea_mcp::{Era, Message};
 use cardea_policy::{Given, Question};
+use cardea_registry::RESERVED;
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -26,9 +27,6 @@ use crate::{
     firewall::{self, Firewall},
     flow::{self, Begun, FlowCall},
 };
-
-/// No tool of a server may be called so.
-pub(crate) const PREFIX: &str = "cardea__";
 
 /// One of the gateway's own tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +47,7 @@ pub(crate) static DEFINITIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 impl Tool {
     pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Some(match name.strip_prefix(PREFIX)? {
+        Some(match name.strip_prefix(RESERVED)? {
             "list_requestable" => Self::ListRequestable,
             "request_access" => Self::RequestAccess,
             "access_status" => Self::AccessStatus,

@@ -73,8 +73,7 @@ impl Registrar {
                 digest: choice.digest,
             });
         }
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(decided)
     }
 
@@ -107,8 +106,7 @@ impl Registrar {
                 .note(&id(), upstream, "definition_rejected", &detail)
                 .await?;
         }
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 
@@ -153,8 +151,7 @@ impl Registrar {
         change
             .note(&id(), upstream, "definition_withdrawn", &detail)
             .await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 
@@ -177,8 +174,7 @@ impl Registrar {
         change
             .note(&id(), upstream, "server_forgotten", &detail)
             .await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 

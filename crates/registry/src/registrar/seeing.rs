@@ -75,8 +75,7 @@ impl Registrar {
         let mut change = self.store.change_registry(tenant).await?;
         is_still_there(&mut change, entry).await?;
         self.quarantine(&mut change, upstream, &news).await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(self.flagged(tenant, upstream, news).await?)
     }
 
@@ -128,8 +127,7 @@ impl Registrar {
         change
             .note(&id(), upstream, "server_surveyed", &detail)
             .await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok((self.flagged(tenant, upstream, news).await?, approved))
     }
 

@@ -165,8 +165,7 @@ impl Registrar {
         change.unsurvey(upstream).await?;
         let detail = format!("{}, by {by}", record.spec);
         change.note(&id(), upstream, SERVER_ADDED, &detail).await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 
@@ -194,8 +193,7 @@ impl Registrar {
         change
             .note(&id(), &server.upstream, SERVER_APPROVED, &detail)
             .await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 
@@ -221,8 +219,7 @@ impl Registrar {
         change
             .note(&id(), upstream, SERVER_REMOVED, &detail)
             .await?;
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(())
     }
 

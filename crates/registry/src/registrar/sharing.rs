@@ -117,8 +117,7 @@ impl Registrar {
                 .note(&id(), server, "manifest_imported", &detail)
                 .await?;
         }
-        change.commit().await?;
-        self.reload(tenant).await?;
+        self.finish(tenant, change).await?;
         Ok(Imported {
             approved,
             withdrawn,
