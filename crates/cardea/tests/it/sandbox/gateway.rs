@@ -12,12 +12,14 @@ use crate::{
 async fn boxed(args: &[&str], sandbox: Value) -> (Gateway, String) {
     let mut all = vec![program().canonicalize().unwrap().display().to_string()];
     all.extend(args.iter().map(ToString::to_string));
-    let server = json!({
-        "tenants": [TENANT],
-        "stdio": {"command": python(), "args": all},
-        "sandbox": sandbox,
-    });
-    let gateway = setup()
+    let stdio = json!({"command": python(), "args": all});
+    stage(setup(), stdio, sandbox).await
+}
+
+/// A gateway whose server is this command in a box of these settings, and a token for it.
+async fn stage(setup: Setup, stdio: Value, sandbox: Value) -> (Gateway, String) {
+    let server = json!({ "tenants": [TENANT], "stdio": stdio, "sandbox": sandbox });
+    let gateway = setup
         .upstream(UPSTREAM, server)
         .policy(PERMIT_ALL)
         .start()
@@ -42,18 +44,8 @@ async fn a_server_runs_in_a_strict_box_unless_it_is_said_otherwise() {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_boxed_is_not_started_and_the_log_says_why() {
-    let server = json!({
-        "tenants": [TENANT],
-        "stdio": {"command": "sh", "args": ["-c", "cat"]},
-        "sandbox": {},
-    });
-    let gateway = setup()
-        .upstream(UPSTREAM, server)
-        .policy(PERMIT_ALL)
-        .start()
-        .await
-        .unwrap();
-    let token = token(&gateway, "ada", "bot").await;
+    let stdio = json!({"command": "sh", "args": ["-c", "cat"]});
+    let (gateway, token) = stage(setup(), stdio, json!({})).await;
     let answer = ask(&call(1, "any", json!({})))
         .bearer(&token)
         .send(gateway.address())
@@ -81,19 +73,13 @@ const NO_NETWORK_NAMESPACES: &str = r#"exec unshare -Ur sh -c 'echo 0 >/proc/sys
 /// A gateway on a machine that lacks a layer, with the scripted server in this mode.
 async fn lacking(mode: &str) -> (Gateway, Answer) {
     let args = [program().canonicalize().unwrap()];
-    let server = json!({
-        "tenants": [TENANT],
-        "stdio": {"command": python(), "args": args},
-        "sandbox": {"mode": mode},
-    });
-    let gateway = setup()
-        .upstream(UPSTREAM, server)
-        .policy(PERMIT_ALL)
-        .shell(NO_NETWORK_NAMESPACES)
-        .start()
-        .await
-        .unwrap();
-    let token = token(&gateway, "ada", "bot").await;
+    let stdio = json!({"command": python(), "args": args});
+    let (gateway, token) = stage(
+        setup().shell(NO_NETWORK_NAMESPACES),
+        stdio,
+        json!({"mode": mode}),
+    )
+    .await;
     let ask = ask(&call(1, "environment", json!({}))).bearer(&token);
     let answer = ask.send(gateway.address()).await;
     (gateway, answer)
@@ -144,18 +130,13 @@ async fn what_a_box_refuses_is_counted_logged_and_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("caller.py");
     fs::write(&script, CALLER).unwrap();
-    let server = json!({
-        "tenants": [TENANT],
-        "stdio": {"command": python(), "args": [script]},
-        "sandbox": {"network": {"allow": ["api.example.com:443"]}},
-    });
-    let gateway = setup()
-        .upstream(UPSTREAM, server)
-        .policy(PERMIT_ALL)
-        .start()
-        .await
-        .unwrap();
-    let token = token(&gateway, "ada", "bot").await;
+    let stdio = json!({"command": python(), "args": [script]});
+    let (gateway, token) = stage(
+        setup(),
+        stdio,
+        json!({"network": {"allow": ["api.example.com:443"]}}),
+    )
+    .await;
     let _ = ask(&call(1, "any", json!({})))
         .bearer(&token)
         .send(gateway.address())
@@ -209,18 +190,8 @@ async fn a_box_ends_with_a_gateway_that_is_killed() {
         lock.display().to_string()
     );
     fs::write(&script, holder).unwrap();
-    let server = json!({
-        "tenants": [TENANT],
-        "stdio": {"command": python(), "args": [script]},
-        "sandbox": {"write": [own.path()]},
-    });
-    let mut gateway = setup()
-        .upstream(UPSTREAM, server)
-        .policy(PERMIT_ALL)
-        .start()
-        .await
-        .unwrap();
-    let token = token(&gateway, "ada", "bot").await;
+    let stdio = json!({"command": python(), "args": [script]});
+    let (mut gateway, token) = stage(setup(), stdio, json!({"write": [own.path()]})).await;
     let ask = ask(&call(1, "any", json!({}))).bearer(&token);
     let calling = tokio::spawn(ask.send(gateway.address()));
     let file = fs::File::open(&lock).unwrap();
